@@ -1,0 +1,208 @@
+"""Numbers for what was learned, each with a floor or a control that says what it is worth.
+
+Two questions: do the labels steer the covers (label recovery, by a reader that had no part in
+the training), and do generated covers look like real ones (sliced Wasserstein distance)?
+Pixels are uint8 arrays (N, S, S, 3); labels are (N, 10) in [-1, 1], NaN where missing.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from albumlib.networks import LabelScale, to_covers
+
+RECOVERABLE = 0.3  # R² on real held-out covers from which a feature counts as recoverable
+
+
+# Label recovery -------------------------------------------------------------------------------
+
+
+class LabelReader(nn.Module):
+    """Reads the ten features off a cover: covers (B, 3, S, S) in [-1, 1] to labels (B, 10).
+
+    An ordinary residual network that shares nothing with the critics, so that a generator
+    cannot please it by having learned its weaknesses.
+    """
+
+    def __init__(self, labels: int = 10, width: int = 24):
+        super().__init__()
+        self.scale = LabelScale(labels)
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, width, 5, stride=2, padding=2), nn.BatchNorm2d(width), nn.ReLU()
+        )
+        widths = [width, 2 * width, 4 * width, 4 * width]
+        self.blocks = nn.ModuleList(
+            _ResidualBlock(inputs, outputs) for inputs, outputs in itertools.pairwise(widths)
+        )
+        self.head = nn.Sequential(
+            nn.Linear(widths[-1] * 5, 128), nn.ReLU(), nn.Dropout(0.1), nn.Linear(128, labels)
+        )
+
+    def standardised(self, covers: Tensor) -> Tensor:
+        x = self.stem(covers)
+        for block in self.blocks:
+            x = block(x)
+        # The mean over the whole cover, and over its quarters: where things are matters too.
+        pooled = [F.adaptive_avg_pool2d(x, side).flatten(1) for side in (1, 2)]
+        return self.head(torch.cat(pooled, dim=1))
+
+    def forward(self, covers: Tensor) -> Tensor:
+        return self.standardised(covers) * self.scale.spread + self.scale.mean
+
+
+class _ResidualBlock(nn.Module):
+    """Half the resolution, two convolutions beside a short cut."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__()
+        self.first = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False)
+        self.second = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(outputs) for _ in range(2))
+        self.short = nn.Conv2d(inputs, outputs, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.norms[0](self.first(x)))
+        y = self.norms[1](self.second(y))
+        return F.relu(y + self.short(F.avg_pool2d(x, 2)))
+
+
+def train_label_reader(
+    pixels: np.ndarray,
+    labels: np.ndarray,
+    *,
+    epochs: float = 8,
+    batch_size: int = 64,
+    seed: int = 0,
+    progress: Callable[[dict], None] | None = None,
+) -> LabelReader:
+    """Train a reader on real covers (N, S, S, 3) uint8 and their labels (N, 10), some missing."""
+    torch.manual_seed(seed)
+    dice = torch.Generator().manual_seed(seed)
+    targets = torch.as_tensor(labels, dtype=torch.float32)
+    reader = LabelReader(labels.shape[1]).to(memory_format=torch.channels_last)
+    reader.scale.fit(targets)
+    steps = max(1, round(epochs * len(pixels) / batch_size))
+    optimiser = torch.optim.AdamW(reader.parameters(), weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=4e-3, total_steps=steps)
+    for step in range(steps):
+        rows = torch.randint(len(pixels), (batch_size,), generator=dice)
+        wanted = targets[rows]
+        error = (reader.standardised(to_covers(pixels[rows.numpy()])) - reader.scale(wanted)) ** 2
+        known = wanted.isfinite()
+        loss = (error * known).sum() / known.sum().clamp_min(1)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        if progress and (step + 1 == steps or step % 20 == 0):
+            progress({"step": step + 1, "steps": steps, "reading_error": loss.item()})
+    return reader.eval().requires_grad_(False)
+
+
+def read_labels(reader: LabelReader, pixels: np.ndarray, batch_size: int = 256) -> np.ndarray:
+    """The labels that a reader sees on covers (N, S, S, 3) uint8: (N, 10) in [-1, 1]."""
+    parts = range(0, len(pixels), batch_size)
+    with torch.no_grad():
+        read = [reader(to_covers(pixels[start : start + batch_size])) for start in parts]
+    return torch.cat(read).numpy()
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """How well asked labels were recovered, feature by feature: arrays of ten."""
+
+    correlation: np.ndarray
+    r2: np.ndarray
+
+    def mean(self, features: np.ndarray) -> tuple[float, float]:
+        """Mean correlation and mean R² over chosen features, a mask or indices."""
+        return float(self.correlation[features].mean()), float(self.r2[features].mean())
+
+
+def label_recovery(read: np.ndarray, asked: np.ndarray) -> Recovery:
+    """Compare labels read off covers with those asked for, both (N, 10); missing asked ones out.
+
+    R² = 1 - sum (read - asked)² / sum (asked - mean asked)², not clamped: below zero means worse
+    than always saying the mean. Features without spread get a correlation of 0 and R² of 0.
+    """
+    pairs = [_recovery(read[:, column], asked[:, column]) for column in range(asked.shape[1])]
+    correlation, r2 = np.array(pairs).T
+    return Recovery(correlation, r2)
+
+
+def _recovery(read: np.ndarray, asked: np.ndarray) -> tuple[float, float]:
+    known = np.isfinite(asked)
+    read, asked = read[known].astype(np.float64), asked[known].astype(np.float64)
+    if len(asked) < 2 or np.ptp(asked) == 0 or np.ptp(read) == 0:
+        return 0.0, 0.0
+    unexplained = np.square(read - asked).sum() / np.square(asked - asked.mean()).sum()
+    return float(np.corrcoef(read, asked)[0, 1]), float(1 - unexplained)
+
+
+def shuffled_recovery(read: np.ndarray, asked: np.ndarray, seed: int = 0) -> Recovery:
+    """The control: the same with the rows of the asked labels permuted.
+
+    In place of R², which a wrong pairing makes negative, its `r2` is the squared correlation.
+    """
+    order = np.random.default_rng(seed).permutation(len(asked))
+    correlation = label_recovery(read, asked[order]).correlation
+    return Recovery(correlation, correlation**2)
+
+
+# Sliced Wasserstein distance ------------------------------------------------------------------
+
+
+def sliced_wasserstein(
+    first: np.ndarray,
+    second: np.ndarray,
+    *,
+    scales: int = 3,
+    patches: int = 64,
+    directions: int = 256,
+    seed: int = 0,
+) -> float:
+    """Distance between the 7x7 patches of two sets of covers, times 1,000 (arXiv 1710.10196).
+
+    Patches are taken at `scales` sizes, each half the one before; those of both sets are
+    standardised alike by the first set's mean and spread per colour, projected on random
+    directions and compared there by the mean difference of sorted values. The sets are cut to
+    the length of the shorter. 0 for equal sets; compare with `swd_floor`.
+    """
+    count = min(len(first), len(second))
+    dice = torch.Generator().manual_seed(seed)
+    a, b = to_covers(first[:count]), to_covers(second[:count])
+    distances = []
+    for _ in range(scales):
+        x, y = _patches(a, patches, dice), _patches(b, patches, dice)
+        mean, spread = x.mean((0, 2), keepdim=True), x.std((0, 2), keepdim=True)
+        x, y = ((t - mean).div(spread + 1e-8).flatten(1) for t in (x, y))
+        axes = F.normalize(torch.randn(x.shape[1], directions, generator=dice), dim=0)
+        distances.append(((x @ axes).sort(0)[0] - (y @ axes).sort(0)[0]).abs().mean().item())
+        a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
+    return 1000 * float(np.mean(distances))
+
+
+def swd_floor(real: np.ndarray, seed: int = 0, **options) -> float:
+    """The distance between two random halves of real covers: what a perfect generator gets."""
+    order = np.random.default_rng(seed).permutation(len(real))
+    half = len(real) // 2
+    return sliced_wasserstein(real[order[:half]], real[order[half:]], seed=seed, **options)
+
+
+def _patches(covers: Tensor, count: int, dice: torch.Generator) -> Tensor:
+    """`count` random 7x7 patches of each cover: (B * count, 3, 49)."""
+    size = covers.shape[-1]
+    corners = torch.randint(0, size - 6, (2, len(covers), count, 1, 1), generator=dice)
+    offsets = torch.arange(7)
+    ys, xs = corners[0] + offsets[:, None], corners[1] + offsets  # (B, count, 7, 7)
+    flat = covers.flatten(2)  # (B, 3, S * S)
+    places = (ys * size + xs).flatten(1)  # (B, count * 49)
+    taken = flat.gather(2, places[:, None].expand(-1, 3, -1))
+    return taken.unflatten(2, (count, 49)).permute(0, 2, 1, 3).flatten(0, 1)

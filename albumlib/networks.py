@@ -1,0 +1,155 @@
+"""The two networks of the course: a generator that draws covers and a critic that judges them.
+
+Both are DCGAN's pyramid (Radford et al. 2015, arXiv 1511.06434) for 32 to 256 px, with what
+ten years have taught: upsampling and convolution in place of transposed convolutions (no
+checkerboard, Odena et al. 2016), no batch normalisation (a gradient penalty is per picture, and
+averaged weights need no statistics), labels that modulate every block of the generator (FiLM,
+Perez et al. 2018, arXiv 1709.07871) and meet the critic in a projection (Miyato and Koyama 2018,
+arXiv 1802.05637) and in a regression head (ACGAN, Odena et al. 2017, arXiv 1610.09585).
+
+Shapes: B covers a batch, S pixels a side, L labels (10, or 0 for no conditions), Z latents.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+SLOPE = 0.2  # of LeakyReLU, as in DCGAN
+SIZES = (32, 64, 128, 256)
+
+
+def channels(size: int, width: int, limit: int = 256) -> list[int]:
+    """Channels per resolution, from 4x4 up to size x size: `width` at the finest, then doubling."""
+    if size not in SIZES:
+        raise ValueError(f"size must be one of {SIZES}, got {size}")
+    levels = size.bit_length() - 2  # 4, 8, ..., size
+    return [min(limit, width << (levels - 1 - level)) for level in range(levels)]
+
+
+class LabelScale(nn.Module):
+    """Standardises labels by the training set's mean and spread; a missing label becomes 0.
+
+    Labels come in as features scaled to [-1, 1], where some features use a tenth of the range:
+    a network would hear those ten times more softly than the rest.
+    """
+
+    def __init__(self, labels: int):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(labels))
+        self.register_buffer("spread", torch.ones(labels))
+
+    def fit(self, labels: Tensor) -> None:
+        """Take mean and spread from (N, L), missing values left out."""
+        self.mean.copy_(labels.nanmean(0).nan_to_num())
+        spread = (labels - self.mean).square().nanmean(0).sqrt().nan_to_num(1.0)
+        self.spread.copy_(spread.clamp_min(1e-3))
+
+    def forward(self, labels: Tensor) -> Tensor:
+        return ((labels - self.mean) / self.spread).nan_to_num(0.0)
+
+
+class GeneratorBlock(nn.Module):
+    """Twice the resolution, then a convolution whose channels the condition scales and shifts."""
+
+    def __init__(self, inputs: int, outputs: int, condition: int, upsample: bool = True):
+        super().__init__()
+        self.upsample = upsample
+        self.convolution = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.film = nn.Linear(condition, 2 * outputs)
+        nn.init.zeros_(self.film.bias)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        if self.upsample:
+            x = F.interpolate(x, scale_factor=2, mode="nearest")
+        x = self.convolution(x)  # (B, outputs, S, S)
+        x = x * (x.square().mean(1, keepdim=True) + 1e-8).rsqrt()  # pixel norm, ProGAN
+        scale, shift = self.film(condition)[:, :, None, None].chunk(2, dim=1)
+        return F.leaky_relu(x * (1 + scale) + shift, SLOPE)
+
+
+class Generator(nn.Module):
+    """Latents (B, Z) in [-1, 1] and labels (B, L) in [-1, 1] to covers (B, 3, S, S) in [-1, 1]."""
+
+    def __init__(self, size: int, latent: int = 64, labels: int = 0, width: int = 16):
+        super().__init__()
+        self.latent, self.labels, self.size = latent, labels, size
+        first, *rest = channels(size, width)
+        condition = latent + labels
+        self.scale = LabelScale(labels)
+        self.stem = nn.Linear(condition, first * 16)
+        self.blocks = nn.ModuleList([GeneratorBlock(first, first, condition, upsample=False)])
+        for inputs, outputs in zip([first, *rest], rest, strict=False):
+            self.blocks.append(GeneratorBlock(inputs, outputs, condition))
+        self.to_rgb = nn.Conv2d(rest[-1], 3, 3, padding=1)
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        condition = self._condition(z, labels)  # (B, Z + L)
+        x = self.stem(condition).unflatten(1, (-1, 4, 4))
+        for block in self.blocks:
+            x = block(x, condition)
+        return torch.tanh(self.to_rgb(x))
+
+    def _condition(self, z: Tensor, labels: Tensor | None) -> Tensor:
+        if self.labels == 0:
+            return z
+        if labels is None or labels.shape != (len(z), self.labels):
+            raise ValueError(f"this generator needs labels of shape ({len(z)}, {self.labels})")
+        return torch.cat([z, self.scale(labels)], dim=1)
+
+
+class Critic(nn.Module):
+    """Covers (B, 3, S, S) and labels (B, L) to a score (B,) and a reading of the labels (B, L).
+
+    The score has no unit and no bounds: it is the critic of Wasserstein GANs, and the logit of
+    the relativistic loss. The reading is in standardised labels (see LabelScale), and does not
+    look at `labels`. With `projection` the score also says how well picture and labels agree.
+    """
+
+    def __init__(self, size: int, labels: int = 0, width: int = 32, projection: bool = True):
+        super().__init__()
+        self.labels = labels
+        widths = [3, *reversed(channels(size, width)[:-1])]
+        self.scale = LabelScale(labels)
+        self.blocks = nn.ModuleList(
+            nn.Conv2d(inputs, outputs, 4, stride=2, padding=1)
+            for inputs, outputs in itertools.pairwise(widths)
+        )
+        self.dense = nn.Linear(widths[-1] * 16, 256)
+        self.score = nn.Linear(256, 1)
+        self.reading = nn.Linear(256, labels) if labels else None
+        self.projection = nn.Linear(labels, 256, bias=False) if labels and projection else None
+
+    def forward(self, covers: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        x = covers
+        for block in self.blocks:
+            x = F.leaky_relu(block(x), SLOPE)  # half the resolution
+        x = F.leaky_relu(self.dense(x.flatten(1)), SLOPE)  # (B, 256)
+        score = self.score(x).squeeze(1)
+        if self.projection is not None:
+            score = score + (self.projection(self.scale(labels)) * x).sum(1) / 16  # / sqrt(256)
+        return score, None if self.reading is None else self.reading(x)
+
+
+# Latents and pixels --------------------------------------------------------------------------
+
+
+def draw_latents(count: int, latent: int, dice: torch.Generator) -> Tensor:
+    """Latents (count, latent), uniform in [-1, 1]: the prior whose support LOGAN clips to."""
+    return torch.rand(count, latent, generator=dice) * 2 - 1
+
+
+def to_covers(pixels: np.ndarray) -> Tensor:
+    """Pixels (B, S, S, 3) uint8 to covers (B, 3, S, S) float in [-1, 1], channels last."""
+    covers = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2)
+    return covers.float().div_(127.5).sub_(1)
+
+
+def to_pixels(covers: Tensor) -> np.ndarray:
+    """Covers (B, 3, S, S) in [-1, 1] to pixels (B, S, S, 3) uint8."""
+    pixels = (covers.clamp(-1, 1) + 1).mul(127.5).round().to(torch.uint8)
+    return pixels.permute(0, 2, 3, 1).cpu().numpy()

@@ -1,0 +1,188 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from albumlib import checkpoint, networks, training
+from albumlib.training import TrainingConfig, TrainingDiverged, TrainingError, train
+
+SMALL = {
+    "size": 32,
+    "latent": 8,
+    "generator_width": 4,
+    "critic_width": 8,
+    "batch_size": 8,
+    "log_every": 1,
+}
+
+
+def covers_that_say_their_label(count=256, size=32, seed=0):
+    """Plain covers whose red says the first feature and whose blue the fourth."""
+    dice = np.random.default_rng(seed)
+    labels = dice.uniform(-1, 1, (count, 10)).astype(np.float32)
+    pixels = dice.normal(128, 12, (count, size, size, 3))
+    pixels[..., 0] += 80 * labels[:, 0, None, None]
+    pixels[..., 2] += 80 * labels[:, 3, None, None]
+    return pixels.clip(0, 255).astype(np.uint8), labels
+
+
+def weights(generator):
+    return torch.cat([weight.flatten() for weight in generator.state_dict().values()])
+
+
+@pytest.mark.parametrize("critic_loss", training.CRITIC_LOSSES)
+def test_interrupted_run_ends_with_the_same_bits(tmp_path, critic_loss):
+    images, labels = covers_that_say_their_label()
+    config = TrainingConfig(labels=True, steps=7, critic_loss=critic_loss, critic_steps=2, **SMALL)
+    whole = train(config, images, labels, tmp_path / "whole")
+
+    def interrupt(record):
+        if record["step"] == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(config, images, labels, tmp_path / "parts", progress=interrupt)
+    resumed = train(config, images, labels, tmp_path / "parts")
+    assert torch.equal(weights(whole), weights(resumed))
+
+    def records(name):
+        lines = (tmp_path / name / "metrics.jsonl").read_text().splitlines()
+        return [{**json.loads(line), "images_per_s": 0} for line in lines]
+
+    assert records("whole") == records("parts")
+
+
+def test_killed_between_checkpoints_the_run_repeats_what_was_lost(tmp_path):
+    images, labels = covers_that_say_their_label()
+    config = TrainingConfig(labels=True, steps=7, save_every=3, **SMALL)
+    whole = train(config, images, labels, tmp_path / "whole")
+
+    def die(record):
+        if record["step"] == 5:
+            raise RuntimeError("the machine went down")
+
+    with pytest.raises(RuntimeError):
+        train(config, images, labels, tmp_path / "parts", progress=die)
+    assert torch.equal(weights(whole), weights(train(config, images, labels, tmp_path / "parts")))
+    steps = [
+        json.loads(line)["step"]
+        for line in (tmp_path / "parts" / "metrics.jsonl").read_text().splitlines()
+    ]
+    assert steps == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_a_small_run_learns_to_obey(tmp_path):
+    """Red follows the first feature, blue the fourth; the others have nothing to follow."""
+    images, labels = covers_that_say_their_label(512)
+    config = TrainingConfig(
+        labels=True, steps=150, latent_method="off", **{**SMALL, "batch_size": 16}
+    )
+    generator = train(config, images, labels, tmp_path)
+    asked = torch.from_numpy(labels[:200])
+    z = networks.draw_latents(200, 8, torch.Generator().manual_seed(1))
+    shown = networks.to_pixels(generator(z, asked)).mean((1, 2))
+    correlation = np.corrcoef(np.c_[labels[:200], shown], rowvar=False)[:10, 10:]
+    assert correlation[0, 0] > 0.7 and correlation[3, 2] > 0.7
+    assert np.abs(correlation[5:, 0]).max() < 0.4
+
+
+def test_checkpoint_draws_the_same_covers(tmp_path):
+    images, _ = covers_that_say_their_label()
+    generator = train(TrainingConfig(steps=2, **SMALL), images, None, tmp_path)
+    loaded = training.load_generator(tmp_path)
+    z = torch.rand(3, 8)
+    assert torch.equal(generator(z), loaded(z))
+    assert (tmp_path / "samples" / "000002.png").exists()
+
+
+def test_average_lags_behind_the_weights(tmp_path):
+    images, _ = covers_that_say_their_label()
+    trainer = training.Trainer(TrainingConfig(**SMALL, average_halflife=10**9), None)
+    before = weights(trainer.average)
+    trainer.step = 10**6  # past the quick start
+    batches = training.Batches(images, None, np.arange(len(images)), 8, 0, "cpu")
+    trainer.advance(batches)
+    moved = (weights(trainer.generator) - before).abs().max()
+    assert 0 < (weights(trainer.average) - before).abs().max() < 1e-3 * moved
+
+
+def test_divergence_stops_with_a_sentence_and_keeps_the_checkpoint(tmp_path):
+    images, labels = covers_that_say_their_label()
+    config = TrainingConfig(labels=True, steps=2, **SMALL)
+    train(config, images, labels, tmp_path)
+    good = (tmp_path / "training.safetensors").read_bytes()
+    labels = labels.copy()
+    labels[:] = np.inf  # known to nobody, poison to everybody
+    with pytest.raises(TrainingDiverged, match="diverged at step 3"):
+        images = images.copy()
+        trainer = training.Trainer(TrainingConfig(steps=9, **SMALL), None)
+        trainer.step = 2
+        with torch.no_grad():
+            trainer.critic.score.weight.fill_(torch.nan)
+        batches = training.Batches(images, None, np.arange(len(images)), 8, 0, "cpu")
+        training._loop(trainer, batches, tmp_path, None)
+    assert (tmp_path / "training.safetensors").read_bytes() == good
+
+
+def test_missing_labels_do_no_harm(tmp_path):
+    images, labels = covers_that_say_their_label()
+    labels[::2, 3] = np.nan
+    labels[:, 7] = np.nan
+    generator = train(TrainingConfig(labels=True, steps=3, **SMALL), images, labels, tmp_path)
+    assert weights(generator).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"sise": 64}, "unknown setting 'sise'"),
+        ({"steps": 2.5}, "steps must be int, got 2.5"),
+        ({"labels": 1}, "labels must be bool"),
+        ({"size": 48}, "size must be one of 32, 64, 128, 256, got 48"),
+        ({"critic_loss": "hinge"}, "critic_loss must be one of"),
+        ({"penalty_every": 0}, "penalty_every must be at least 1"),
+    ],
+)
+def test_wrong_settings_are_refused(settings, message):
+    with pytest.raises(TrainingError, match=message):
+        TrainingConfig.from_dict(settings)
+
+
+def test_data_that_does_not_fit_is_refused(tmp_path):
+    images, labels = covers_that_say_their_label()
+    with pytest.raises(TrainingError, match="32x32x3, but size=64"):
+        train(TrainingConfig(size=64), images, None, tmp_path)
+    with pytest.raises(TrainingError, match="cannot fill a batch"):
+        train(TrainingConfig(**SMALL), images, None, tmp_path, rows=np.arange(3))
+    with pytest.raises(TrainingError, match="needs labels"):
+        nothing = np.full_like(labels, np.nan)
+        train(TrainingConfig(labels=True, **SMALL), images, nothing, tmp_path)
+
+
+def test_checkpoint_of_another_run_is_refused(tmp_path):
+    images, _ = covers_that_say_their_label()
+    train(TrainingConfig(steps=1, **SMALL), images, None, tmp_path)
+    with pytest.raises(TrainingError, match="latent=8, not 16"):
+        train(TrainingConfig(steps=2, **{**SMALL, "latent": 16}), images, None, tmp_path)
+
+
+def test_damaged_checkpoint_is_refused(tmp_path):
+    with pytest.raises(TrainingError, match="no checkpoint"):
+        checkpoint.load_generator(tmp_path)
+    (tmp_path / "generator.safetensors").write_bytes(b"not tensors")
+    with pytest.raises(TrainingError, match="not a checkpoint"):
+        checkpoint.load_generator(tmp_path)
+
+
+def test_clipping_bounds_every_weight(tmp_path):
+    images, _ = covers_that_say_their_label()
+    config = TrainingConfig(critic_loss="wgan-clip", **SMALL)
+    trainer = training.Trainer(config, None)
+    trainer.advance(training.Batches(images, None, np.arange(len(images)), 8, 0, "cpu"))
+    assert all(weight.abs().max() <= 0.01 for weight in trainer.critic.parameters())
+
+
+def test_covers_survive_the_way_to_pixels_and_back():
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
+    assert np.array_equal(networks.to_pixels(networks.to_covers(pixels)), pixels)
