@@ -61,7 +61,8 @@ def load_generator(path: str | Path, device: str = "cpu") -> Generator:
         generator.load_state_dict(tensors)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise TrainingError(f"{path} holds no generator that this version can read") from error
-    return generator.to(device).requires_grad_(False).eval()
+    generator.to(device, memory_format=torch.channels_last)
+    return generator.requires_grad_(False).eval()
 
 
 def store_optimiser(name: str, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

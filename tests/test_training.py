@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from albumlib import checkpoint, networks, training
+from albumlib import checkpoint, config, networks, training
 from albumlib.training import TrainingConfig, TrainingDiverged, TrainingError, train
 
 SMALL = {
@@ -31,7 +31,7 @@ def weights(generator):
     return torch.cat([weight.flatten() for weight in generator.state_dict().values()])
 
 
-@pytest.mark.parametrize("critic_loss", training.CRITIC_LOSSES)
+@pytest.mark.parametrize("critic_loss", config.CRITIC_LOSSES)
 def test_interrupted_run_ends_with_the_same_bits(tmp_path, critic_loss):
     images, labels = covers_that_say_their_label()
     config = TrainingConfig(labels=True, steps=7, critic_loss=critic_loss, critic_steps=2, **SMALL)

@@ -1,0 +1,92 @@
+"""One flat configuration for everything that shapes a training run; it refuses unknown names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from albumlib.checkpoint import TrainingError
+from albumlib.networks import SIZES
+
+CRITIC_LOSSES = ("wgan-gp", "wgan-clip", "r3")
+LATENT_METHODS = ("off", "gd", "ngd")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that shapes a run. Unknown names and wrong types are errors."""
+
+    size: int = 64  # pixels a side: 32, 64, 128 or 256
+    labels: bool = False  # condition on the ten features
+    steps: int = 2000  # generator updates
+    batch_size: int = 32  # covers per update
+    seed: int = 2021
+    # Networks
+    latent: int = 64  # numbers in a latent vector, uniform in [-1, 1]
+    generator_width: int = 16  # channels at the finest resolution, doubling inwards
+    critic_width: int = 32
+    projection: bool = True  # the critic's score also weighs how well picture and labels agree
+    # Losses
+    critic_loss: str = "r3"  # "wgan-gp", "wgan-clip" or "r3" (relativistic pairs with R1 + R2)
+    critic_steps: int = 1  # critic updates per generator update
+    penalty: float = 1.0  # weight of the gradient penalty (10 is usual for wgan-gp)
+    penalty_every: int = 4  # lazy regularisation: every so many critic updates, times as much
+    clip: float = 0.01  # bound of the critic's weights, for wgan-clip only
+    reading_weight: float = 1.0  # critic learns to read labels from real covers (ACGAN)
+    obedience_weight: float = 1.0  # generator is held to the labels that the critic reads
+    label_noise: float = 0.05  # smoothing of the labels, in standard deviations (CcGAN)
+    augment: str = ""  # of "shift", "flip", "color", joined by commas: for small sets
+    # LOGAN
+    latent_method: str = "ngd"  # "off", "gd" or "ngd" (natural gradient)
+    latent_rate: float = 0.9
+    latent_damping: float = 0.1
+    latent_fraction: float = 0.8  # share of the latents that a step moves
+    latent_weight: float = 0.1  # cost of the step in both losses
+    latent_through: bool = True  # gradients pass through the step (the paper), or not
+    latent_every: int = 1  # only every so many updates, for speed
+    # Optimisers: Adam with two time scales
+    generator_rate: float = 5e-4
+    critic_rate: float = 5e-4
+    beta1: float = 0.0
+    beta2: float = 0.99
+    average_halflife: int = 4000  # covers after which old weights count half in the average
+    # Bookkeeping
+    log_every: int = 25
+    sample_every: int = 250
+    save_every: int = 250
+    max_minutes: float = 0.0  # stop after so long; 0 for no limit
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            object.__setattr__(self, field.name, _typed(field, getattr(self, field.name)))
+        _choice("size", self.size, SIZES)
+        _choice("critic_loss", self.critic_loss, CRITIC_LOSSES)
+        _choice("latent_method", self.latent_method, LATENT_METHODS)
+        for name in ("steps", "batch_size", "latent", "critic_steps", "penalty_every",
+                     "latent_every", "log_every", "sample_every", "save_every"):  # fmt: skip
+            if getattr(self, name) < 1:
+                raise TrainingError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+    @classmethod
+    def from_dict(cls, values: dict) -> TrainingConfig:
+        """A configuration from names and values; TrainingError names the first unknown one."""
+        known = [field.name for field in fields(cls)]
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise TrainingError(f"unknown setting {unknown[0]!r}; known are {', '.join(known)}")
+        return cls(**values)
+
+
+def _typed(field, value):
+    """The value, if it has the field's type; an int will do for a float."""
+    wanted = {"int": int, "float": float, "str": str, "bool": bool}[field.type]
+    if wanted is float and type(value) is int:
+        return float(value)
+    if type(value) is not wanted:
+        raise TrainingError(f"{field.name} must be {field.type}, got {value!r}")
+    return value
+
+
+def _choice(name: str, value, allowed: tuple) -> None:
+    if value not in allowed:
+        listed = ", ".join(map(str, allowed))
+        raise TrainingError(f"{name} must be one of {listed}, got {value!r}")
