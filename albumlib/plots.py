@@ -1,0 +1,351 @@
+"""Every figure of the course. Functions take arrays and tables and return a matplotlib Figure.
+
+Charts of numbers are here; figures that consist of covers are in `sheets` and can be had from
+here as well. `use_style` makes whatever else you draw look like them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from albumlib import study
+from albumlib.features import FEATURES, NAMES
+from albumlib.sheets import (
+    album_row,
+    before_after,
+    covers,
+    extremes,
+    feature_sweeps,
+    interpolation,
+    pairs,
+    quarantine,
+    sample_history,
+)
+from albumlib.style import (
+    BLUE,
+    COLOURS,
+    DIVERGING,
+    GREEN,
+    GRID,
+    INK,
+    MUTED,
+    ORANGE,
+    PALE,
+    SKY,
+    new_figure,
+    use_style,
+)
+
+__all__ = [
+    "album_row",
+    "album_spread",
+    "before_after",
+    "catalogue_state",
+    "correlations",
+    "covers",
+    "extremes",
+    "feature_histograms",
+    "feature_sweeps",
+    "funnel",
+    "interpolation",
+    "label_recovery_bars",
+    "over_time",
+    "pairs",
+    "quarantine",
+    "real_and_independent",
+    "sample_history",
+    "timeline",
+    "training_curves",
+    "use_style",
+]
+UNITS = {feature.name: feature.unit for feature in FEATURES}
+STATES = {"done": GREEN, "todo": "#d9d6cf", "failed": ORANGE}
+
+
+# Gathering and cleaning -----------------------------------------------------------------------
+
+
+def catalogue_state(snapshots: Mapping[str, Sequence[str]], title: str = "") -> Figure:
+    """One small square a cover, in the catalogue's order, coloured by its state.
+
+    `snapshots` maps a caption to states "done", "todo" or "failed"; each is a panel.
+    """
+    figure = new_figure(2.3, title or "The catalogue, one square a cover")
+    panels = np.atleast_1d(figure.subplots(1, len(snapshots)))
+    for axes, (words, states) in zip(panels, snapshots.items(), strict=True):
+        states = list(states)
+        columns = max(1, round((len(states) * 4.8 / len(snapshots)) ** 0.5))
+        cells = np.ones((-(-len(states) // columns), columns, 3))
+        for name, colour in STATES.items():
+            chosen = np.flatnonzero([state == name for state in states])
+            cells[chosen // columns, chosen % columns] = to_rgb(colour)
+        axes.imshow(cells, interpolation="nearest")
+        axes.set_anchor("NW")
+        if len(states) <= 3000:  # beyond, the gaps would hide the cells
+            axes.set_xticks(np.arange(-0.5, columns), minor=True)
+            axes.set_yticks(np.arange(-0.5, len(cells)), minor=True)
+            axes.grid(which="minor", color="white", linewidth=1.2)
+        _bare(axes)
+        axes.set_title(words)
+        counts = {name: states.count(name) for name in STATES if name in states}
+        _key(axes, {f"{name} {count:,}": STATES[name] for name, count in counts.items()})
+    return figure
+
+
+def timeline(seconds: Sequence[float], title: str = "") -> Figure:
+    """How many covers had arrived after how many seconds; a flat stretch is an interruption."""
+    arrived = np.sort(np.asarray(seconds, dtype=np.float64))
+    figure = new_figure(2.2, title or "Covers on disk while gathering")
+    axes = figure.subplots()
+    counts = np.arange(1, len(arrived) + 1)
+    axes.fill_between(arrived, counts, step="post", color=SKY, alpha=0.35)
+    axes.step(arrived, counts, where="post", color=BLUE)
+    axes.set(xlabel="seconds since the first cover", ylabel="covers", ylim=(0, None))
+    axes.margins(x=0)
+    return figure
+
+
+def funnel(counts: Mapping[str, int], title: str = "") -> Figure:
+    """Bars of what is left after each stage, in order, and what each stage took away."""
+    figure = new_figure(0.42 * len(counts) + 0.1, title or "What is left after each stage")
+    axes, numbers = figure.subplots(), list(counts.values())
+    axes.barh(range(len(counts)), numbers, color=BLUE, height=0.62)
+    for row, number in enumerate(numbers):
+        lost = numbers[row - 1] - number if row else 0
+        words = f" {number:,}" + (f"   \N{MINUS SIGN}{lost:,}" if lost else "")
+        axes.text(number, row, words, va="center", color=INK, size=9.5)
+    axes.set_yticks(range(len(counts)), list(counts), color=INK, size=9.5)
+    axes.set(xlim=(0, max(numbers) * 1.16), ylim=(len(counts) - 0.5, -0.5), xticks=[])
+    axes.grid(False)
+    axes.spines[["bottom", "left"]].set_visible(False)
+    return figure
+
+
+# Labels ---------------------------------------------------------------------------------------
+
+
+def feature_histograms(table: pd.DataFrame, title: str = "", bins: int = 24) -> Figure:
+    """Ten small histograms, each in its unit, with the median marked."""
+    words = title or "Ten features, ten different shapes"
+    figure = new_figure(3.6, words, "number of rows by value; the line is the median")
+    for axes, name in zip(figure.subplots(2, 5).flat, NAMES, strict=True):
+        values = table[name].dropna() if name in table else pd.Series(dtype=float)
+        axes.set_title(name)
+        axes.set_xlabel(UNITS[name])
+        axes.grid(axis="x", visible=False)
+        axes.tick_params(axis="y", labelsize=7)
+        if values.empty:
+            _bare(axes)
+            axes.text(0.5, 0.5, "no values", transform=axes.transAxes, ha="center", color=MUTED)
+            continue
+        axes.hist(values, bins=bins, color=SKY)
+        axes.axvline(values.median(), color=BLUE, linewidth=1.4)
+        axes.yaxis.get_major_locator().set_params(nbins=3)
+        axes.xaxis.get_major_locator().set_params(nbins=4)
+    return figure
+
+
+def correlations(table: pd.DataFrame, title: str = "") -> Figure:
+    """Rank correlation of each pair of features, the lower triangle of the matrix."""
+    matrix = study.rank_correlations(table)
+    names, values = list(matrix), matrix.to_numpy()[1:, :-1]
+    note = "Spearman's rank correlation: blue together, orange against each other"
+    figure = new_figure(4.6, title or "Which features go together", note, width=7.2)
+    axes = figure.subplots()
+    shown = np.ma.masked_where(np.triu(np.ones_like(values), 1) > 0, values)
+    axes.imshow(shown, cmap=DIVERGING, vmin=-0.8, vmax=0.8, aspect="auto")
+    for row, column in np.argwhere(np.tril(np.ones_like(values))):
+        strong = abs(values[row, column]) > 0.45
+        axes.text(
+            column,
+            row,
+            f"{values[row, column]:+.2f}".replace("-", "\N{MINUS SIGN}"),
+            ha="center",
+            va="center",
+            size=8.5,
+            color="white" if strong else INK,
+        )
+    axes.set_xticks(range(len(names) - 1), names[:-1], rotation=35, ha="right", color=INK)
+    axes.set_yticks(range(len(names) - 1), names[1:], color=INK)
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+def over_time(table: pd.DataFrame, feature: str, title: str = "", step: int = 2) -> Figure:
+    """A feature by release year: median, the middle half as a band, and how many rows."""
+    found = study.by_year(table, feature, step)
+    words = title or f"{feature.capitalize()} by release year"
+    figure = new_figure(3.0, words, "median and the middle half; below, the number of rows")
+    axes, below = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+    middle = found.index + (step - 1) / 2
+    axes.fill_between(middle, found["low"], found["high"], color=SKY, alpha=0.35, linewidth=0)
+    axes.plot(middle, found["median"], color=BLUE)
+    axes.set_ylabel(f"{feature} ({UNITS[feature]})")
+    below.bar(middle, found["count"], width=0.8 * step, color=GRID)
+    below.grid(False)
+    below.set_ylabel("rows")
+    below.spines["left"].set_visible(False)
+    below.yaxis.get_major_locator().set_params(nbins=2)
+    return figure
+
+
+def album_spread(tracks: pd.DataFrame, title: str = "") -> Figure:
+    """How much of each feature's variance lies between albums, how much within them."""
+    share = study.album_share(tracks).dropna().sort_values()
+    note = "blue: share of the variance between albums; grey: between the tracks of one album"
+    words = title or "What an album's tracks have in common"
+    figure = new_figure(0.3 * len(share) + 0.3, words, note)
+    axes, rows = figure.subplots(), range(len(share))
+    axes.barh(rows, [1] * len(share), color=PALE, height=0.66)
+    axes.barh(rows, share, color=BLUE, height=0.66)
+    for row, value in enumerate(share):
+        axes.text(value + 0.01, row, f"{100 * value:.0f} %", va="center", size=9)
+    axes.set_yticks(rows, share.index, color=INK, size=9.5)
+    axes.set(xlim=(0, 1), xticks=[0, 0.5, 1], xticklabels=["0 %", "50 %", "100 %"])
+    axes.grid(False)
+    axes.spines[["bottom", "left"]].set_visible(False)
+    return figure
+
+
+def real_and_independent(
+    real: pd.DataFrame, drawn: pd.DataFrame, x: str = "energy", y: str = "loudness", title: str = ""
+) -> Figure:
+    """Real pairs of two features beside independent draws, and how far each draw is from music.
+
+    Up to 1,500 points of each are shown.
+    """
+    words = title or "Labels drawn independently ask for music that nobody makes"
+    figure = new_figure(2.9, words)
+    left, middle, right = figure.subplots(1, 3)
+    for axes, table, colour, name in [
+        (left, real, BLUE, "real labels"),
+        (middle, drawn, ORANGE, "drawn independently"),
+    ]:
+        axes.scatter(table[x][:1500], table[y][:1500], s=5, color=colour, alpha=0.35, linewidth=0)
+        axes.set(xlabel=f"{x} ({UNITS[x]})", ylabel=f"{y} ({UNITS[y]})")
+        axes.set_title(name)
+    middle.set(xlim=left.get_xlim(), ylim=left.get_ylim())
+    whole = real[study.known(real)].dropna().drop_duplicates()
+    half = len(whole) // 2
+    near = study.nearest_real(whole[half:][:1500], whole[:half])
+    far = study.nearest_real(drawn[:1500], whole[:half])
+    bins = np.linspace(0, max(near.max(), far.max()), 40)
+    for values, colour in [(near, BLUE), (far, ORANGE)]:
+        right.hist(values, bins=bins, density=True, color=colour, alpha=0.6)
+    right.set_title("distance to the nearest real label")
+    right.set(xlabel="standard deviations per feature", yticks=[])
+    right.grid(False)
+    return figure
+
+
+# Training and its results ---------------------------------------------------------------------
+
+CURVES = {
+    "critic_loss": "critic's loss",
+    "generator_loss": "generator's loss",
+    "score_gap": "score gap: real minus generated",
+    "latent_cost": "length of LOGAN's latent step",
+    "reading_error": "critic's error reading real covers",
+    "obedience_error": "generator's error obeying labels",
+    "images_per_s": "covers a second",
+}
+
+
+def training_curves(
+    records: Sequence[Mapping] | Mapping[str, Sequence[Mapping]],
+    keys: Sequence[str] = ("critic_loss", "score_gap", "generator_loss"),
+    title: str = "",
+) -> Figure:
+    """One panel for each key, over training steps: the values, pale, and their running mean.
+
+    `records` is what `metrics.jsonl` holds, or several such lists by name, to be compared.
+    """
+    runs = records if isinstance(records, Mapping) else {"": records}
+    columns = 2 if len(keys) == 4 else min(3, len(keys))
+    rows = -(-len(keys) // columns)
+    figure = new_figure(2.3 * rows + (0.25 if len(runs) > 1 else 0), title or "How training went")
+    panels = np.atleast_1d(figure.subplots(rows, columns)).ravel()
+    for axes in panels[len(keys) :]:
+        axes.set_visible(False)
+    for axes, key in zip(panels, keys, strict=False):
+        axes.set_title(CURVES.get(key, key))
+        axes.set_xlabel("step")
+        axes.xaxis.get_major_locator().set_params(nbins=4)
+        for (name, run), colour in zip(runs.items(), COLOURS, strict=False):
+            kept = [record for record in run if key in record]
+            steps = [record["step"] for record in kept]
+            values = pd.Series([record[key] for record in kept], dtype=float)
+            axes.plot(steps, values, color=colour, alpha=0.25, linewidth=1)
+            window = max(1, len(values) // 12)
+            smooth = values.rolling(window, center=True, min_periods=1).mean()
+            axes.plot(steps, smooth, color=colour, label=name)
+    if len(runs) > 1:
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=4)
+    return figure
+
+
+def label_recovery_bars(
+    names: Sequence[str],
+    groups: Mapping[str, Sequence[float]],
+    recoverable: Sequence[bool] | None = None,
+    title: str = "",
+    ylabel: str = "correlation",
+) -> Figure:
+    """Bars side by side for each feature, e.g. real covers, this model, shuffled labels.
+
+    Features that are not `recoverable` (all are by default) stand on a grey ground and in grey:
+    not even real covers show them, so no model can be blamed.
+    """
+    words = title or "Which labels can be read off the covers"
+    figure = new_figure(3.1, words, "on grey ground: features that real covers do not show either")
+    axes, width = figure.subplots(), 0.8 / len(groups)
+    colours = [*[SKY, BLUE, ORANGE, GREEN][: len(groups) - 1], "#c9c5bc"]
+    for place, ((group, values), colour) in enumerate(zip(groups.items(), colours, strict=True)):
+        x = np.arange(len(names)) + (place - (len(groups) - 1) / 2) * width
+        axes.bar(x, values, width * 0.92, color=colour, label=group)
+    shown = [True] * len(names) if recoverable is None else list(recoverable)
+    for column, seen in enumerate(shown):
+        if not seen:
+            axes.axvspan(column - 0.5, column + 0.5, color=PALE, zorder=-1)
+    axes.axhline(0, color=MUTED, linewidth=0.8)
+    axes.set_xticks(range(len(names)), names, rotation=25, ha="right")
+    for tick, seen in zip(axes.get_xticklabels(), shown, strict=True):
+        tick.set_color(INK if seen else MUTED)
+    axes.set(ylabel=ylabel, xlim=(-0.5, len(names) - 0.5))
+    axes.grid(axis="x", visible=False)
+    figure.legend(loc="outside lower left", ncols=len(groups))
+    return figure
+
+
+# Shared strokes -------------------------------------------------------------------------------
+
+
+def _bare(axes: Axes) -> None:
+    axes.set(xticks=[], yticks=[])
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(which="minor", length=0)
+
+
+def _key(axes: Axes, words: Mapping[str, str]) -> None:
+    """A legend as coloured words below the axes."""
+    patches = [Patch(color=colour, label=word) for word, colour in words.items()]
+    axes.legend(
+        handles=patches,
+        loc="upper left",
+        bbox_to_anchor=(0, -0.02),
+        ncols=len(patches),
+        borderaxespad=0,
+        handlelength=0.9,
+        handletextpad=0.5,
+        columnspacing=1.4,
+        borderpad=0.1,
+    )

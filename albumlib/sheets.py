@@ -1,0 +1,234 @@
+"""Figures that consist of covers: contact sheets, pairs, rows, extremes.
+
+Covers are uint8 arrays (S, S, 3), several of them (N, S, S, 3) or a list; they are placed in
+reading order on one pair of axes whose unit is the width of a cover.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from PIL import Image
+
+from albumlib import study
+from albumlib.style import (
+    BLUE,
+    INK,
+    MUTED,
+    PALE,
+    WIDTH,
+    blank,
+    caption,
+    new_figure,
+    place,
+    sheet,
+)
+
+
+def covers(
+    pixels: Sequence[np.ndarray],
+    titles: Sequence[str] | None = None,
+    columns: int = 8,
+    title: str = "",
+    note: str = "",
+) -> Figure:
+    """A contact sheet. `titles` stand below the covers, `title` and `note` above all."""
+    rows = -(-len(pixels) // columns)
+    unit = WIDTH / (columns * 1.06)
+    figure = new_figure(rows * unit * (1.26 if titles is not None else 1.06), title, note)
+    sheet(figure.subplots(), pixels, columns, titles, unit)
+    return figure
+
+
+def before_after(
+    before: Sequence[np.ndarray],
+    after: Sequence[np.ndarray],
+    titles: Sequence[str],
+    title: str = "",
+) -> Figure:
+    """Pictures as they came, of any shape, above the squares that cleaning made of them."""
+    words = title or "Repaired: as it came, and as training will see it"
+    return _two_rows(before, after, titles, ("as it came", "repaired"), words)
+
+
+def pairs(
+    top: Sequence[np.ndarray],
+    bottom: Sequence[np.ndarray],
+    titles: Sequence[str] | None = None,
+    names: tuple[str, str] = ("generated", "real"),
+    title: str = "",
+) -> Figure:
+    """Generated covers, each above the real cover that shares its label."""
+    return _two_rows(top, bottom, titles, names, title or "Generated, and real with the same label")
+
+
+def _two_rows(top, bottom, titles, names: tuple[str, str], title: str) -> Figure:
+    count, gap = len(top), 0.06
+    unit = (WIDTH - 0.85) / (count * (1 + gap))  # inches a cover; 0.85 for the names at the left
+    margin, height = 0.85 / unit, 2 + gap + (0.22 / unit if titles is not None else 0)
+    width = WIDTH / unit
+    figure = new_figure(WIDTH * height / width, title)
+    axes = blank(figure.subplots(), width, height)
+    for row, (name, pictures) in enumerate(zip(names, (top, bottom), strict=True)):
+        axes.text(0, row * (1 + gap) + 0.5, name, va="center", size=9, color=INK)
+        for column, picture in enumerate(pictures):
+            place(axes, picture, margin + column * (1 + gap), row * (1 + gap))
+    for column, words in enumerate(titles if titles is not None else ()):
+        caption(axes, margin + column * (1 + gap), 2 + gap + 0.04, str(words), unit)
+    blank(axes, width, height)
+    return figure
+
+
+def album_row(
+    generated: Sequence[np.ndarray],
+    real: np.ndarray,
+    averaged: np.ndarray,
+    song_titles: Sequence[str],
+    title: str = "",
+) -> Figure:
+    """One album: its real cover, the cover from its averaged labels, then one for each song."""
+    count, gap, big = len(generated), 0.06, 2.2
+    columns = max(1, -(-count // 2))
+    width, height = 2 * (big + 0.2) + columns * (1 + gap), 2.5
+    unit = WIDTH / width  # inches a cover
+    figure = new_figure(unit * height, title or "One album: the whole, and its songs")
+    axes = blank(figure.subplots(), width, height)
+    for number, (picture, words) in enumerate(
+        [(real, "the real cover"), (averaged, "from the album's mean label")]
+    ):
+        place(axes, picture, number * (big + 0.1), 0, big)
+        caption(axes, number * (big + 0.1), big + 0.05, words, color=INK, size=9)
+    for number, (picture, words) in enumerate(zip(generated, song_titles, strict=True)):
+        row, column = divmod(number, columns)
+        x, y = 2 * (big + 0.2) + column * (1 + gap), row * 1.26
+        place(axes, picture, x, y)
+        caption(axes, x, y + 1.02, words, unit)
+    blank(axes, width, height)
+    return figure
+
+
+def feature_sweeps(grid: np.ndarray, names: Sequence[str], title: str = "") -> Figure:
+    """One row a feature, from its low end at the left to its high end: (rows, steps, S, S, 3)."""
+    rows, steps, margin, gap = len(grid), len(grid[0]), 1.7, 0.05
+    width, height = margin + steps * (1 + gap), 0.3 + rows * (1 + gap)
+    words = title or "One latent, one label turned from low to high"
+    figure = new_figure(0.86 * WIDTH * height / width, words, width=0.86 * WIDTH)
+    axes = blank(figure.subplots(), width, height)
+    caption(axes, margin, 0.24, "low", va="bottom", size=9)
+    caption(axes, width - gap, 0.24, "high", va="bottom", ha="right", size=9)
+    for row, (name, pictures) in enumerate(zip(names, grid, strict=True)):
+        y = 0.3 + row * (1 + gap)
+        axes.text(margin - 0.12, y + 0.5, name, ha="right", va="center", size=9.5)
+        for column, picture in enumerate(pictures):
+            place(axes, picture, margin + column * (1 + gap), y)
+    blank(axes, width, height)
+    return figure
+
+
+def interpolation(rows: Sequence[Sequence[np.ndarray]], title: str = "") -> Figure:
+    """Walks between covers, one a row, without gaps, so that the eye can follow."""
+    steps = len(rows[0])
+    figure = new_figure(WIDTH * len(rows) * 1.08 / steps, title or "From one cover to the next")
+    axes = blank(figure.subplots(), steps, len(rows) * 1.08)
+    for row, pictures in enumerate(rows):
+        for column, picture in enumerate(pictures):
+            place(axes, picture, column, row * 1.08)
+    blank(axes, steps, len(rows) * 1.08)
+    return figure
+
+
+def sample_history(
+    folder: str | Path, steps: int = 5, cells: int = 4, title: str = "", columns: int = 8
+) -> Figure:
+    """Sample grids of a training run at some of its steps, side by side.
+
+    `folder` holds PNG files named by step with `columns` covers a row; the upper left `cells` by
+    `cells` covers of each are shown. Raises FileNotFoundError if there are none.
+    """
+    files = sorted(Path(folder).glob("*.png"))
+    if not files:
+        raise FileNotFoundError(f"there are no sample grids in {folder}: train first")
+    chosen = np.unique(np.linspace(0, len(files) - 1, steps).round().astype(int))
+    unit = WIDTH / len(chosen)
+    words = title or "The same latents at different steps of training"
+    figure = new_figure(min(unit, 3.4) + 0.25, words)
+    panels = np.atleast_1d(figure.subplots(1, len(chosen)))
+    for axes, number in zip(panels, chosen, strict=True):
+        with Image.open(files[number]) as image:
+            side = image.width // columns * cells
+            axes.imshow(np.asarray(image.convert("RGB"))[:side, :side])
+        axes.set_title(f"step {int(files[number].stem):,}")
+        axes.axis("off")
+    return figure
+
+
+def extremes(
+    pixels: np.ndarray, table: pd.DataFrame, title: str = "", examples: int = 4, share: float = 0.1
+) -> Figure:
+    """For each known feature, covers at its low and at its high end, and their mean covers.
+
+    Each row reads from low to high: the mean cover of the lowest tenth and some of that tenth,
+    then some of the highest tenth and its mean cover. `pixels` (N, S, S, 3) and `table` share
+    their rows.
+    """
+    names, margin, gap, step = study.known(table), 1.9, 0.06, 1.08
+    width = margin + (2 * examples + 2) * (1 + gap) + 0.5
+    height = 0.35 + len(names) * step
+    words = title or "What the eye can see of each label"
+    note = "at the outside the mean of the lowest and of the highest tenth, between them examples"
+    figure = new_figure(WIDTH * height / width, words, note)
+    axes = blank(figure.subplots(), width, height)
+    caption(axes, margin, 0.28, "low", va="bottom", size=9.5, color=BLUE)
+    caption(axes, width, 0.28, "high", va="bottom", ha="right", size=9.5, color=BLUE)
+    for row, name in enumerate(names):
+        y = 0.35 + row * step
+        axes.text(margin - 0.15, y + 0.5, name, ha="right", va="center", size=9.5)
+        low, high = study.ends(table[name], share)
+        shown = [_mean(pixels, low), *(pixels[i] for i in _spread(low, examples))]
+        shown += [*(pixels[i] for i in _spread(high, examples)[::-1]), _mean(pixels, high)]
+        for column, picture in enumerate(shown):
+            aside = 0.5 if column > examples else 0.0
+            place(axes, picture, margin + column * (1 + gap) + aside, y)
+    blank(axes, width, height)
+    return figure
+
+
+def quarantine(
+    reasons: Mapping[str, int],
+    examples: Mapping[str, np.ndarray | None] | None = None,
+    title: str = "",
+) -> Figure:
+    """Bars of how often each reason rejected something, with a picture of one where there is one.
+
+    `examples` maps a reason to a picture (H, W, 3), or None for files that show nothing.
+    """
+    figure = new_figure(0.52 * len(reasons) + 0.1, title or "Rejected, and why")
+    axes, most, examples = figure.subplots(), max(reasons.values()), examples or {}
+    bar = blank(axes, 18, len(reasons))
+    for row, (reason, count) in enumerate(reasons.items()):
+        picture = examples.get(reason)
+        if picture is None:
+            axes.fill_between([0.05, 0.95], row + 0.05, row + 0.95, color=PALE)
+            axes.text(0.5, row + 0.5, "none", ha="center", va="center", size=7, color=MUTED)
+        else:
+            place(axes, picture, 0.05, row + 0.05, 0.9)
+        axes.text(1.2, row + 0.5, reason, va="center", size=9.5)
+        bar.barh(row + 0.5, 8 * count / most, left=9, height=0.5, color=BLUE)
+        axes.text(9.15 + 8 * count / most, row + 0.5, f"{count:,}", va="center", size=9.5)
+    blank(axes, 18, len(reasons))
+    return figure
+
+
+def _mean(pixels: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The mean cover of some rows, at most 512 of them."""
+    chosen = np.sort(rows[:512])
+    return pixels[chosen].mean(axis=0).round().astype(np.uint8)
+
+
+def _spread(rows: np.ndarray, count: int) -> np.ndarray:
+    """`count` of `rows`, evenly apart, in order."""
+    return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)]

@@ -1,0 +1,90 @@
+"""The numbers behind a first look at the labels: what notebook 03 computes before it draws.
+
+Tables have the ten features as columns, in their own units; missing values are left out.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from albumlib.features import NAMES
+
+
+def known(table: pd.DataFrame) -> list[str]:
+    """The features, in the order of NAMES, of which `table` has two different values or more."""
+    return [name for name in NAMES if name in table and table[name].nunique() > 1]
+
+
+def rank_correlations(table: pd.DataFrame) -> pd.DataFrame:
+    """Spearman's rank correlation of each pair of the known features, pairwise complete."""
+    return table[known(table)].corr(method="spearman")
+
+
+def by_year(table: pd.DataFrame, feature: str, step: int = 2, least: int = 8) -> pd.DataFrame:
+    """Median and quartiles of a feature for each `step` years with `least` values or more.
+
+    `table` has a column `year`. Returns columns low, median, high, count, indexed by the first
+    year of each step.
+    """
+    rows = table[["year", feature]].dropna()
+    groups = rows[feature].groupby((rows["year"].astype(int) // step) * step)
+    found = groups.quantile([0.25, 0.5, 0.75]).unstack()
+    found.columns = ["low", "median", "high"]
+    found["count"] = groups.size()
+    return found[found["count"] >= least]
+
+
+def album_share(tracks: pd.DataFrame) -> pd.Series:
+    """Intra-class correlation: the share of each feature's variance that lies between albums.
+
+    The one-way analysis-of-variance estimate ICC(1) for albums of unequal size (Donner 1986,
+    International Statistical Review 54), clipped to [0, 1]: 1 means that all tracks of an album
+    have the same value, 0 that they resemble each other no more than strangers.
+    """
+    return pd.Series({name: _icc(tracks[["album_id", name]].dropna()) for name in known(tracks)})
+
+
+def _icc(rows: pd.DataFrame) -> float:
+    values = rows.iloc[:, 1]
+    groups = values.groupby(rows["album_id"])
+    sizes, count, albums = groups.size(), len(values), groups.ngroups
+    if albums < 2 or count == albums:
+        return float("nan")
+    between = (sizes * (groups.mean() - values.mean()) ** 2).sum() / (albums - 1)
+    within = ((values - groups.transform("mean")) ** 2).sum() / (count - albums)
+    typical = (count - (sizes**2).sum() / count) / (albums - 1)
+    share = (between - within) / (between + (typical - 1) * within)
+    return float(np.clip(share, 0, 1))
+
+
+def ends(values: pd.Series | np.ndarray, share: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers of the lowest and of the highest `share` of the values, the extreme ones first.
+
+    At least one row each; missing values are in neither.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    order = np.argsort(values, kind="stable")
+    order = order[np.isfinite(values[order])]
+    count = max(1, round(share * len(order)))
+    return order[:count], order[::-1][:count]
+
+
+def independent(table: pd.DataFrame, count: int, seed: int = 0) -> pd.DataFrame:
+    """`count` labels as the 2021 build drew them: each feature uniform over the range it has in
+    `table`, none knowing of the others."""
+    dice = np.random.default_rng(seed)
+    spans = {name: (table[name].min(), table[name].max()) for name in known(table)}
+    return pd.DataFrame({name: dice.uniform(*span, count) for name, span in spans.items()})
+
+
+def nearest_real(asked: pd.DataFrame, real: pd.DataFrame) -> np.ndarray:
+    """Distance of each asked label to the nearest real one, in standard deviations of `real`
+    per feature (root mean square over the features both tables know)."""
+    names = [name for name in known(real) if name in asked]
+    there = real[names].dropna().to_numpy(np.float64)
+    here = asked[names].to_numpy(np.float64)
+    spread = there.std(axis=0)
+    here, there = here / spread, there / spread
+    squares = (here**2).sum(1)[:, None] + (there**2).sum(1) - 2 * here @ there.T
+    return np.sqrt(squares.clip(min=0).min(axis=1) / len(names))
