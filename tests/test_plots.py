@@ -1,0 +1,189 @@
+"""What the figures show: the right numbers, the right covers in the right places, the labels."""
+
+import matplotlib
+
+matplotlib.use("agg")
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgb
+from PIL import Image
+
+from albumlib import plots, study
+from albumlib.features import NAMES
+
+plots.use_style()
+
+
+@pytest.fixture
+def table() -> pd.DataFrame:
+    dice = np.random.default_rng(0)
+    frame = pd.DataFrame({name: dice.uniform(0, 1, 200) for name in NAMES})
+    return frame.assign(album_id=np.arange(200) // 4, year=1980 + np.arange(200) // 10)
+
+
+def plain(count: int) -> np.ndarray:
+    """Covers of one colour each: number i is grey of value i."""
+    return np.stack([np.full((4, 4, 3), i, np.uint8) for i in range(count)])
+
+
+def shown(axes) -> list[tuple[int, float, float]]:
+    """For each picture on the axes its grey value and its upper left corner."""
+    images = axes.images
+    return [(int(i.get_array()[0, 0, 0]), i.get_extent()[0], i.get_extent()[3]) for i in images]
+
+
+def words(figure) -> str:
+    return " | ".join(text.get_text() for text in figure.findobj(matplotlib.text.Text))
+
+
+# Sheets -----------------------------------------------------------------------------------------
+
+
+def test_covers_are_placed_in_reading_order_with_their_titles():
+    figure = plots.covers(plain(7), [f"song {i}" for i in range(7)], columns=3, title="Seven")
+    places = shown(figure.axes[0])
+    assert [value for value, *_ in sorted(places, key=lambda p: (p[2], p[1]))] == list(range(7))
+    assert len({x for _, x, _ in places}) == 3 and len({y for *_, y in places}) == 3
+    assert "song 6" in words(figure) and "Seven" in words(figure)
+
+
+def test_a_picture_that_is_not_square_keeps_its_shape():
+    image = plots.covers([np.zeros((10, 40, 3), np.uint8)], columns=1).axes[0].images[0]
+    left, right, bottom, top = image.get_extent()
+    assert (right - left) / (bottom - top) == pytest.approx(4)
+
+
+def test_pairs_stand_above_each_other():
+    places = shown(plots.pairs(plain(5), plain(10)[5:]).axes[0])
+    corner = {value: (x, y) for value, x, y in places}
+    for i in range(5):
+        assert corner[i][0] == corner[i + 5][0] and corner[i][1] < corner[i + 5][1]
+
+
+def test_sweeps_put_a_feature_in_a_row_and_steps_from_left_to_right():
+    figure = plots.feature_sweeps(plain(30).reshape(10, 3, 4, 4, 3), NAMES)
+    rows = {value // 3: y for value, _, y in shown(figure.axes[0])}
+    assert sorted(rows, key=rows.get) == list(range(10))
+    first = sorted((x, value) for value, x, _ in shown(figure.axes[0]) if value < 3)
+    assert [value for _, value in first] == [0, 1, 2]
+    assert all(name in words(figure) for name in NAMES)
+
+
+def test_album_row_shows_every_song_once_and_needs_a_title_each():
+    figure = plots.album_row(plain(5), plain(8)[6], plain(8)[7], list("abcde"))
+    assert sorted(value for value, *_ in shown(figure.axes[0])) == [0, 1, 2, 3, 4, 6, 7]
+    with pytest.raises(ValueError):
+        plots.album_row(plain(5), plain(1)[0], plain(1)[0], ["only one"])
+
+
+def test_extremes_read_from_low_to_high_with_means_outside():
+    values = pd.DataFrame({"energy": np.arange(100.0)[::-1]})  # cover 99 has the lowest energy
+    figure = plots.extremes(plain(100), values, examples=2)
+    row = [value for value, x, _ in sorted(shown(figure.axes[0]), key=lambda p: p[1])]
+    assert row == [94, 99, 90, 9, 0, 4]  # the means of 90..99 and of 0..9, rounded to even
+
+
+def test_sample_history_takes_the_upper_left_corner_in_order_of_steps(tmp_path):
+    for step in (300, 20, 100):
+        grid = np.zeros((32, 32, 3), np.uint8)
+        grid[:8, :8] = step % 256
+        Image.fromarray(grid).save(tmp_path / f"{step:06d}.png")
+    figure = plots.sample_history(tmp_path, steps=3, cells=2)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == [
+        "step 20",
+        "step 100",
+        "step 300",
+    ]
+    assert [int(axes.images[0].get_array().max()) for axes in figure.axes] == [20, 100, 44]
+    assert figure.axes[0].images[0].get_array().shape == (8, 8, 3)
+    with pytest.raises(FileNotFoundError, match="train first"):
+        plots.sample_history(tmp_path / "nothing")
+
+
+def test_quarantine_bars_are_as_long_as_the_counts():
+    figure = plots.quarantine({"truncated": 8, "empty": 2}, {"truncated": plain(1)[0]})
+    lengths = [bar.get_width() for bar in figure.axes[0].patches]
+    assert lengths[0] / lengths[1] == pytest.approx(4)
+    assert len(figure.axes[0].images) == 1 and "none" in words(figure)
+
+
+# Charts -----------------------------------------------------------------------------------------
+
+
+def test_histograms_count_every_row_and_mark_the_median(table):
+    table.loc[:49, "energy"] = np.nan
+    figure = plots.feature_histograms(table.drop(columns="tempo"))
+    by_name = {axes.get_title(loc="left"): axes for axes in figure.axes}
+    assert tuple(by_name) == NAMES
+    assert sum(bar.get_height() for bar in by_name["valence"].patches) == 200
+    assert sum(bar.get_height() for bar in by_name["energy"].patches) == 150
+    assert by_name["energy"].lines[0].get_xdata()[0] == pytest.approx(table["energy"].median())
+    assert not by_name["tempo"].patches and "no values" in words(figure)
+
+
+def test_correlations_print_each_pair_once_in_its_cell(table):
+    table["loudness"] = -table["energy"]
+    axes = plots.correlations(table).axes[0]
+    cells = {tuple(t.get_position()): t.get_text() for t in axes.texts}
+    assert len(cells) == 45
+    column, row = NAMES.index("energy"), NAMES.index("loudness") - 1
+    assert cells[(column, row)] == "\N{MINUS SIGN}1.00"
+
+
+def test_over_time_draws_the_medians(table):
+    axes = plots.over_time(table, "popularity").axes[0]
+    assert axes.lines[0].get_ydata() == pytest.approx(study.by_year(table, "popularity")["median"])
+
+
+def test_album_spread_bars_are_the_shares(table):
+    axes = plots.album_spread(table).axes[0]
+    widths = [bar.get_width() for bar in axes.patches]
+    assert widths[10:] == pytest.approx(sorted(study.album_share(table)))
+
+
+def test_funnel_shows_what_is_left_and_what_was_lost():
+    figure = plots.funnel({"gathered": 1200, "decoded": 1150, "kept": 1150})
+    assert [bar.get_width() for bar in figure.axes[0].patches] == [1200, 1150, 1150]
+    assert "1,200" in words(figure) and words(figure).count("\N{MINUS SIGN}50") == 1
+
+
+def test_catalogue_state_colours_one_cell_a_cover():
+    states = ["done"] * 5 + ["failed"] + ["todo"] * 4
+    cells = plots.catalogue_state({"now": states}).axes[0].images[0].get_array()
+    flat = np.asarray(cells).reshape(-1, 3)[:10]
+    assert [tuple(cell) for cell in flat] == [to_rgb(plots.STATES[state]) for state in states]
+
+
+def test_timeline_rises_by_one_cover_at_each_arrival():
+    line = plots.timeline([4.0, 0.0, 1.0]).axes[0].lines[0]
+    assert line.get_xdata().tolist() == [0, 1, 4] and line.get_ydata().tolist() == [1, 2, 3]
+
+
+def test_training_curves_draw_each_run_and_forgive_missing_keys():
+    records = [{"step": 10 * i, "critic_loss": float(i)} for i in range(5)]
+    figure = plots.training_curves({"a": records, "b": records[:3]}, ["critic_loss", "latent_cost"])
+    raw = figure.axes[0].lines[0]
+    assert raw.get_xdata().tolist() == [0, 10, 20, 30, 40]
+    assert raw.get_ydata().tolist() == [0, 1, 2, 3, 4]
+    assert len(figure.axes[0].lines) == 4 and len(figure.axes[1].lines[0].get_xdata()) == 0
+    assert {"a", "b"} <= {t.get_text() for t in figure.legends[0].get_texts()}
+
+
+def test_recovery_bars_show_the_values_and_grey_out_what_cannot_be_seen():
+    dice = np.random.default_rng(0)
+    real, model = dice.uniform(0, 1, (2, 10))
+    figure = plots.label_recovery_bars(NAMES, {"real": real, "model": model}, real > 0.3)
+    bars = [container.datavalues for container in figure.axes[0].containers]
+    assert bars[0] == pytest.approx(real) and bars[1] == pytest.approx(model)
+    grounds = len(figure.axes[0].patches) - 20
+    assert grounds == (real <= 0.3).sum()
+
+
+def test_independent_draws_lie_further_from_music(table):
+    table["loudness"] = table["energy"] * 40 - 50
+    figure = plots.real_and_independent(table, study.independent(table, 200))
+    real, drawn = (axes.collections[0].get_offsets() for axes in figure.axes[:2])
+    assert len(real) == len(drawn) == 200
+    assert np.corrcoef(real.T)[0, 1] > 0.99 and abs(np.corrcoef(drawn.T)[0, 1]) < 0.3
