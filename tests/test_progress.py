@@ -1,0 +1,32 @@
+"""Printed progress: a line at each part of the way, whatever the strides."""
+
+from albumlib.progress import milestones
+
+
+def test_one_line_at_each_part_and_at_the_end(capsys):
+    tell = milestones(parts=4)
+    for done in range(7, 101):
+        tell("covers", done, 100)
+    assert capsys.readouterr().out.split("\n") == [
+        *(f"covers: {done} of 100" for done in (25, 50, 75, 100)),
+        "",
+    ]
+
+
+def test_long_strides_skip_lines_and_names_are_counted_apart(capsys):
+    tell = milestones(parts=10)
+    tell("tracks", 2000, 2560)
+    tell("covers", 64, 320)
+    tell("tracks", 2560, 2560)
+    assert capsys.readouterr().out.splitlines() == [
+        "tracks: 2,000 of 2,560",
+        "covers: 64 of 320",
+        "tracks: 2,560 of 2,560",
+    ]
+
+
+def test_an_unknown_total_prints_at_each_doubling(capsys):
+    tell = milestones()
+    for done in range(1, 21):
+        tell("tracks", done, 0)
+    assert len(capsys.readouterr().out.splitlines()) == 5  # at 1, 2, 4, 8 and 16
