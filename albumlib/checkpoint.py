@@ -10,10 +10,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from albumlib import AlbumlibError
 from albumlib.networks import Generator
 
 
-class TrainingError(Exception):
+class TrainingError(AlbumlibError):
     """Settings, data or a checkpoint that do not fit; the message says what to change."""
 
 

@@ -20,13 +20,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from albumlib import features
+from albumlib import AlbumlibError, features
 
 ON_DEVICE = 8 * 2**30  # bytes of uint8 covers up to which the whole set is put on the device
 BLOCK = 1024  # covers read in one piece where the set stays on disk
 
 
-class CoverSetError(Exception):
+class CoverSetError(AlbumlibError):
     """There is no usable cover set; the message says what to do."""
 
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from albumlib import AlbumlibError
+
 
 @dataclass(frozen=True)
 class Track:
@@ -42,9 +44,9 @@ class Source(Protocol):
         ...
 
 
-class SourceError(Exception):
+class SourceError(AlbumlibError):
     """The source cannot be used at all; the message says what to do."""
 
 
-class CoverError(Exception):
+class CoverError(AlbumlibError):
     """One cover could not be had; the message is the reason kept in the catalogue."""
