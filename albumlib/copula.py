@@ -8,12 +8,12 @@ can be shipped where the rows may not (Nelsen 2006, "An Introduction to Copulas"
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from albumlib import features
 
@@ -88,7 +88,7 @@ class Copula:
 
 def normal_rank(scores: np.ndarray) -> np.ndarray:
     """The standard normal distribution function."""
-    return torch.special.ndtr(torch.from_numpy(np.asarray(scores, dtype=np.float64))).numpy()
+    return (1 + np.vectorize(math.erf, otypes=[float])(np.asarray(scores) / math.sqrt(2))) / 2
 
 
 def _nearest_correlation(matrix: np.ndarray) -> np.ndarray:

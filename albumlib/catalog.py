@@ -1,0 +1,154 @@
+"""The catalogue: tracks, covers and their state in one SQLite file, where a gathering resumes.
+
+The file is in write-ahead mode: readers never wait, and a kill at any moment leaves the last
+whole transaction. A source's position is stored in the same transaction as the tracks it gave,
+so that none is lost and none comes twice.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from albumlib import features
+from albumlib.sources import SourceError, Track
+
+ABOUT = ("id", "name", "artist", "album_id", "album", "release_date", "genre", "cover", "isrc")
+COLUMNS = (*ABOUT, *features.NAMES)
+SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS tracks (
+    id TEXT PRIMARY KEY, name TEXT, artist TEXT, album_id TEXT, album TEXT, release_date TEXT,
+    genre TEXT, cover TEXT, isrc TEXT, {", ".join(f"{name} REAL" for name in features.NAMES)}
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS covers (
+    reference TEXT PRIMARY KEY,
+    state TEXT NOT NULL DEFAULT 'todo',  -- todo, done or failed
+    file TEXT, sha256 TEXT, bytes INTEGER, reason TEXT, attempts INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS covers_by_state ON covers (state);
+CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+"""
+
+
+class Catalog:
+    """A catalogue file, made if it is not there. Use it as a context, or close it."""
+
+    def __init__(self, path: str | Path):
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.executescript(SCHEMA)
+        except sqlite3.DatabaseError as error:
+            raise SourceError(f"{path} is no catalogue of albumlib ({error})") from error
+
+    def __enter__(self) -> Catalog:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._db.close()
+
+    def add_tracks(self, tracks: Iterable[Track], position: int | None = None) -> None:
+        """Add or renew tracks, list their covers to be fetched, note the source's position."""
+        tracks = list(tracks)
+        rows = [_row(track) for track in tracks]
+        references = {(track.cover,) for track in tracks if track.cover}
+        with _Transaction(self._db):
+            self._db.executemany(_UPSERT, rows)
+            self._db.executemany("INSERT OR IGNORE INTO covers (reference) VALUES (?)", references)
+            if position is not None:
+                self._note("position", str(position))
+
+    def next_covers(self, count: int) -> list[str]:
+        """References of up to `count` covers that are still to be fetched."""
+        query = "SELECT reference FROM covers WHERE state = 'todo' ORDER BY reference LIMIT ?"
+        return [reference for (reference,) in self._db.execute(query, (count,))]
+
+    def cover_done(self, found: Iterable[tuple[str, str, str, int]]) -> None:
+        """Covers that were fetched: (reference, file, sha256, bytes) of each."""
+        with _Transaction(self._db):
+            self._db.executemany(
+                "UPDATE covers SET state = 'done', file = ?2, sha256 = ?3, bytes = ?4, "
+                "reason = NULL, attempts = attempts + 1 WHERE reference = ?1",
+                found,
+            )
+
+    def cover_failed(self, failed: Iterable[tuple[str, str]]) -> None:
+        """Covers that cannot be had: (reference, reason) of each."""
+        with _Transaction(self._db):
+            self._db.executemany(
+                "UPDATE covers SET state = 'failed', reason = ?2, attempts = attempts + 1 "
+                "WHERE reference = ?1",
+                failed,
+            )
+
+    def retry_failed(self) -> None:
+        """Put failed covers back to be fetched."""
+        with _Transaction(self._db):
+            self._db.execute("UPDATE covers SET state = 'todo' WHERE state = 'failed'")
+
+    def note(self, key: str, value: str) -> None:
+        """Remember a fact about the gathering, such as its source."""
+        with _Transaction(self._db):
+            self._note(key, value)
+
+    def noted(self, key: str, default: str = "") -> str:
+        found = self._db.execute("SELECT value FROM about WHERE key = ?", (key,)).fetchone()
+        return found[0] if found else default
+
+    @property
+    def position(self) -> int:
+        """How many tracks of the source have been read."""
+        return int(self.noted("position", "0"))
+
+    def counts(self) -> dict[str, int]:
+        """Tracks, albums, and covers by state."""
+        one = "SELECT count(*), count(DISTINCT album_id) FROM tracks"
+        tracks, albums = self._db.execute(one).fetchone()
+        states = dict(self._db.execute("SELECT state, count(*) FROM covers GROUP BY state"))
+        covers = {f"covers {state}": states.get(state, 0) for state in ("todo", "done", "failed")}
+        return {"tracks": tracks, "albums": albums, **covers}
+
+    def tracks(self) -> pd.DataFrame:
+        """All tracks, sorted by id."""
+        return pd.read_sql_query("SELECT * FROM tracks ORDER BY id", self._db)
+
+    def covers(self) -> pd.DataFrame:
+        """All covers with their state, sorted by reference."""
+        return pd.read_sql_query("SELECT * FROM covers ORDER BY reference", self._db)
+
+    def _note(self, key: str, value: str) -> None:
+        self._db.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (key, value))
+
+
+class _Transaction:
+    """All or nothing: commits at the end, rolls back on any exception."""
+
+    def __init__(self, db: sqlite3.Connection):
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: object, *rest: object) -> None:
+        self._db.execute("ROLLBACK" if kind else "COMMIT")
+
+
+_UPSERT = (
+    f"INSERT INTO tracks ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "
+    "ON CONFLICT (id) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS[1:])
+)
+
+
+def _row(track: Track) -> tuple:
+    about = tuple(getattr(track, name) for name in ABOUT)
+    return about + tuple(track.features.get(name) for name in features.NAMES)

@@ -1,0 +1,113 @@
+"""Bytes to checked covers: square RGB pixels, or a reason why not.
+
+Nothing is trusted: formats come from a list, the size is known before anything is decoded, and a
+picture counts only if it decodes to its end. `fingerprint` is for near duplicates.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageOps
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
+MOST_PIXELS = 40_000_000  # more is a bomb, or of no use here
+LEAST_SIDE = 16  # pixels; less is a spacer, no cover
+ASPECT = 1.25  # longer to shorter side, up to which the middle is cropped
+BACKGROUND = (255, 255, 255)  # behind transparent parts
+
+
+class CoverRejected(Exception):
+    """The bytes are no usable cover; the message is a short reason, one of a small number."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A cover's pixels (S, S, 3) uint8, and what its file was like."""
+
+    pixels: np.ndarray
+    format: str
+    width: int
+    height: int
+    mode: str  # of the file: RGB, L, P, RGBA, CMYK, I;16, ...
+    cropped: bool  # it was not quite square
+
+    @property
+    def greyscale(self) -> bool:
+        """Whether the cover has no colour at all, whatever the file's mode."""
+        return bool((np.ptp(self.pixels.astype(np.int16), axis=2) <= 6).all())
+
+
+def decode(data: bytes, size: int) -> Decoded:
+    """Decode a cover to size x size RGB. Raises CoverRejected with the reason.
+
+    JPEGs are scaled in the decoder to no less than twice the size, EXIF orientation is applied,
+    transparent parts are laid on white, greyscale, palette, CMYK and 16-bit files are converted,
+    pictures that are nearly square are cropped at the middle, and the rest is resampled by
+    Lanczos' filter. Of an animation the first frame counts.
+    """
+    picture = _opened(data)
+    about = (picture.format or "", picture.width, picture.height, picture.mode)
+    _check_shape(*picture.size)
+    try:
+        picture.draft("RGB", (2 * size, 2 * size))
+        picture.load()
+        picture = _upright(picture)
+        square = ImageOps.fit(_rgb(picture), (size, size), Image.Resampling.LANCZOS)
+    except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
+        raise CoverRejected("truncated or damaged") from error
+    width, height = about[1:3]
+    return Decoded(np.asarray(square), *about, cropped=width != height)
+
+
+def fingerprint(pixels: np.ndarray) -> int:
+    """A 64-bit difference hash of a cover (S, S, 3): neighbours in brightness, 8 rows of 8.
+
+    Re-encoded, slightly scaled or brightened copies differ in few bits.
+    """
+    grey = Image.fromarray(pixels).convert("L").resize((9, 8), Image.Resampling.BOX)
+    values = np.asarray(grey, dtype=np.int16)
+    bits = (values[:, 1:] > values[:, :-1]).ravel()
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def _opened(data: bytes) -> Image.Image:
+    if not data:
+        raise CoverRejected("empty file")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # every oddity ends in a verdict, none on the screen
+        try:
+            return Image.open(io.BytesIO(data), formats=FORMATS)
+        except Image.DecompressionBombError as error:
+            raise CoverRejected("too many pixels") from error
+        except (OSError, SyntaxError, ValueError) as error:
+            raise CoverRejected("not a picture") from error
+
+
+def _check_shape(width: int, height: int) -> None:
+    if width * height > MOST_PIXELS:
+        raise CoverRejected("too many pixels")
+    if min(width, height) < LEAST_SIDE:
+        raise CoverRejected("too small")
+    if max(width, height) > ASPECT * min(width, height):
+        raise CoverRejected("not square")
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about broken EXIF, which then counts as none
+        return ImageOps.exif_transpose(picture)
+
+
+def _rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode.startswith("I"):  # 16 bits: Pillow would cut them off, not scale them
+        values = np.asarray(picture, dtype=np.float32)
+        return Image.fromarray((values / 257).clip(0, 255).astype(np.uint8)).convert("RGB")
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        ground = Image.new("RGBA", picture.size, (*BACKGROUND, 255))
+        picture = Image.alpha_composite(ground, picture)
+    return picture.convert("RGB")
