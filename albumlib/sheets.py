@@ -6,6 +6,8 @@ reading order on one pair of axes whose unit is the width of a cover.
 
 from __future__ import annotations
 
+import io
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from albumlib import study
+from albumlib.covers import MOST_PIXELS
 from albumlib.style import (
     BLUE,
     INK,
@@ -27,6 +30,8 @@ from albumlib.style import (
     place,
     sheet,
 )
+
+JPEG_END = b"\xff\xd9"  # makes decoders show what they have of a file that breaks off
 
 
 def covers(
@@ -221,6 +226,25 @@ def quarantine(
         axes.text(9.15 + 8 * count / most, row + 0.5, f"{count:,}", va="center", size=9.5)
     blank(axes, 18, len(reasons))
     return figure
+
+
+def glimpse(data: bytes, side: int = 128) -> np.ndarray | None:
+    """What a lenient viewer shows of a file, at most `side` pixels wide; None if nothing.
+
+    For looking at rejects: no orientation is applied, transparency is ignored, and of a JPEG
+    that breaks off the part that is there is shown.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(io.BytesIO(data + JPEG_END)) as picture:
+                if picture.width * picture.height > MOST_PIXELS:
+                    return None
+                shown = picture.convert("RGB")
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+            return None
+    shown.thumbnail((side, side))
+    return np.asarray(shown)
 
 
 def _mean(pixels: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -65,8 +65,9 @@ STYLE = {
 
 
 def use_style() -> None:
-    """Make this style the default of every figure from here on."""
-    pyplot.rcParams.update(STYLE)  # pyplot, since it also makes notebooks show figures
+    """Make this style the default of every figure from here on, and let notebooks show figures."""
+    pyplot.switch_backend(mpl.get_backend())  # loads it, which is when notebooks learn to
+    mpl.rcParams.update(STYLE)
 
 
 def new_figure(height: float, title: str, note: str = "", width: float = WIDTH) -> Figure:
