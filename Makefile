@@ -1,0 +1,49 @@
+# The course and its tests. Everything is installed into .venv; nothing is needed beforehand but
+# make and Python 3.10 or newer.
+
+PROFILE ?= laptop
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+course: $(READY)  ## run the course, with PROFILE=smoke, laptop (default) or gpu
+	$(BIN)/python -m albumlib course --profile $(PROFILE)
+
+test: $(READY)  ## all tests, and all notebooks as tests
+	rm -rf data/smoke
+	$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 600 \
+	  --nbval-sanitize-with tests/nbval.cfg $(wildcard notebooks) tests
+
+lab: $(READY)  ## open the notebooks in JupyterLab
+	$(BIN)/python -m jupyterlab notebooks
+
+bench: $(READY)  ## every benchmark, each ends with a line of JSON
+	@set -e; for file in $(wildcard tests/benchmarks/*.py); do echo $$file; $(BIN)/python $$file; done
+
+notebooks: $(READY)  ## for authors: run the notebooks in place and refresh what is committed
+	$(BIN)/python tests/refresh_notebooks.py
+
+clean:  ## remove .venv, gathered data, runs and caches
+	rm -rf .venv data/smoke runs build *.egg-info .pytest_cache .ruff_cache
+	find albumlib tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Installed again when pyproject.toml has changed, or when .venv does not answer from here:
+# half made, moved, or made by a Python that is gone.
+BROKEN := $(shell cd / && '$(CURDIR)/$(BIN)/python' -c 'import albumlib, sys; \
+  sys.exit(not albumlib.__file__.startswith("$(CURDIR)"))' >/dev/null 2>&1 || echo broken)
+
+$(READY): pyproject.toml $(BROKEN)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { echo \
+	  'Python 3.10 or newer is needed; name one with: make PYTHON=/path/to/python3'; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv || { echo \
+	  'python3 -m venv failed; on Debian and Ubuntu: apt install python3-venv'; exit 1; }
+	@echo 'Installing into .venv; the first time this takes some minutes.'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[all]'
+	@touch $@
+
+broken:
+
+.PHONY: help course test lab bench notebooks clean broken

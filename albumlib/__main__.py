@@ -1,0 +1,396 @@
+"""The command line: `python -m albumlib --help`.
+
+Exit code 0 if all went well, 1 if something failed (one sentence says what), 2 for a command
+that cannot be understood.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import sys
+from collections.abc import Callable, Iterator
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from albumlib import AlbumlibError, __version__
+
+NAME = "python -m albumlib"
+
+
+class Sentences(TyperGroup):
+    """Turns an error that the user can put right into one sentence and exit code 1."""
+
+    def invoke(self, context):
+        """Run the command, unless `--debug` asks for the whole traceback."""
+        try:
+            return super().invoke(context)
+        except (AlbumlibError, OSError, ImportError, KeyboardInterrupt) as error:
+            if context.params["debug"]:
+                raise
+            typer.echo(f"error: {_sentence(error)}", err=True)
+            raise typer.Exit(1) from error
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped; what was done is kept, and the same command goes on from there"
+    if isinstance(error, ImportError) and error.name:
+        return f"{error.name} is missing; see python -m albumlib doctor"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "the disk is full; make room, then the same command goes on from where it stopped"
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+app = typer.Typer(
+    cls=Sentences,
+    help="From songs to album covers: gather, clean, train, generate, or run the whole course.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class Source(str, Enum):
+    """Where tracks and covers come from."""
+
+    synthetic = "synthetic"
+    tables = "tables"
+    folder = "folder"
+
+
+class Profile(str, Enum):
+    """How much is gathered and trained."""
+
+    smoke = "smoke"
+    laptop = "laptop"
+    gpu = "gpu"
+
+
+SourceOption = Annotated[Source, typer.Option(help="Where tracks and covers come from.")]
+TableOption = Annotated[
+    str, typer.Option(metavar="FILE", help="CSV or Parquet of tracks, for --source tables.")
+]
+PicturesOption = Annotated[
+    str,
+    typer.Option(
+        metavar="FOLDER",
+        help="Pictures, for --source folder. For --source tables: a folder of covers, or `url` "
+        "for the addresses in the table; without it covers are drawn.",
+    ),
+]
+SeedOption = Annotated[int, typer.Option(help="The same seed gives the same result.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="Repeatable.")
+]
+
+
+@app.callback(invoke_without_command=True)
+def _common(
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"albumlib {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def doctor() -> None:
+    """Check what is installed, and say what to do.
+
+    \b
+    Example: python -m albumlib doctor
+    """
+    from albumlib.doctor import examine
+
+    findings = examine()
+    for finding in findings:
+        typer.echo(finding)
+    raise typer.Exit(any(finding.state == "FAIL" for finding in findings))
+
+
+@app.command()
+def gather(
+    source: SourceOption = Source.synthetic,
+    table: TableOption = "",
+    pictures: PicturesOption = "",
+    out: Annotated[Path, typer.Option(help="Folder for the catalogue and the covers.")] = Path(
+        "data/gathered"
+    ),
+    albums: Annotated[int, typer.Option(help="Albums of the built-in label.")] = 8000,
+    limit: Annotated[int, typer.Option(help="Stop after so many tracks; 0 for all.")] = 0,
+    size: Annotated[int, typer.Option(help="Width of the covers, pixels.")] = 300,
+    workers: Annotated[int, typer.Option(help="Covers drawn or fetched at a time.")] = 2,
+    seed: SeedOption = 2021,
+) -> None:
+    """Gather tracks and covers into a folder.
+
+    It goes on where it was stopped.
+
+    \b
+    Examples: python -m albumlib gather --albums 2000 --out data/label
+              python -m albumlib gather --source tables --table songs.csv --out data/songs
+    """
+    from albumlib import gathering
+    from albumlib.sources.choose import open_source
+
+    chosen = open_source(source.value, table=table, pictures=pictures, seed=seed, albums=albums)
+    with _bars() as progress:
+        counts = gathering.gather(
+            chosen, out, limit=limit or None, size=size, workers=workers, progress=progress
+        )
+    _say(counts)
+    typer.echo(f"next: python -m albumlib clean {out}")
+
+
+@app.command()
+def clean(
+    folder: Annotated[Path, typer.Argument(help="What was gathered.")] = Path("data/gathered"),
+    out: Annotated[Path | None, typer.Option(help="The cover set [FOLDER/coverset].")] = None,
+    size: Annotated[int, typer.Option(help="Pixels a side: 32, 64, 128 or 256.")] = 64,
+    workers: Annotated[int, typer.Option(help="Processes that decode covers.")] = 2,
+) -> None:
+    """Turn what was gathered into a cover set.
+
+    Tracks and covers that break a rule are put aside, each with the reasons.
+
+    \b
+    Example: python -m albumlib clean data/label --size 64
+    """
+    from albumlib import cleaning
+
+    with _bars() as progress:
+        covers = cleaning.clean(folder, out, size=size, workers=workers, progress=progress)
+    _say(covers.manifest["funnel"])
+    typer.echo(f"next: python -m albumlib train {out or folder / 'coverset'}")
+
+
+@app.command()
+def train(
+    data: Annotated[Path, typer.Argument(help="A cover set, as written by `clean`.")],
+    out: Annotated[Path, typer.Option(help="Folder for the checkpoint and samples.")] = Path(
+        "data/model"
+    ),
+    labels: Annotated[bool, typer.Option(help="Let the ten features steer the covers.")] = True,
+    steps: Annotated[int, typer.Option(help="Updates of the generator.")] = 2000,
+    minutes: Annotated[float, typer.Option(help="Stop after so long; 0 for no limit.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda or mps [the fastest there is].")] = "",
+    parameter: Settings = None,
+    seed: SeedOption = 2021,
+) -> None:
+    """Train a model on a cover set.
+
+    It goes on from the checkpoint that it finds in --out.
+    -p sets any field of albumlib.config.TrainingConfig.
+
+    \b
+    Example: python -m albumlib train data/label/coverset -p latent_method=off --out data/model
+    """
+    from albumlib import training
+    from albumlib.coverset import CoverSet
+
+    given = {"labels": labels, "steps": steps, "seed": seed, "max_minutes": minutes}
+    given |= _settings(parameter)
+    covers = CoverSet.open(data)
+    config = training.TrainingConfig.from_dict({"size": covers.size} | given)
+    with _training_bar(config.steps) as progress:
+        training.train(
+            config, covers.images, covers.labels, out,
+            rows=covers.rows("train"), device=device, progress=progress,
+        )  # fmt: skip
+    typer.echo(f"next: python -m albumlib generate {out}")
+
+
+@app.command()
+def generate(
+    model: Annotated[Path, typer.Argument(help="A checkpoint's folder, as written by `train`.")],
+    out: Annotated[Path, typer.Option(help="The picture to write, PNG or JPEG.")] = Path(
+        "covers.png"
+    ),
+    count: Annotated[int, typer.Option(min=1, help="How many covers.")] = 16,
+    feature: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-f",
+            "--feature",
+            metavar="NAME=VALUE",
+            help="An audio feature in its own unit, repeatable; others stay in the middle.",
+        ),
+    ] = None,
+    truncation: Annotated[
+        float, typer.Option(min=0, max=1, help="1 for variety, less for ordinary covers.")
+    ] = 1.0,
+    seed: SeedOption = 2021,
+) -> None:
+    """Draw covers with a trained model.
+
+    \b
+    Example: python -m albumlib generate data/model -f energy=0.9 -f valence=0.2 --out loud.png
+    """
+    from albumlib import checkpoint, latent
+
+    generator = checkpoint.load_generator(model)
+    label = _label(feature or []) if generator.labels else None
+    if feature and label is None:
+        raise AlbumlibError(f"{model} was trained without labels, so it cannot take -f")
+    z = latent.latents(generator, list(range(seed, seed + count)), truncation)
+    _write_sheet(latent.draw(generator, z, label), out)
+    typer.echo(out)
+
+
+@app.command()
+def course(
+    profile: Annotated[Profile, typer.Option(help="How much is gathered and trained.")] = (
+        Profile.laptop
+    ),
+    source: SourceOption = Source.synthetic,
+    table: TableOption = "",
+    pictures: PicturesOption = "",
+    only: Annotated[
+        str, typer.Option(metavar="LIST", help="Notebooks, such as 1,2,4 or 05_acgan.")
+    ] = "",
+    start: Annotated[str, typer.Option("--from", help="Begin with this notebook.")] = "",
+    parameter: Settings = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run [runs/PROFILE, or runs/PROFILE-SOURCE].")
+    ] = None,
+    seed: SeedOption = 2021,
+) -> None:
+    """Run the notebooks and write a report.
+
+    They run headless and in order; the report holds all their numbers and figures.
+
+    -p sets a parameter of the notebooks: the first cell of each one names its own.
+
+    \b
+    Examples: python -m albumlib course --profile smoke
+              python -m albumlib course --source tables --table songs.csv --from 3
+    """
+    from albumlib import course as room
+    from albumlib.sources.choose import open_source
+
+    open_source(source.value, table=table, pictures=pictures, seed=seed)  # fail now, not in 01
+    ending = "" if source is Source.synthetic else f"-{source.value}"
+    report = room.run_course(
+        profile.value,
+        out or Path("runs") / (profile.value + ending),
+        room.find_notebooks([name for name in only.split(",") if name], start),
+        parameters=_pairs(parameter or []),
+        common={"seed": seed, "source": source.value, "table": table, "pictures": pictures},
+        progress=typer.echo,
+    )
+    typer.echo(f"report: {report}")
+
+
+# Helpers of the commands ----------------------------------------------------------
+
+
+def _pairs(texts: list[str]) -> dict[str, str]:
+    """Names and values of "name=value"."""
+    for text in texts:
+        if not text.partition("=")[1] or not text.partition("=")[0]:
+            raise typer.BadParameter(f"{text!r} is not of the form name=value")
+    return dict(text.split("=", 1) for text in texts)
+
+
+def _settings(texts: list[str] | None) -> dict:
+    """Settings of a training, each text turned into its field's type."""
+    from dataclasses import fields
+
+    from albumlib.config import TrainingConfig
+    from albumlib.course import from_text
+
+    kinds = {field.name: field.type for field in fields(TrainingConfig)}
+    return {n: from_text(kinds.get(n, "str"), v) for n, v in _pairs(texts or []).items()}
+
+
+def _label(texts: list[str]):
+    """A label (10,) in [-1, 1] from "energy=0.9", NaN where nothing was said."""
+    from albumlib import features
+
+    values = {}
+    for name, text in _pairs(texts).items():
+        if name not in features.NAMES:
+            raise typer.BadParameter(
+                f"{name!r} is no feature; there are {', '.join(features.NAMES)}"
+            )
+        try:
+            values[name] = float(text)
+        except ValueError:
+            raise typer.BadParameter(f"{name} must be a number, got {text!r}") from None
+    return features.to_unit(features.to_array(values))
+
+
+def _write_sheet(covers, path: Path) -> None:
+    """Covers (n, S, S, 3) side by side, in rows of up to eight, as a picture file."""
+    import numpy as np
+    from PIL import Image
+
+    columns = min(8, len(covers))
+    rows = -(-len(covers) // columns)
+    size = covers.shape[1]
+    sheet = np.full((rows * columns, size, size, 3), 255, np.uint8)
+    sheet[: len(covers)] = covers
+    sheet = sheet.reshape(rows, columns, size, size, 3).swapaxes(1, 2)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        Image.fromarray(sheet.reshape(rows * size, columns * size, 3)).save(path)
+    except ValueError as error:
+        raise AlbumlibError(f"{path} must end in .png or .jpg") from error
+
+
+def _say(counts: dict) -> None:
+    for name, count in counts.items():
+        typer.echo(f"{count:>10,}  {name}" if isinstance(count, int) else f"{count}  {name}")
+
+
+@contextlib.contextmanager
+def _bars() -> Iterator[Callable[[str, int, int], None]]:
+    """A callback `(what, done, total)` that keeps a bar for each `what`."""
+    from tqdm import tqdm
+
+    bars: dict[str, tqdm] = {}
+
+    def show(what: str, done: int, total: int) -> None:
+        if what not in bars:
+            bars[what] = tqdm(desc=what, initial=done, total=total or None, unit_scale=True)
+        bars[what].update(done - bars[what].n)
+
+    try:
+        yield show
+    finally:
+        for bar in bars.values():
+            bar.close()
+
+
+@contextlib.contextmanager
+def _training_bar(steps: int) -> Iterator[Callable[[dict], None]]:
+    """A callback that shows a training's records on a bar."""
+    from tqdm import tqdm
+
+    with tqdm(total=steps, unit="step") as bar:
+
+        def show(record: dict) -> None:
+            hidden = ("step", "steps", "images_per_s")
+            shown = {name: number for name, number in record.items() if name not in hidden}
+            bar.set_postfix(shown, refresh=False)
+            bar.update(record["step"] - bar.n)
+
+        yield show
+
+
+def main() -> None:
+    """Run the command line. `--debug` may stand anywhere: it is moved to where it belongs."""
+    app(sorted(sys.argv[1:], key=lambda argument: argument != "--debug"), prog_name=NAME)
+
+
+if __name__ == "__main__":
+    main()
