@@ -117,13 +117,19 @@ def has_lettering(seed: int, artist_seed: int) -> bool:
 
 def oklch(lightness: float, chroma: float, hue: float) -> tuple[int, int, int]:
     """OKLCH (lightness 0 to 1, chroma, hue in degrees) to sRGB; chroma yields to the gamut."""
-    for shrink in (1, 0.85, 0.7, 0.5, 0.3, 0):
-        rgb = _oklab_to_linear(lightness, chroma * shrink, np.deg2rad(hue))
-        if rgb.min() >= -0.002 and rgb.max() <= 1.002:
-            break
+    angle, low, high = np.deg2rad(hue), 0.0, 1.0
+    rgb = _oklab_to_linear(lightness, chroma, angle)
+    for _ in range(8 if _outside(rgb) else 0):  # the most chroma that the screen can show
+        middle = (low + high) / 2
+        rgb = _oklab_to_linear(lightness, chroma * middle, angle)
+        low, high = (low, middle) if _outside(rgb) else (middle, high)
     rgb = rgb.clip(0, 1)
     encoded = np.where(rgb <= 0.0031308, 12.92 * rgb, 1.055 * rgb ** (1 / 2.4) - 0.055)
     return tuple(round(255 * float(value)) for value in encoded)
+
+
+def _outside(rgb: np.ndarray) -> bool:
+    return bool(rgb.min() < -0.002 or rgb.max() > 1.002)
 
 
 def _oklab_to_linear(lightness: float, chroma: float, angle: float) -> np.ndarray:

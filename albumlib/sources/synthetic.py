@@ -92,7 +92,7 @@ class RecordLabel:
         dice = self._dice(index, 0)
         count = LENGTHS[index % 10]
         scores = self._scores(dice, count)
-        values = self._copula.features(scores).round(4)
+        values = self._copula.features(scores).round(6)
         year = FIRST_YEAR + (LAST_YEAR - FIRST_YEAR) * normal_rank(scores[0, -1]) ** 0.7
         date = f"{int(year)}-{dice.integers(1, 13):02d}-{dice.integers(1, 29):02d}"
         mean = self._copula.ranks(values.mean(0)[None])[0]

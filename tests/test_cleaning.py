@@ -1,0 +1,182 @@
+import hashlib
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from albumlib import features
+from albumlib.catalog import Catalog
+from albumlib.cleaning import albums_of, check_tracks, clean, split_of
+from albumlib.coverset import CoverSet, CoverSetError
+from albumlib.gathering import gather
+from albumlib.sources.dirt import DUPLICATES, REPAIRABLE, UNUSABLE
+from albumlib.sources.folder import Folder
+from albumlib.sources.synthetic import RecordLabel
+
+LABEL = RecordLabel(albums=500, dirt=0.25)
+REASONS = {
+    "wide": "not square",
+    "truncated": "truncated or damaged",
+    "empty": "empty file",
+    "html": "not a picture",
+    "one pixel": "too small",
+    "oversize": "too many pixels",
+}
+
+
+@pytest.fixture(scope="module")
+def gathered(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("gathered")
+    gather(LABEL, folder, size=96)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cleaned(gathered):
+    return clean(gathered, size=32)
+
+
+def quarantine(gathered):
+    return pd.read_parquet(gathered / "coverset" / "quarantine.parquet")
+
+
+def test_every_planted_defect_is_found_or_repaired_and_no_clean_cover_lost(gathered, cleaned):
+    kept = set(cleaned.table["cover"])
+    verdicts = quarantine(gathered).query("what == 'cover'").set_index("id")["reason"]
+    for index in range(LABEL.albums):
+        defect, cover = LABEL.truth(index).defect, f"album/{index}"
+        if defect in UNUSABLE:
+            assert verdicts[cover] == REASONS[defect]
+        elif defect in REPAIRABLE:
+            assert cover in kept
+        elif defect not in DUPLICATES:
+            # A clean cover may only go if it is the smaller of two that are the same picture.
+            assert cover in kept or verdicts[cover] == "duplicate"
+    assert sum(verdicts == "duplicate") == len(_repeats())
+
+
+def _repeats():
+    """Duplicates whose original looks as it was drawn: of each such pair one has to go."""
+    duplicated = [i for i in range(LABEL.albums) if LABEL.truth(i).defect in DUPLICATES]
+    changed = (*UNUSABLE, "alpha")
+    return [i for i in duplicated if LABEL.truth(LABEL._original_of(i)).defect not in changed]
+
+
+def test_nothing_is_lost(gathered, cleaned):
+    with Catalog(gathered / "catalog.sqlite") as catalog:
+        tracks, covers = catalog.tracks(), catalog.covers()
+    rejects = quarantine(gathered).groupby("what")["id"].agg(set)
+    assert set(cleaned.tracks["id"]) | rejects["track"] == set(tracks["id"])
+    assert not set(cleaned.tracks["id"]) & rejects["track"]
+    assert set(cleaned.table["cover"]) | rejects["cover"] == set(covers["reference"])
+    assert not set(cleaned.table["cover"]) & rejects["cover"]
+
+
+def test_labels_are_the_means_of_the_albums_tracks(cleaned):
+    for row in (0, 17, 100):
+        own = cleaned.tracks[cleaned.tracks["row"] == row]
+        assert own["album_id"].unique().tolist() == [cleaned.table["album_id"][row]]
+        mean = features.to_unit(features.to_array(own).mean(0))
+        assert cleaned.labels[row] == pytest.approx(mean, abs=1e-6)
+
+
+def test_splits_share_no_album_and_never_change(cleaned):
+    shares = cleaned.table["split"].value_counts(normalize=True)
+    assert shares["heldout"] == pytest.approx(0.25, abs=0.07)
+    names = pd.Series([f"album/{n}" for n in range(3000)])
+    split = split_of(names, 0.25)
+    assert (split == "heldout").mean() == pytest.approx(0.25, abs=0.03)
+    assert (split_of(names[::7], 0.25) == split[::7]).all()  # whatever else is in the set
+    assert (split_of(names, 0.5)[split == "heldout"] == "heldout").all()
+
+
+def test_the_same_input_gives_the_same_bytes(gathered, cleaned, tmp_path):
+    again = clean(gathered, tmp_path / "again", size=32, workers=1)
+    assert again.manifest == cleaned.manifest
+    image_file = tmp_path / "again" / "images.npy"
+    digest = hashlib.sha256(image_file.read_bytes()).hexdigest()
+    assert digest == cleaned.manifest["sha256"]["images.npy"]
+
+
+def test_interrupted_it_leaves_the_old_set_alone(gathered, cleaned):
+    before = json.dumps(CoverSet.open(gathered / "coverset").manifest)
+
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        clean(gathered, size=64, progress=interrupt)
+    assert json.dumps(CoverSet.open(gathered / "coverset").manifest) == before
+
+
+def test_the_funnel_only_narrows(cleaned):
+    funnel = cleaned.manifest["funnel"]
+    tracks = [value for name, value in funnel.items() if name.startswith("tracks")]
+    covers = [value for name, value in funnel.items() if name.startswith("covers")]
+    assert tracks == sorted(tracks, reverse=True) and covers == sorted(covers, reverse=True)
+    lost = funnel["covers gathered"] - funnel["covers without duplicates"]
+    assert sum(funnel["rejected"].values()) == lost
+    assert covers[-1] == len(cleaned)
+
+
+def tracks_table(count=6):
+    table = pd.DataFrame({name: np.full(count, 0.5) for name in features.NAMES})
+    table["loudness"], table["tempo"], table["popularity"] = -9.0, 120.0, 50.0
+    texts = {"artist": "A", "album_id": "al", "album": "B", "release_date": "1999-01",
+             "genre": "", "cover": "c", "isrc": ""}  # fmt: skip
+    ids = [f"t{n}" for n in range(count)]
+    return table.assign(id=ids, name=[f"Song {n}" for n in range(count)], **texts)
+
+
+def test_rejects_come_with_all_their_reasons():
+    table = tracks_table()
+    table.loc[1, ["energy", "valence"]] = [1.2, -0.1]
+    table.loc[2, "name"] = "  "
+    table.loc[3, "release_date"] = "last year"
+    table.loc[4, "name"] = "SONG 0"
+    kept, rejected = check_tracks(table)
+    assert kept["id"].tolist() == ["t0", "t5"]
+    reasons = rejected.set_index("id")["reasons"]
+    assert reasons["t1"] == "energy out of range; valence out of range"
+    assert reasons[["t2", "t3", "t4"]].tolist() == ["no name", "odd date", "track stands twice"]
+
+
+def test_missing_values_are_no_fault_and_a_tempo_of_zero_is_missing():
+    table = tracks_table()
+    table.loc[0, "energy"] = np.nan
+    table.loc[1, "tempo"] = 0
+    kept, rejected = check_tracks(table)
+    assert rejected.empty and np.isnan(kept["tempo"][1])
+    album = albums_of(kept).iloc[0]
+    assert album["energy"] == 0.5 and album["n_tracks"] == 6 and album["year"] == 1999
+
+
+def test_a_folder_of_pictures_is_cleaned_without_labels(tmp_path):
+    pictures = tmp_path / "pictures" / "deep"
+    pictures.mkdir(parents=True)
+    for index in range(40):
+        (pictures / f"{index:02}.jpg").write_bytes(LABEL.cover(f"album/{index}", 96))
+    gather(Folder(tmp_path / "pictures"), tmp_path / "work")
+    covers = clean(tmp_path / "work", size=32)
+    assert not covers.has_labels
+    assert 20 < len(covers) <= 40
+
+
+def test_nothing_gathered_and_nothing_left_are_said_plainly(tmp_path):
+    with pytest.raises(CoverSetError, match="run notebook 01"):
+        clean(tmp_path)
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p" / "bad.jpg").write_bytes(b"no picture")
+    gather(Folder(tmp_path / "p"), tmp_path / "work")
+    with pytest.raises(CoverSetError, match="not one usable cover"):
+        clean(tmp_path / "work")
+
+
+def test_real_covers_end_to_end(shared_data, tmp_path):
+    """3,000 real covers: all decode, and the duplicates among them are found."""
+    gather(Folder(shared_data / "covers"), tmp_path / "work")
+    covers = clean(tmp_path / "work", size=32)
+    funnel = covers.manifest["funnel"]
+    assert funnel["covers that decode"] == 3000
+    assert 100 <= funnel["rejected"]["duplicate"] <= 180

@@ -1,0 +1,131 @@
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+
+from albumlib import gathering
+from albumlib.catalog import Catalog
+from albumlib.gathering import gather
+from albumlib.sources import CoverError, SourceError, Track
+from albumlib.sources.synthetic import RecordLabel
+
+
+class Shelf:
+    """A source of plain bytes that notes what it was asked for."""
+
+    name, licence, waits = "shelf", "for tests", True
+
+    def __init__(self, count=200, bad=()):
+        self.count, self.bad, self.asked = count, bad, []
+
+    def __len__(self):
+        return self.count
+
+    def tracks(self, start=0):
+        for n in range(start, self.count):
+            yield Track(f"t{n}", f"S{n}", "A", f"al{n // 4}", "B", cover=f"c{n // 4}")
+
+    def cover(self, reference, size):
+        self.asked.append(reference)
+        if reference in self.bad:
+            raise CoverError("HTTP 404")
+        return b"\xff\xd8" + reference.encode()
+
+
+def state(folder):
+    with Catalog(folder / "catalog.sqlite") as catalog:
+        covers = catalog.covers().drop(columns="attempts")
+        return catalog.tracks(), covers
+
+
+def same(first, second):
+    for one, other in zip(first, second, strict=True):
+        pd.testing.assert_frame_equal(one, other)
+
+
+def test_each_cover_is_fetched_once_and_kept_as_it_came(tmp_path):
+    shelf = Shelf(bad=("c3",))
+    counts = gather(shelf, tmp_path)
+    assert counts["tracks"] == 200
+    assert (counts["covers done"], counts["covers failed"], counts["covers todo"]) == (49, 1, 0)
+    assert sorted(shelf.asked) == sorted(f"c{n}" for n in range(50))
+    _, covers = state(tmp_path)
+    row = covers.set_index("reference").loc["c7"]
+    assert (tmp_path / row["file"]).read_bytes() == b"\xff\xd8c7"
+    assert row["file"].endswith(".jpg")
+    gather(shelf, tmp_path)
+    assert len(shelf.asked) == 50  # nothing is asked for again, nor what is known to be gone
+
+
+def test_a_limit_can_be_raised_later(tmp_path):
+    gather(Shelf(), tmp_path / "parts", limit=37)
+    assert gather(Shelf(), tmp_path / "parts", limit=37)["tracks"] == 37
+    gather(Shelf(), tmp_path / "parts", limit=90)
+    gather(Shelf(), tmp_path / "parts")
+    gather(Shelf(), tmp_path / "whole")
+    same(state(tmp_path / "parts"), state(tmp_path / "whole"))
+
+
+def test_interrupted_by_hand_it_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(gathering, "ROUND", 8)
+
+    def interrupt(what, done, total):
+        if what == "covers" and done >= 16:
+            raise KeyboardInterrupt
+
+    shelf = Shelf()
+    with pytest.raises(KeyboardInterrupt):
+        gather(shelf, tmp_path / "parts", progress=interrupt)
+    with Catalog(tmp_path / "parts" / "catalog.sqlite") as catalog:
+        assert catalog.counts()["covers done"] == 16
+    gather(shelf, tmp_path / "parts")
+    gather(Shelf(), tmp_path / "whole")
+    same(state(tmp_path / "parts"), state(tmp_path / "whole"))
+
+
+CHILD = """
+import sys
+from albumlib.gathering import gather
+from albumlib.sources.synthetic import RecordLabel
+if __name__ == "__main__":
+    gather(RecordLabel(albums=250, dirt=0.2), sys.argv[1], size=64)
+"""
+
+
+def test_killed_again_and_again_nothing_is_lost_or_doubled(tmp_path):
+    script = tmp_path / "child.py"
+    script.write_text(CHILD)
+    for wait in (0.9, 1.3, 1.7):
+        child = subprocess.Popen(
+            [sys.executable, script, tmp_path / "parts"], start_new_session=True
+        )
+        time.sleep(wait)
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+    label = RecordLabel(albums=250, dirt=0.2)
+    gather(label, tmp_path / "parts", size=64)
+    gather(label, tmp_path / "whole", size=64)
+    same(state(tmp_path / "parts"), state(tmp_path / "whole"))
+    assert len(state(tmp_path / "whole")[0]) == len(label)
+
+
+def test_a_full_disk_is_said_plainly(tmp_path, monkeypatch):
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(gathering, "_store", full)
+    with pytest.raises(SourceError, match="the disk is full"):
+        gather(Shelf(), tmp_path)
+    monkeypatch.undo()
+    assert gather(Shelf(), tmp_path)["covers done"] == 50
+
+
+def test_a_folder_belongs_to_one_source(tmp_path):
+    gather(Shelf(), tmp_path)
+    with pytest.raises(SourceError, match="gathered from 'shelf', not 'synthetic'"):
+        gather(RecordLabel(albums=10), tmp_path)
