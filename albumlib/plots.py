@@ -10,10 +10,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
 from albumlib import study
 from albumlib.features import FEATURES, NAMES
@@ -32,14 +30,18 @@ from albumlib.sheets import (
 from albumlib.style import (
     BLUE,
     COLOURS,
-    DIVERGING,
     GREEN,
     GRID,
     INK,
     MUTED,
+    NO_LABELS,
     ORANGE,
     PALE,
     SKY,
+    bare,
+    empty_figure,
+    heat_map,
+    key,
     new_figure,
     use_style,
 )
@@ -66,6 +68,7 @@ __all__ = [
     "timeline",
     "training_curves",
     "use_style",
+    "visible",
 ]
 UNITS = {feature.name: feature.unit for feature in FEATURES}
 STATES = {"done": GREEN, "todo": "#d9d6cf", "failed": ORANGE}
@@ -94,10 +97,10 @@ def catalogue_state(snapshots: Mapping[str, Sequence[str]], title: str = "") -> 
             axes.set_xticks(np.arange(-0.5, columns), minor=True)
             axes.set_yticks(np.arange(-0.5, len(cells)), minor=True)
             axes.grid(which="minor", color="white", linewidth=1.2)
-        _bare(axes)
+        bare(axes)
         axes.set_title(words)
         counts = {name: states.count(name) for name in STATES if name in states}
-        _key(axes, {f"{name} {count:,}": STATES[name] for name, count in counts.items()})
+        key(axes, {f"{name} {count:,}": STATES[name] for name, count in counts.items()})
     return figure
 
 
@@ -144,7 +147,7 @@ def feature_histograms(table: pd.DataFrame, title: str = "", bins: int = 24) -> 
         axes.grid(axis="x", visible=False)
         axes.tick_params(axis="y", labelsize=7)
         if values.empty:
-            _bare(axes)
+            bare(axes)
             axes.text(0.5, 0.5, "no values", transform=axes.transAxes, ha="center", color=MUTED)
             continue
         axes.hist(values, bins=bins, color=SKY)
@@ -157,33 +160,30 @@ def feature_histograms(table: pd.DataFrame, title: str = "", bins: int = 24) -> 
 def correlations(table: pd.DataFrame, title: str = "") -> Figure:
     """Rank correlation of each pair of features, the lower triangle of the matrix."""
     matrix = study.rank_correlations(table)
-    names, values = list(matrix), matrix.to_numpy()[1:, :-1]
+    if matrix.empty:
+        return empty_figure(NO_LABELS)
     note = "Spearman's rank correlation: blue together, orange against each other"
     figure = new_figure(4.6, title or "Which features go together", note, width=7.2)
-    axes = figure.subplots()
-    shown = np.ma.masked_where(np.triu(np.ones_like(values), 1) > 0, values)
-    axes.imshow(shown, cmap=DIVERGING, vmin=-0.8, vmax=0.8, aspect="auto")
-    for row, column in np.argwhere(np.tril(np.ones_like(values))):
-        strong = abs(values[row, column]) > 0.45
-        axes.text(
-            column,
-            row,
-            f"{values[row, column]:+.2f}".replace("-", "\N{MINUS SIGN}"),
-            ha="center",
-            va="center",
-            size=8.5,
-            color="white" if strong else INK,
-        )
-    axes.set_xticks(range(len(names) - 1), names[:-1], rotation=35, ha="right", color=INK)
-    axes.set_yticks(range(len(names) - 1), names[1:], color=INK)
-    axes.grid(False)
-    axes.spines[:].set_visible(False)
+    heat_map(figure.subplots(), matrix.iloc[1:, :-1], triangle=True)
+    return figure
+
+
+def visible(matrix: pd.DataFrame, title: str = "") -> Figure:
+    """Correlation of each feature (a row) with each visual measure of the covers (a column)."""
+    if matrix.empty:
+        return empty_figure(NO_LABELS)
+    note = "rank correlation of a label, at the left, with a measure of the cover, below"
+    words = title or "Simple measures of a cover already follow some labels"
+    figure = new_figure(0.36 * len(matrix) + 0.7, words, note, width=7.2)
+    heat_map(figure.subplots(), matrix)
     return figure
 
 
 def over_time(table: pd.DataFrame, feature: str, title: str = "", step: int = 2) -> Figure:
     """A feature by release year: median, the middle half as a band, and how many rows."""
     found = study.by_year(table, feature, step)
+    if found.empty:
+        return empty_figure("Without release years there is nothing to see over time.")
     words = title or f"{feature.capitalize()} by release year"
     figure = new_figure(3.0, words, "median and the middle half; below, the number of rows")
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
@@ -202,6 +202,8 @@ def over_time(table: pd.DataFrame, feature: str, title: str = "", step: int = 2)
 def album_spread(tracks: pd.DataFrame, title: str = "") -> Figure:
     """How much of each feature's variance lies between albums, how much within them."""
     share = study.album_share(tracks).dropna().sort_values()
+    if share.empty:
+        return empty_figure(NO_LABELS)
     note = "blue: share of the variance between albums; grey: between the tracks of one album"
     words = title or "What an album's tracks have in common"
     figure = new_figure(0.3 * len(share) + 0.3, words, note)
@@ -224,6 +226,8 @@ def real_and_independent(
 
     Up to 1,500 points of each are shown.
     """
+    if not {x, y} <= set(study.known(real)):
+        return empty_figure(NO_LABELS)
     words = title or "Labels drawn independently ask for music that nobody makes"
     figure = new_figure(2.9, words)
     left, middle, right = figure.subplots(1, 3)
@@ -325,29 +329,3 @@ def label_recovery_bars(
     axes.grid(axis="x", visible=False)
     figure.legend(loc="outside lower left", ncols=len(groups))
     return figure
-
-
-# Shared strokes -------------------------------------------------------------------------------
-
-
-def _bare(axes: Axes) -> None:
-    axes.set(xticks=[], yticks=[])
-    axes.grid(False)
-    axes.spines[:].set_visible(False)
-    axes.tick_params(which="minor", length=0)
-
-
-def _key(axes: Axes, words: Mapping[str, str]) -> None:
-    """A legend as coloured words below the axes."""
-    patches = [Patch(color=colour, label=word) for word, colour in words.items()]
-    axes.legend(
-        handles=patches,
-        loc="upper left",
-        bbox_to_anchor=(0, -0.02),
-        ncols=len(patches),
-        borderaxespad=0,
-        handlelength=0.9,
-        handletextpad=0.5,
-        columnspacing=1.4,
-        borderpad=0.1,
-    )

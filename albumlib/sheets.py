@@ -21,11 +21,12 @@ from albumlib.covers import MOST_PIXELS
 from albumlib.style import (
     BLUE,
     INK,
-    MUTED,
+    NO_LABELS,
     PALE,
     WIDTH,
     blank,
     caption,
+    empty_figure,
     new_figure,
     place,
     sheet,
@@ -181,6 +182,8 @@ def extremes(
     their rows.
     """
     names, margin, gap, step = study.known(table), 1.9, 0.06, 1.08
+    if not names:
+        return empty_figure(NO_LABELS)
     width = margin + (2 * examples + 2) * (1 + gap) + 0.5
     height = 0.35 + len(names) * step
     words = title or "What the eye can see of each label"
@@ -211,20 +214,23 @@ def quarantine(
 
     `examples` maps a reason to a picture (H, W, 3), or None for files that show nothing.
     """
-    figure = new_figure(0.52 * len(reasons) + 0.1, title or "Rejected, and why")
-    axes, most, examples = figure.subplots(), max(reasons.values()), examples or {}
-    bar = blank(axes, 18, len(reasons))
+    reasons = dict(sorted(reasons.items(), key=lambda pair: -pair[1]))
+    rows, most, examples = len(reasons), max(reasons.values(), default=1), examples or {}
+    if not rows:
+        return empty_figure("Nothing was rejected.")
+    figure = new_figure(WIDTH / 13 * rows + 0.05, title or "Rejected, and why")
+    axes = blank(figure.subplots(), 13, rows)
     for row, (reason, count) in enumerate(reasons.items()):
-        picture = examples.get(reason)
+        picture, length = examples.get(reason), 6 * count / most
         if picture is None:
             axes.fill_between([0.05, 0.95], row + 0.05, row + 0.95, color=PALE)
-            axes.text(0.5, row + 0.5, "none", ha="center", va="center", size=7, color=MUTED)
+            axes.text(0.5, row + 0.5, "nothing\nto see", ha="center", va="center", size=7)
         else:
             place(axes, picture, 0.05, row + 0.05, 0.9)
         axes.text(1.2, row + 0.5, reason, va="center", size=9.5)
-        bar.barh(row + 0.5, 8 * count / most, left=9, height=0.5, color=BLUE)
-        axes.text(9.15 + 8 * count / most, row + 0.5, f"{count:,}", va="center", size=9.5)
-    blank(axes, 18, len(reasons))
+        axes.barh(row + 0.5, length, left=5.6, height=0.5, color=BLUE)
+        axes.text(5.75 + length, row + 0.5, f"{count:,}", va="center", size=9.5)
+    blank(axes, 13, rows)
     return figure
 
 

@@ -88,3 +88,38 @@ def nearest_real(asked: pd.DataFrame, real: pd.DataFrame) -> np.ndarray:
     here, there = here / spread, there / spread
     squares = (here**2).sum(1)[:, None] + (there**2).sum(1) - 2 * here @ there.T
     return np.sqrt(squares.clip(min=0).min(axis=1) / len(names))
+
+
+def looks(pixels: np.ndarray) -> pd.DataFrame:
+    """Seven simple measures of covers (N, S, S, 3) uint8, one row a cover, in shares of 1.
+
+    Made to be understood, not to be complete: lightness, its contrast, how colourful, how warm
+    (red over blue), how green, how much fine detail, and how much lighter the top is.
+    """
+    parts = [_looks(pixels[start : start + 1024]) for start in range(0, len(pixels), 1024)]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _looks(pixels: np.ndarray) -> pd.DataFrame:
+    colours = np.asarray(pixels, dtype=np.float32) / 255
+    grey, half = colours.mean(axis=3), pixels.shape[1] // 2
+    means = colours.mean(axis=(1, 2))
+    detail = np.abs(np.diff(grey, axis=1)).mean((1, 2)) + np.abs(np.diff(grey, axis=2)).mean((1, 2))
+    return pd.DataFrame(
+        {
+            "lightness": grey.mean((1, 2)),
+            "contrast": grey.std((1, 2)),
+            "colourfulness": np.ptp(colours, axis=3).mean((1, 2)),
+            "warmth": means[:, 0] - means[:, 2],
+            "greenness": means[:, 1] - (means[:, 0] + means[:, 2]) / 2,
+            "fine detail": detail,
+            "top over bottom": grey[:, :half].mean((1, 2)) - grey[:, half:].mean((1, 2)),
+        }
+    )
+
+
+def rank_correlations_between(labels: pd.DataFrame, measures: pd.DataFrame) -> pd.DataFrame:
+    """Spearman's rank correlation of each known feature (rows) with each measure (columns)."""
+    names = known(labels)
+    both = pd.concat([labels[names].reset_index(drop=True), measures], axis=1)
+    return both.corr(method="spearman").loc[names, list(measures)]

@@ -6,15 +6,17 @@ left and say what to see. Sizes are inches; a full figure is WIDTH wide.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 WIDTH = 9.0
 INK, MUTED, GRID, PALE = "#23272f", "#757c88", "#e6e4df", "#f1efea"
@@ -29,6 +31,7 @@ BLUE, ORANGE, GREEN, ROSE, GOLD, SKY = COLOURS = (
 DIVERGING = LinearSegmentedColormap.from_list("albumlib", [ORANGE, "#f7f6f3", BLUE])
 TITLE = Path(__file__).parent / "assets" / "fonts" / "Inter-Black.otf"
 CAPTION = 7.5  # points
+NO_LABELS = "These covers have no labels, so there is nothing to compare."
 
 STYLE = {
     "figure.dpi": 88,
@@ -94,7 +97,17 @@ def place(axes: Axes, pixels: np.ndarray, x: float, y: float, side: float = 1.0)
     height, width = pixels.shape[:2]
     wide, high = side * width / max(height, width), side * height / max(height, width)
     left, top = x + (side - wide) / 2, y + (side - high) / 2
-    axes.imshow(pixels, extent=(left, left + wide, top + high, top))
+    smooth = "lanczos" if max(height, width) <= 64 else "auto"  # small ones are shown enlarged
+    axes.imshow(pixels, extent=(left, left + wide, top + high, top), interpolation=smooth)
+
+
+def empty_figure(words: str) -> Figure:
+    """A figure that says why there is nothing to see."""
+    figure = new_figure(0.8, "")
+    axes = blank(figure.subplots(), WIDTH, 0.8)
+    axes.fill_between([0, WIDTH], 0, 0.8, color=PALE)
+    axes.text(WIDTH / 2, 0.4, words, ha="center", va="center", color=MUTED)
+    return figure
 
 
 def blank(axes: Axes, width: float, height: float) -> Axes:
@@ -129,3 +142,44 @@ def sheet(
         if titles is not None:
             caption(axes, x, y + 1.03, str(titles[number]), inches=inches)
     blank(axes, columns * (1 + gap) - gap, rows * (1 + gap + line) - gap)
+
+
+def heat_map(axes: Axes, table: pd.DataFrame, triangle: bool = False) -> None:
+    """Correlations as colours with their numbers on them; of a square one the lower triangle."""
+    values = table.to_numpy()
+    hidden = np.triu(np.ones_like(values), 1) > 0 if triangle else np.zeros(values.shape, bool)
+    shown = np.ma.masked_where(hidden, values)
+    axes.imshow(shown, cmap=DIVERGING, vmin=-0.8, vmax=0.8, aspect="auto")
+    for row, column in np.argwhere(~hidden):
+        value = values[row, column]
+        words = f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
+        colour = "white" if abs(value) > 0.45 else INK
+        axes.text(column, row, words, ha="center", va="center", size=8.5, color=colour)
+    axes.set_xticks(range(len(table.columns)), table.columns, rotation=35, ha="right", color=INK)
+    axes.set_yticks(range(len(table)), table.index, color=INK)
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+
+
+def bare(axes: Axes) -> None:
+    """Take ticks, grid and frame off."""
+    axes.set(xticks=[], yticks=[])
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(which="minor", length=0)
+
+
+def key(axes: Axes, words: Mapping[str, str]) -> None:
+    """A legend as coloured words below the axes."""
+    patches = [Patch(color=colour, label=word) for word, colour in words.items()]
+    axes.legend(
+        handles=patches,
+        loc="upper left",
+        bbox_to_anchor=(0, -0.02),
+        ncols=len(patches),
+        borderaxespad=0,
+        handlelength=0.9,
+        handletextpad=0.5,
+        columnspacing=1.4,
+        borderpad=0.1,
+    )

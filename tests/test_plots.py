@@ -1,5 +1,7 @@
 """What the figures show: the right numbers, the right covers in the right places, the labels."""
 
+import io
+
 import matplotlib
 
 matplotlib.use("agg")
@@ -106,7 +108,32 @@ def test_quarantine_bars_are_as_long_as_the_counts():
     figure = plots.quarantine({"truncated": 8, "empty": 2}, {"truncated": plain(1)[0]})
     lengths = [bar.get_width() for bar in figure.axes[0].patches]
     assert lengths[0] / lengths[1] == pytest.approx(4)
-    assert len(figure.axes[0].images) == 1 and "none" in words(figure)
+    assert len(figure.axes[0].images) == 1 and "nothing" in words(figure)
+
+
+def test_glimpse_shows_half_a_file_and_nothing_of_no_file():
+    stream = io.BytesIO()
+    Image.new("RGB", (300, 300), (200, 30, 30)).save(stream, "JPEG")
+    whole = stream.getvalue()
+    assert plots.glimpse(whole, side=64).shape == (64, 64, 3)
+    half = plots.glimpse(whole[: len(whole) - 400], side=64)
+    assert half[0, 0, 0] > 150 and np.ptp(half[-1, -1]) < 60
+    assert plots.glimpse(b"") is None and plots.glimpse(b"<html>404</html>") is None
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda table: plots.correlations(table),
+        lambda table: plots.album_spread(table),
+        lambda table: plots.over_time(table, "energy"),
+        lambda table: plots.extremes(plain(3), table),
+        lambda table: plots.real_and_independent(table, table),
+    ],
+)
+def test_without_labels_a_figure_says_so(draw):
+    bare = pd.DataFrame({"album_id": list("abc"), "year": np.nan} | dict.fromkeys(NAMES, np.nan))
+    assert "nothing to" in words(draw(bare))
 
 
 # Charts -----------------------------------------------------------------------------------------
@@ -130,6 +157,15 @@ def test_correlations_print_each_pair_once_in_its_cell(table):
     assert len(cells) == 45
     column, row = NAMES.index("energy"), NAMES.index("loudness") - 1
     assert cells[(column, row)] == "\N{MINUS SIGN}1.00"
+
+
+def test_visible_has_a_row_for_each_label_and_a_column_for_each_measure(table):
+    measures = pd.DataFrame({"lightness": table["energy"] ** 2, "contrast": -table["tempo"]})
+    axes = plots.visible(study.rank_correlations_between(table, measures)).axes[0]
+    cells = {tuple(t.get_position()): t.get_text() for t in axes.texts}
+    assert cells[(0, NAMES.index("energy"))] == "+1.00"
+    assert cells[(1, NAMES.index("tempo"))] == "\N{MINUS SIGN}1.00"
+    assert len(cells) == 20
 
 
 def test_over_time_draws_the_medians(table):

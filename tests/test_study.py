@@ -78,3 +78,23 @@ def test_nearest_real_agrees_with_a_plain_search():
     ]
     assert study.nearest_real(asked, real) == pytest.approx(plain)
     assert study.nearest_real(real[:5], real) == pytest.approx(np.zeros(5), abs=1e-6)
+
+
+def test_looks_measure_what_they_are_called():
+    black, white, red = (np.full((8, 8, 3), c, np.uint8) for c in ([0] * 3, [255] * 3, [255, 0, 0]))
+    split = black.copy()
+    split[:4] = 255
+    found = study.looks(np.stack([black, white, red, split]))
+    assert found["lightness"].tolist() == pytest.approx([0, 1, 1 / 3, 0.5])
+    assert found["colourfulness"].tolist() == pytest.approx([0, 0, 1, 0])
+    assert found["warmth"].tolist() == pytest.approx([0, 0, 1, 0])
+    assert found["contrast"].tolist() == pytest.approx([0, 0, 0, 0.5])
+    assert found["top over bottom"].tolist() == pytest.approx([0, 0, 0, 1])
+    assert found["fine detail"].idxmax() == 3
+
+
+def test_looks_of_many_covers_come_in_their_order():
+    covers = np.arange(1500).repeat(12).reshape(1500, 2, 2, 3) % 256
+    assert study.looks(covers.astype(np.uint8))["lightness"].to_numpy() == pytest.approx(
+        np.arange(1500) % 256 / 255, abs=1e-6
+    )
