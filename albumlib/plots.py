@@ -41,7 +41,7 @@ from albumlib.style import (
     bare,
     empty_figure,
     heat_map,
-    key,
+    legend_below,
     new_figure,
     use_style,
 )
@@ -100,7 +100,7 @@ def catalogue_state(snapshots: Mapping[str, Sequence[str]], title: str = "") -> 
         bare(axes)
         axes.set_title(words)
         counts = {name: states.count(name) for name in STATES if name in states}
-        key(axes, {f"{name} {count:,}": STATES[name] for name, count in counts.items()})
+        legend_below(axes, {f"{name} {count:,}": STATES[name] for name, count in counts.items()})
     return figure
 
 

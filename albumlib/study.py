@@ -29,9 +29,8 @@ def by_year(table: pd.DataFrame, feature: str, step: int = 2, least: int = 8) ->
     """
     rows = table[["year", feature]].dropna()
     groups = rows[feature].groupby((rows["year"].astype(int) // step) * step)
-    found = groups.quantile([0.25, 0.5, 0.75]).unstack()
-    found.columns = ["low", "median", "high"]
-    found["count"] = groups.size()
+    parts = {"low": groups.quantile(0.25), "median": groups.median(), "high": groups.quantile(0.75)}
+    found = pd.DataFrame({**parts, "count": groups.size()})
     return found[found["count"] >= least]
 
 

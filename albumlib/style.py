@@ -169,7 +169,7 @@ def bare(axes: Axes) -> None:
     axes.tick_params(which="minor", length=0)
 
 
-def key(axes: Axes, words: Mapping[str, str]) -> None:
+def legend_below(axes: Axes, words: Mapping[str, str]) -> None:
     """A legend as coloured words below the axes."""
     patches = [Patch(color=colour, label=word) for word, colour in words.items()]
     axes.legend(

@@ -88,7 +88,7 @@ def test_looks_measure_what_they_are_called():
     assert found["lightness"].tolist() == pytest.approx([0, 1, 1 / 3, 0.5])
     assert found["colourfulness"].tolist() == pytest.approx([0, 0, 1, 0])
     assert found["warmth"].tolist() == pytest.approx([0, 0, 1, 0])
-    assert found["contrast"].tolist() == pytest.approx([0, 0, 0, 0.5])
+    assert found["contrast"].tolist() == pytest.approx([0, 0, 0, 0.5], abs=1e-6)
     assert found["top over bottom"].tolist() == pytest.approx([0, 0, 0, 1])
     assert found["fine detail"].idxmax() == 3
 
