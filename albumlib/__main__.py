@@ -6,46 +6,17 @@ that cannot be understood.
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import sys
-from collections.abc import Callable, Iterator
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from albumlib import AlbumlibError, __version__
+from albumlib.console import Sentences, bars, say, training_bar
 
 NAME = "python -m albumlib"
-
-
-class Sentences(TyperGroup):
-    """Turns an error that the user can put right into one sentence and exit code 1."""
-
-    def invoke(self, context):
-        """Run the command, unless `--debug` asks for the whole traceback."""
-        try:
-            return super().invoke(context)
-        except (AlbumlibError, OSError, ImportError, KeyboardInterrupt) as error:
-            if context.params["debug"]:
-                raise
-            typer.echo(f"error: {_sentence(error)}", err=True)
-            raise typer.Exit(1) from error
-
-
-def _sentence(error: BaseException) -> str:
-    if isinstance(error, KeyboardInterrupt):
-        return "stopped; what was done is kept, and the same command goes on from there"
-    if isinstance(error, ImportError) and error.name:
-        return f"{error.name} is missing; see python -m albumlib doctor"
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return "the disk is full; make room, then the same command goes on from where it stopped"
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    return str(error)
 
 
 app = typer.Typer(
@@ -143,11 +114,11 @@ def gather(
     from albumlib.sources.choose import open_source
 
     chosen = open_source(source.value, table=table, pictures=pictures, seed=seed, albums=albums)
-    with _bars() as progress:
+    with bars() as progress:
         counts = gathering.gather(
             chosen, out, limit=limit or None, size=size, workers=workers, progress=progress
         )
-    _say(counts)
+    say(counts)
     typer.echo(f"next: python -m albumlib clean {out}")
 
 
@@ -167,9 +138,9 @@ def clean(
     """
     from albumlib import cleaning
 
-    with _bars() as progress:
+    with bars() as progress:
         covers = cleaning.clean(folder, out, size=size, workers=workers, progress=progress)
-    _say(covers.manifest["funnel"])
+    say(covers.manifest["funnel"])
     typer.echo(f"next: python -m albumlib train {out or folder / 'coverset'}")
 
 
@@ -201,7 +172,7 @@ def train(
     given |= _settings(parameter)
     covers = CoverSet.open(data)
     config = training.TrainingConfig.from_dict({"size": covers.size} | given)
-    with _training_bar(config.steps) as progress:
+    with training_bar(config.steps) as progress:
         training.train(
             config, covers.images, covers.labels, out,
             rows=covers.rows("train"), device=device, progress=progress,
@@ -345,46 +316,6 @@ def _write_sheet(covers, path: Path) -> None:
         Image.fromarray(sheet.reshape(rows * size, columns * size, 3)).save(path)
     except ValueError as error:
         raise AlbumlibError(f"{path} must end in .png or .jpg") from error
-
-
-def _say(counts: dict) -> None:
-    for name, count in counts.items():
-        typer.echo(f"{count:>10,}  {name}" if isinstance(count, int) else f"{count}  {name}")
-
-
-@contextlib.contextmanager
-def _bars() -> Iterator[Callable[[str, int, int], None]]:
-    """A callback `(what, done, total)` that keeps a bar for each `what`."""
-    from tqdm import tqdm
-
-    bars: dict[str, tqdm] = {}
-
-    def show(what: str, done: int, total: int) -> None:
-        if what not in bars:
-            bars[what] = tqdm(desc=what, initial=done, total=total or None, unit_scale=True)
-        bars[what].update(done - bars[what].n)
-
-    try:
-        yield show
-    finally:
-        for bar in bars.values():
-            bar.close()
-
-
-@contextlib.contextmanager
-def _training_bar(steps: int) -> Iterator[Callable[[dict], None]]:
-    """A callback that shows a training's records on a bar."""
-    from tqdm import tqdm
-
-    with tqdm(total=steps, unit="step") as bar:
-
-        def show(record: dict) -> None:
-            hidden = ("step", "steps", "images_per_s")
-            shown = {name: number for name, number in record.items() if name not in hidden}
-            bar.set_postfix(shown, refresh=False)
-            bar.update(record["step"] - bar.n)
-
-        yield show
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ script or network is asked for.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import platform
 import re
@@ -52,7 +53,10 @@ class Chapter:
 def write_report(out: str | Path) -> Path:
     """Write `report.html` from the executed notebooks and `results.json` in `out`."""
     out = Path(out)
-    chapters = [read_chapter(path) for path in sorted(out.glob("[0-9]*.ipynb"))]
+    chapters = []
+    for notebook in sorted(out.glob("[0-9]*.ipynb")):
+        with contextlib.suppress(ValueError):  # cut off when an earlier run was killed
+            chapters.append(read_chapter(notebook))
     numbers = out / "results.json"
     results = json.loads(numbers.read_text(encoding="utf-8")) if numbers.exists() else {}
     path = out / "report.html"

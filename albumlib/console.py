@@ -1,0 +1,87 @@
+"""How the command line talks: bars while it works, counts at the end, errors as one sentence."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from collections.abc import Callable, Iterator
+
+import typer
+from typer.core import TyperGroup
+
+from albumlib import AlbumlibError
+
+
+class Sentences(TyperGroup):
+    """Turns an error that the user can put right into one sentence and exit code 1."""
+
+    def invoke(self, context):
+        """Run the command, unless `--debug` asks for the whole traceback."""
+        try:
+            return super().invoke(context)
+        except (AlbumlibError, OSError, ImportError, KeyboardInterrupt) as error:
+            if context.params["debug"]:
+                raise
+            typer.echo(f"error: {_sentence(error)}", err=True)
+            raise typer.Exit(1) from error
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped; what was done is kept, and the same command goes on from there"
+    if isinstance(error, ImportError) and error.name:
+        return f"{error.name} is missing; see python -m albumlib doctor"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "the disk is full; make room, then the same command goes on from where it stopped"
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+def say(counts: dict) -> None:
+    """Print counts, one a line."""
+    for name, count in counts.items():
+        if isinstance(count, dict):
+            say({f"{name}: {reason}": number for reason, number in count.items()})
+        else:
+            typer.echo(f"{count:>10,}  {name}")
+
+
+@contextlib.contextmanager
+def bars() -> Iterator[Callable[[str, int, int], None]]:
+    """A callback `(what, done, total)` that shows one bar after the other."""
+    from tqdm import tqdm
+
+    shown: list[tqdm] = []
+
+    def show(what: str, done: int, total: int) -> None:
+        if not shown or shown[-1].desc != f"{what}: ":
+            _close(shown)
+            shown.append(tqdm(desc=what, initial=done, total=total or None, unit_scale=True))
+        shown[-1].update(done - shown[-1].n)
+
+    try:
+        yield show
+    finally:
+        _close(shown)
+
+
+def _close(bars: list) -> None:
+    for bar in bars:
+        bar.close()
+
+
+@contextlib.contextmanager
+def training_bar(steps: int) -> Iterator[Callable[[dict], None]]:
+    """A callback that shows a training's records on a bar."""
+    from tqdm import tqdm
+
+    with tqdm(total=steps, unit="step") as bar:
+
+        def show(record: dict) -> None:
+            hidden = ("step", "steps", "images_per_s")
+            shown = {name: number for name, number in record.items() if name not in hidden}
+            bar.set_postfix(shown, refresh=False)
+            bar.update(record["step"] - bar.n)
+
+        yield show

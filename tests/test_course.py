@@ -1,0 +1,232 @@
+"""The course runner: checked before it runs, clear when it fails, and a report to show."""
+
+import json
+
+import nbformat
+import numpy as np
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from albumlib import course
+from albumlib.course import CourseError, record, run_course
+from albumlib.report import read_chapter, write_report
+
+PARAMETERS = """profile: str = "smoke"  # how much
+data_dir: str = "../data/smoke"  # where
+seed: int = 2021  # of everything
+steps: int = 3  # how many
+rate: float = 0.5  # how fast
+loud: bool = False  # how loud
+"""
+FIGURE = """from matplotlib import pyplot as plt
+plt.plot([1, 2, seed % 7])
+plt.show()"""
+RECORD = """from albumlib import course
+course.record(data_dir, "01_first", steps=steps, swd=0.5 * rate, swd_floor=0.1)
+print("profile", profile, "seed", seed)"""
+
+
+def write(path, *cells):
+    """A notebook of these cells, not yet run."""
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(new_notebook(cells=list(cells), metadata={"kernelspec": kernel}), path)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A course of two small notebooks; the second fails if `steps` is 13."""
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    tagged = new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]})
+    first = [
+        new_markdown_cell("# 1. The *first*\n\nIt has one line.\n\n- a list"),
+        tagged,
+        new_markdown_cell("## A line\n\nSee **how** it bends."),
+        new_code_cell(FIGURE),
+        new_code_cell(RECORD),
+    ]
+    second = [
+        new_markdown_cell("# 2. The second"),
+        tagged,
+        new_code_cell("if steps == 13:\n    raise ValueError('an unlucky\\nnumber')"),
+    ]
+    for name, cells in (("01_first", first), ("02_second", second)):
+        write(folder / f"{name}.ipynb", *cells)
+    return folder
+
+
+@pytest.fixture
+def notebooks(folder):
+    return course.find_notebooks(folder=folder)
+
+
+def said(call, *arguments, **named) -> str:
+    """The message of the CourseError that a call raises."""
+    with pytest.raises(CourseError) as caught:
+        call(*arguments, **named)
+    return str(caught.value)
+
+
+def test_a_run_leaves_notebooks_numbers_and_a_report(tmp_path, notebooks):
+    lines = []
+    out = tmp_path / "runs" / "smoke"
+    common = {"seed": 5, "source": "synthetic"}
+    report = run_course("smoke", out, notebooks, {"steps": "7"}, common, lines.append)
+    results = json.loads((out / "results.json").read_text())
+    assert results == {"01_first.steps": 7, "01_first.swd": 0.25, "01_first.swd_floor": 0.1}
+    assert "profile smoke seed 5" in (out / "logs" / "01_first.log").read_text()
+    assert (out / "01_first.ipynb").exists() and (out / "02_second.ipynb").exists()
+    assert not list(notebooks[0].parent.glob("*.json")), "nothing beside the notebooks"
+    assert lines[0].startswith("1/2 01_first") and "done in" in lines[-1]
+    page = report.read_text()
+    assert page.count("data:image/png;base64,") == 1
+    for text in ("The first", "A line", "See how it bends.", "0.25", "floor", "seed = 5"):
+        assert text in page, text
+    assert "http://" not in page and "https://" not in page and "<script" not in page
+
+
+def test_a_failing_notebook_is_named_with_its_cell_and_its_error(tmp_path, notebooks):
+    message = said(run_course, "smoke", tmp_path, notebooks, {"steps": 13}, progress=str)
+    assert message.startswith("02_second failed in its cell [3]: ValueError: an unlucky number")
+    assert json.loads((tmp_path / "results.json").read_text())["01_first.steps"] == 13
+    assert "This run stopped at 02_second." in (tmp_path / "report.html").read_text()
+
+
+def test_a_killed_kernel_is_told(tmp_path, folder):
+    cells = [
+        new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}),
+        new_code_cell("import os\nos._exit(9)"),
+    ]
+    write(folder / "03_third.ipynb", *cells)
+    third = course.find_notebooks(["3"], folder=folder)
+    message = said(run_course, "smoke", tmp_path, third, progress=str)
+    assert "03_third" in message and "memory" in message
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"step": "3"}, "'step'; known are data_dir, loud, profile, rate, seed, steps"),
+        ({"steps": "3.5"}, "steps of 01_first must be int, got '3.5'"),
+        ({"steps": 2.0}, "steps of 01_first must be int, got 2.0"),
+        ({"steps": True}, "steps of 01_first must be int, got True"),
+        ({"loud": "yes"}, "loud of 01_first must be bool, got 'yes'"),
+        ({"rate": "fast"}, "rate of 01_first must be float, got 'fast'"),
+    ],
+)
+def test_wrong_parameters_stop_the_run_before_it_starts(tmp_path, notebooks, parameters, words):
+    out = tmp_path / "out"
+    assert words in said(run_course, "smoke", out, notebooks, parameters)
+    assert not out.exists()
+
+
+def test_parameters_take_the_type_of_the_notebook(notebooks):
+    given = {"steps": "5", "rate": "2", "loud": "true"}
+    for job in course.plan(notebooks, given, {"unknown": 1, "seed": 3}):
+        assert job.parameters == {"steps": 5, "rate": 2.0, "loud": True, "seed": 3}
+        assert type(job.parameters["rate"]) is float
+
+
+def test_a_parameter_without_a_type_is_refused(folder):
+    cell = new_code_cell("steps = 3", metadata={"tags": ["parameters"]})
+    write(folder / "03_third.ipynb", cell)
+    third = course.find_notebooks(["03_third"], folder=folder)
+    assert "must say whether steps is" in said(course.plan, third, {"steps": 3}, {})
+
+
+def test_paths_are_given_as_seen_from_the_notebooks(tmp_path, notebooks):
+    job = course.plan(notebooks, {}, {"data_dir": tmp_path / "runs" / "x" / "data"})[0]
+    assert job.parameters == {"data_dir": "../runs/x/data"}
+
+
+def test_an_unknown_profile_is_refused(tmp_path, notebooks):
+    assert "smoke, laptop, gpu" in said(run_course, "desktop", tmp_path, notebooks)
+
+
+@pytest.mark.parametrize(
+    ("only", "start", "found"),
+    [
+        ([], "", ["01_first", "02_second"]),
+        (["2"], "", ["02_second"]),
+        (["02", "01_first.ipynb"], "", ["01_first", "02_second"]),
+        ([], "2", ["02_second"]),
+        (["1"], "2", []),
+    ],
+)
+def test_notebooks_by_number_or_name(folder, only, start, found):
+    assert [n.stem for n in course.find_notebooks(only, start, folder)] == found
+
+
+def test_unknown_notebooks_are_named(folder, tmp_path):
+    message = said(course.find_notebooks, ["7"], folder=folder)
+    assert message == "there is no notebook '7'; there are 01_first, 02_second"
+    assert "no notebooks" in said(course.find_notebooks, folder=tmp_path / "nowhere")
+
+
+# What notebooks call ----------------------------------------------------------------------------
+
+
+def test_records_of_several_notebooks_are_merged(tmp_path):
+    record(tmp_path / "new", "05_acgan", label_r2=np.float32(0.5), n=np.int64(2000))
+    record(tmp_path / "new", "04_wgan", swd=3)
+    record(tmp_path / "new", "05_acgan", label_r2=0.75)
+    found = course.read_results(tmp_path / "new" / "results.json")
+    assert found == {"04_wgan.swd": 3, "05_acgan.label_r2": 0.75, "05_acgan.n": 2000}
+    assert list(found) == sorted(found)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "0.5", None, True, np.ones(2)])
+def test_what_is_no_number_is_not_recorded(tmp_path, value):
+    assert "05_acgan.label_r2" in said(record, tmp_path, "05_acgan", label_r2=value)
+    assert not (tmp_path / "results.json").exists()
+
+
+def test_damaged_results_are_told(tmp_path):
+    (tmp_path / "results.json").write_text('{"a": ')
+    assert "damaged" in said(record, tmp_path, "01_first", n=1)
+
+
+def test_values_by_profile():
+    assert course.profile_value("laptop", smoke=1, laptop=2, gpu=3) == 2
+    assert "smoke, gpu, got 'laptop'" in said(course.profile_value, "laptop", smoke=1, gpu=3)
+
+
+# The report -------------------------------------------------------------------------------------
+
+
+def executed(path, *cells):
+    """A notebook as if it had run, with one-pixel figures where a cell is "figure"."""
+    picture = nbformat.v4.new_output("display_data", data={"image/png": "AAAA\nBBBB"})
+    made = [
+        new_code_cell("plot()", outputs=[picture]) if cell == "figure" else new_markdown_cell(cell)
+        for cell in cells
+    ]
+    write(path, *made)
+    return path
+
+
+def test_figures_stand_under_their_heading_and_prose(tmp_path):
+    text = "## Two [lines](x.md)\n\nFirst.\n\nThe `last` *one*,\nwrapped.\n\n$$x$$\n\n- item"
+    path = executed(tmp_path / "01_a.ipynb", "# 01 · Title", text, "figure", "figure", "More.")
+    chapter = read_chapter(path)
+    assert chapter.title == "01 · Title" and not chapter.failed
+    assert [(f.heading, f.caption, f.data) for f in chapter.figures] == [
+        ("Two lines", "The last one, wrapped.", "AAAABBBB"),
+        ("", "", "AAAABBBB"),
+    ]
+
+
+def test_prose_and_numbers_cannot_break_the_page(tmp_path):
+    executed(tmp_path / "01_a.ipynb", "# <script>alert(1)</script> & more", "figure")
+    record(tmp_path, "01_a", loss=-0.00012345, count=1234567, size=12345.6)
+    page = write_report(tmp_path).read_text()
+    assert "<script" not in page and "&lt;script&gt;" in page
+    for number in ("−0.000123", "1,234,567", "12,346"):
+        assert number in page
+
+
+def test_a_notebook_that_was_cut_off_is_left_out(tmp_path):
+    executed(tmp_path / "01_a.ipynb", "# Whole")
+    (tmp_path / "02_b.ipynb").write_text('{"cells": [')
+    page = write_report(tmp_path).read_text()
+    assert "Whole" in page and "02_b" not in page
