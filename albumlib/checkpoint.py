@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from albumlib import AlbumlibError
-from albumlib.networks import Generator
+from albumlib.networks import Critic, Generator
 
 
 class TrainingError(AlbumlibError):
@@ -64,6 +64,17 @@ def load_generator(path: str | Path, device: str = "cpu") -> Generator:
         raise TrainingError(f"{path} holds no generator that this version can read") from error
     generator.to(device, memory_format=torch.channels_last)
     return generator.requires_grad_(False).eval()
+
+
+def load_critic(folder: str | Path) -> Critic:
+    """The critic of a training run's folder, to score covers with. TrainingError if none."""
+    tensors, about = read_tensors(Path(folder) / "training.safetensors")
+    state = {k.removeprefix("critic."): v for k, v in tensors.items() if k.startswith("critic.")}
+    config = about["config"]
+    labels = len(state["scale.mean"])
+    critic = Critic(config["size"], labels, config["critic_width"], config["projection"])
+    critic.load_state_dict(state)
+    return critic.to(memory_format=torch.channels_last).requires_grad_(False).eval()
 
 
 def store_optimiser(name: str, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from albumlib.checkpoint import read_tensors, write_tensors
 from albumlib.networks import LabelScale, to_covers
 
 RECOVERABLE = 0.3  # R² on real held-out covers from which a feature counts as recoverable
@@ -104,6 +106,19 @@ def train_label_reader(
         if progress and (step + 1 == steps or step % 20 == 0):
             progress({"step": step + 1, "steps": steps, "reading_error": loss.item()})
     return reader.eval().requires_grad_(False)
+
+
+def save_reader(path: str | Path, reader: LabelReader, about: dict | None = None) -> None:
+    """Write a reader to a safetensors file."""
+    write_tensors(Path(path), reader.state_dict(), about or {})
+
+
+def load_reader(path: str | Path) -> LabelReader:
+    """A reader by `save_reader`. Raises TrainingError if there is none."""
+    tensors, _ = read_tensors(Path(path))
+    reader = LabelReader(len(tensors["scale.mean"]), len(tensors["stem.0.bias"]))
+    reader.load_state_dict(tensors)
+    return reader.to(memory_format=torch.channels_last).eval().requires_grad_(False)
 
 
 def read_labels(reader: LabelReader, pixels: np.ndarray, batch_size: int = 256) -> np.ndarray:

@@ -87,3 +87,11 @@ def test_reader_learns_what_is_there_and_nothing_else():
     recovery = metrics.label_recovery(metrics.read_labels(reader, pixels[700:]), labels[700:])
     assert recovery.r2[2] > 0.85 and recovery.r2[6] > 0.85
     assert np.delete(recovery.r2, [2, 6]).max() < 0.1
+
+
+def test_a_reader_is_saved_and_read_again(tmp_path):
+    labels = np.random.default_rng(0).uniform(-1, 1, (80, 10)).astype(np.float32)
+    reader = metrics.train_label_reader(REAL[:80], labels, epochs=1)
+    metrics.save_reader(tmp_path / "reader.safetensors", reader)
+    again = metrics.load_reader(tmp_path / "reader.safetensors")
+    assert np.array_equal(metrics.read_labels(reader, REAL), metrics.read_labels(again, REAL))

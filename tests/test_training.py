@@ -96,6 +96,25 @@ def test_checkpoint_draws_the_same_covers(tmp_path):
     assert (tmp_path / "samples" / "000002.png").exists()
 
 
+def test_critic_of_a_run_scores_as_it_did(tmp_path):
+    images, labels = covers_that_say_their_label()
+    config_ = TrainingConfig(labels=True, steps=2, **SMALL)
+    trainer = training.Trainer(config_, torch.from_numpy(labels))
+    batches = training.Batches(images, labels, np.arange(len(images)), 8, 0, "cpu")
+    trainer.advance(batches)
+    trainer.save(tmp_path)
+    critic = checkpoint.load_critic(tmp_path)
+    covers, some = batches.batch(1)
+    assert torch.equal(critic(covers, some)[0], trainer.critic(covers, some)[0])
+
+
+@pytest.mark.parametrize("name", config.RECIPES)
+def test_recipes_are_sound(name):
+    assert config.recipe(name, steps=5).steps == 5
+    with pytest.raises(TrainingError, match="unknown recipe"):
+        config.recipe("borscht")
+
+
 def test_average_lags_behind_the_weights(tmp_path):
     images, _ = covers_that_say_their_label()
     trainer = training.Trainer(TrainingConfig(**SMALL, average_halflife=10**9), None)
