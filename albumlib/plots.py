@@ -237,7 +237,7 @@ def real_and_independent(
     ]:
         axes.scatter(table[x][:1500], table[y][:1500], s=5, color=colour, alpha=0.35, linewidth=0)
         axes.set(xlabel=f"{x} ({UNITS[x]})", ylabel=f"{y} ({UNITS[y]})")
-        axes.set_title(name)
+        axes.set_title(name, color=colour)
     middle.set(xlim=left.get_xlim(), ylim=left.get_ylim())
     whole = real[study.known(real)].dropna().drop_duplicates()
     half = len(whole) // 2

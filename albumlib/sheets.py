@@ -57,7 +57,7 @@ def before_after(
     title: str = "",
 ) -> Figure:
     """Pictures as they came, of any shape, above the squares that cleaning made of them."""
-    words = title or "Repaired: as it came, and as training will see it"
+    words = title or "The same files as they came, and repaired"
     return _two_rows(before, after, titles, ("as it came", "repaired"), words)
 
 

@@ -85,8 +85,13 @@ def nearest_real(asked: pd.DataFrame, real: pd.DataFrame) -> np.ndarray:
     here = asked[names].to_numpy(np.float64)
     spread = there.std(axis=0)
     here, there = here / spread, there / spread
+    blocks = np.array_split(here, -(-len(here) // 500))  # of 500, since the whole may not fit
+    return np.concatenate([_nearest(block, there) for block in blocks]) / np.sqrt(len(names))
+
+
+def _nearest(here: np.ndarray, there: np.ndarray) -> np.ndarray:
     squares = (here**2).sum(1)[:, None] + (there**2).sum(1) - 2 * here @ there.T
-    return np.sqrt(squares.clip(min=0).min(axis=1) / len(names))
+    return np.sqrt(squares.clip(min=0).min(axis=1))
 
 
 def looks(pixels: np.ndarray) -> pd.DataFrame:
