@@ -248,13 +248,14 @@ def course(
     from albumlib import course as room
     from albumlib.sources.choose import open_source
 
+    parameters = _pairs(parameter or [])
     open_source(source.value, table=table, pictures=pictures, seed=seed)  # fail now, not in 01
     ending = "" if source is Source.synthetic else f"-{source.value}"
     report = room.run_course(
         profile.value,
         out or Path("runs") / (profile.value + ending),
         room.find_notebooks([name for name in only.split(",") if name], start),
-        parameters=_pairs(parameter or []),
+        parameters=parameters,
         common={"seed": seed, "source": source.value, "table": table, "pictures": pictures},
         progress=typer.echo,
     )

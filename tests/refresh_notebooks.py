@@ -1,0 +1,57 @@
+"""Run the notebooks in place with the smoke profile: `make notebooks` [NN ...].
+
+What is committed is what a reader sees first, so the outputs are kept, and everything that
+differs from run to run or from machine to machine without saying anything is taken out.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+import nbformat
+import papermill
+
+from albumlib.course import NOTEBOOKS, find_notebooks
+
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+
+
+def refresh(path: Path) -> None:
+    """Run one notebook with its own parameters, which are those of the smoke profile."""
+    notebook = papermill.execute_notebook(
+        str(path), None, kernel_name="python3", cwd=str(path.parent), progress_bar=False
+    )
+    notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
+    for number, cell in enumerate(notebook.cells, 1):
+        tags = cell.metadata.get("tags", [])
+        cell.metadata = {"tags": tags} if tags else {}
+        cell.id = f"cell-{number:03d}"  # random ids would differ each time
+        if cell.cell_type == "code":
+            cell.outputs = merged(cell.outputs)
+    nbformat.write(notebook, path)
+
+
+def merged(outputs: list) -> list:
+    """Outputs with neighbouring pieces of one stream in one piece, however they arrived."""
+    kept: list = []
+    for output in outputs:
+        output.pop("transient", None)
+        last = kept[-1] if kept else {}
+        if output.output_type == "stream" and last.get("name") == output.name:
+            last.text += output.text
+        else:
+            kept.append(output)
+    return kept
+
+
+def main() -> None:
+    """Refresh the notebooks named on the command line, or all of them in a fresh folder."""
+    if not sys.argv[1:]:
+        shutil.rmtree(NOTEBOOKS.parent / "data" / "smoke", ignore_errors=True)
+    for path in find_notebooks(sys.argv[1:]):
+        print(path.name, flush=True)
+        refresh(path)
+
+
+if __name__ == "__main__":
+    main()

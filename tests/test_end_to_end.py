@@ -1,0 +1,71 @@
+"""The whole course with the smoke profile, as a newcomer starts it."""
+
+import json
+import math
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+OUT = ROOT / "runs" / "test"
+KEYS = {  # what later work compares itself with
+    "04_wgan_logan": ["swd", "swd_floor"],
+    "05_acgan": [
+        f"{name}{control}"
+        for name in ("label_correlation", "label_r2")
+        for control in ("", "_real", "_shuffled")
+    ],
+}
+
+pytestmark = pytest.mark.skipif(not NOTEBOOKS, reason="there are no notebooks yet")
+
+
+@pytest.fixture(scope="module")
+def smoke_run():
+    """The finished run, made in the project's runs folder and removed afterwards."""
+    shutil.rmtree(OUT, ignore_errors=True)
+    before = written()
+    command = [sys.executable, "-m", "albumlib", "course", "--profile", "smoke", "--out", OUT]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    yield found, written() - before
+    shutil.rmtree(OUT)
+
+
+def written() -> set[Path]:
+    """The files beside the notebooks and in the data folder."""
+    files = [*(ROOT / "notebooks").rglob("*"), *(ROOT / "data").rglob("*")]
+    return {path for path in files if ".ipynb_checkpoints" not in path.parts}
+
+
+def test_it_ends_well_and_quietly(smoke_run):
+    found, _ = smoke_run
+    assert found.returncode == 0, found.stderr
+    assert found.stderr == ""
+    assert found.stdout.splitlines()[-1].startswith("report: ")
+
+
+def test_it_writes_into_its_own_folder_only(smoke_run):
+    assert not smoke_run[1]
+
+
+def test_its_numbers_are_there(smoke_run):
+    results = json.loads((OUT / "results.json").read_text(encoding="utf-8"))
+    assert all(math.isfinite(value) for value in results.values())
+    for notebook, names in KEYS.items():
+        if (ROOT / "notebooks" / f"{notebook}.ipynb").exists():
+            assert {f"{notebook}.{name}" for name in names} <= set(results)
+
+
+def test_its_report_shows_every_notebook_with_figures(smoke_run):
+    page = (OUT / "report.html").read_text(encoding="utf-8")
+    for notebook in NOTEBOOKS:
+        assert (OUT / notebook.name).exists()
+        section = page.split(f'<section id="{notebook.stem}">')[1].split("</section>")[0]
+        assert "data:image/png;base64," in section, notebook.stem
+    assert not re.search(r'(src|href)="http', page)
+    assert "This run stopped" not in page

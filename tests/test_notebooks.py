@@ -1,0 +1,102 @@
+"""What a reader, and a reviewer, may expect of each notebook; read with nbformat, nothing runs."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+COMMON = {"profile": 'str = "smoke"', "data_dir": 'str = "../data/smoke"', "seed": "int = 2021"}
+MACHINE = re.compile(r"/home/|/Users/|/root/|/tmp/|/work/|[A-Z]:\\\\")
+SIZE = 1.5e6  # bytes
+LINES = 25  # of a code cell
+
+pytestmark = pytest.mark.skipif(not NOTEBOOKS, reason="there are no notebooks yet")
+each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+@cache
+def read(path: Path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(path: Path) -> list:
+    return [cell for cell in read(path).cells if cell.cell_type == "code"]
+
+
+def prose(path: Path) -> str:
+    cells = read(path).cells
+    return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
+@each
+def test_one_typed_and_commented_parameters_cell(path):
+    [cell] = [c for c in read(path).cells if "parameters" in c.metadata.get("tags", [])]
+    assert not any("injected-parameters" in c.metadata.get("tags", []) for c in read(path).cells)
+    for line in cell.source.strip().splitlines():
+        typed = r"\w+: (int|float|str|bool) = \S.*  # \S.*|# .*"
+        assert re.fullmatch(typed, line), f"a name, a type, a value and a comment: {line}"
+    for name, rest in COMMON.items():
+        assert f"{name}: {rest}  # " in cell.source
+
+
+@each
+def test_it_was_run_from_top_to_bottom(path):
+    counts = [cell.execution_count for cell in code_cells(path)]
+    assert counts == list(range(1, len(counts) + 1))
+    assert any(cell.outputs for cell in code_cells(path))
+
+
+@each
+def test_outputs_hold_no_errors_and_no_noise(path):
+    for cell in code_cells(path):
+        for output in cell.outputs:
+            assert output.output_type != "error", cell.source
+            assert output.get("name") != "stderr", output.text
+
+
+@each
+def test_nothing_of_the_machine_is_left_in_it(path):
+    notebook = read(path)
+    assert "widgets" not in notebook.metadata and "papermill" not in notebook.metadata
+    assert notebook.metadata.kernelspec.name == "python3"
+    for cell in notebook.cells:
+        assert not {"papermill", "execution"} & set(cell.metadata)
+        texts = [cell.source]
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            shown = [data.get(kind, "") for kind in ("text/plain", "text/html")]
+            texts += [output.get("text", ""), *shown]
+        for text in texts:
+            assert not MACHINE.search(text), text[:300]
+
+
+@each
+def test_it_is_small_and_its_cells_are_short(path):
+    assert path.stat().st_size < SIZE
+    for cell in code_cells(path):
+        assert len(cell.source.splitlines()) <= LINES, cell.source
+
+
+@each
+def test_at_least_one_output_is_compared(path):
+    assert any("NBVAL_CHECK_OUTPUT" in cell.source for cell in code_cells(path))
+
+
+@each
+def test_it_begins_with_a_title_and_ends_with_exercises(path):
+    first = read(path).cells[0]
+    assert first.cell_type == "markdown" and first.source.startswith("# ")
+    assert "What you will learn" in prose(path)
+    headings = re.findall(r"^#+ +(.+)$", prose(path), re.M)
+    assert "Exercises" in headings[-1]
+
+
+@each
+def test_relative_links_resolve(path):
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose(path)):
+        if not re.match(r"https?:|#|attachment:", link):
+            assert (path.parent / link.split("#")[0]).exists(), link

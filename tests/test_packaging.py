@@ -1,0 +1,170 @@
+"""The frame agrees with itself: dependencies, extras, environment, and who imports whom."""
+
+import ast
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+MODULES = {"pillow": "PIL"}  # imported under another name than installed
+
+# Who may import whom, beside `albumlib` itself, which holds the version and the base of errors.
+DATA = {"features", "sources", "catalog", "covers", "progress"}
+ALLOWED = {
+    "features": set(),
+    "sources": {"features", "copula", "artwork"},
+    "catalog": {"features", "sources"},
+    "covers": {"features"},
+    "progress": set(),
+    "gathering": DATA,
+    "cleaning": {*DATA, "coverset", "duplicates"},
+    "coverset": {"features"},
+    "networks": {"features"},
+    "losses": {"features"},
+    "metrics": {"features", "networks", "checkpoint"},
+    "latent": {"features", "networks", "checkpoint"},
+    "checkpoint": {"networks"},
+    "config": {"networks", "checkpoint"},
+    "training": {"networks", "losses", "coverset", "augment", "checkpoint", "config"},
+}
+TOP = {"plots", "explorer", "course", "report", "console", "__main__"}
+
+
+def python_files(*folders: str) -> list[Path]:
+    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+@cache
+def imported(path: Path) -> set[str]:
+    """Full names of everything that a file imports, wherever in the file."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+    return names
+
+
+def rooms(path: Path) -> set[str]:
+    """The modules of albumlib that a file imports, by their first name."""
+    found = {name.split(".")[1] for name in imported(path) if name.startswith("albumlib.")}
+    return {name for name in found if list((ROOT / "albumlib").glob(f"{name}*"))}
+
+
+def requirements(lines: list[str]) -> set[str]:
+    return {Requirement(line).name.lower().replace("-", "_") for line in lines}
+
+
+def test_every_extra_but_all_is_within_all():
+    [line] = EXTRAS["all"]
+    whole = Requirement(line)
+    assert whole.name == PROJECT["name"]
+    assert whole.extras == set(EXTRAS) - {"all"}
+
+
+def test_every_dependency_has_a_lower_bound_and_a_reason():
+    lists = [PROJECT["dependencies"], *(EXTRAS[name] for name in EXTRAS if name != "all")]
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8").splitlines()
+    for line in (line for lines in lists for line in lines):
+        assert any(s.operator == ">=" for s in Requirement(line).specifier), line
+        declared = [row for row in text if f'"{line}"' in row]
+        assert len(declared) == 1 and "  # " in declared[0], f"say what {line} is for"
+
+
+def test_the_environment_agrees_with_pyproject():
+    rows = (ROOT / "environment.yml").read_text(encoding="utf-8").splitlines()
+    items = [row.split("#")[0].strip().removeprefix("- ") for row in rows if "- " in row]
+    assert items == [
+        "conda-forge",
+        f"python{PROJECT['requires-python']}",
+        "pip",
+        "pip:",
+        "-e .[all]",
+    ]
+    assert "all" in EXTRAS
+    for row in rows:
+        if row.strip().startswith("- ") and not row.strip().endswith("pip:"):
+            assert "  # " in row, f"say what needs it: {row}"
+
+
+def test_the_ruff_target_is_the_oldest_python():
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    oldest = PROJECT["requires-python"].removeprefix(">=").replace(".", "")
+    assert f'target-version = "py{oldest}"' in text
+
+
+def third_party(path: Path) -> set[str]:
+    local = {"albumlib", "tests", *(file.stem for file in python_files("tests"))}
+    names = {name.split(".")[0] for name in imported(path)}
+    return names - set(sys.stdlib_module_names) - local
+
+
+def test_every_import_is_declared():
+    core = {MODULES.get(name, name) for name in requirements(PROJECT["dependencies"])}
+    extras = requirements([line for lines in EXTRAS.values() for line in lines])
+    declared = core | {MODULES.get(name, name) for name in extras}
+    for path in python_files("albumlib", "tests"):
+        assert third_party(path) <= declared, path.name
+
+
+def test_every_declared_package_is_used():
+    used = {n for path in python_files("albumlib", "tests") for n in third_party(path)}
+    extras = requirements([line for lines in EXTRAS.values() for line in lines])
+    tools = {"ipykernel", "jupyterlab", "nbval", "ruff", "ipywidgets", "pytest", "pyarrow"}
+    for name in requirements(PROJECT["dependencies"]) | extras:
+        assert MODULES.get(name, name) in used | tools | {"albumlib"}, f"nobody needs {name}"
+
+
+@pytest.mark.parametrize("path", python_files("albumlib"), ids=lambda path: path.stem)
+def test_who_imports_whom(path):
+    inside = path.relative_to(ROOT / "albumlib").parts
+    name = path.stem if len(inside) == 1 else inside[0]
+    found = rooms(path) - {name}
+    if name in ALLOWED:
+        assert found <= ALLOWED[name]
+    if name not in TOP:
+        assert not found & TOP, "only the top imports the top"
+    assert not any("notebooks" in module.split(".") for module in imported(path))
+
+
+BARE = """
+import sys
+for name in ("pandera", "papermill", "ipywidgets", "requests", "nbformat", "jupyter_client"):
+    sys.modules[name] = None
+import albumlib.coverset, albumlib.training, albumlib.metrics, albumlib.latent
+import albumlib.features, albumlib.losses, albumlib.networks
+from albumlib import course
+course.record(sys.argv[1], "05_acgan", label_r2=course.profile_value("gpu", gpu=0.5))
+sys.argv = ["albumlib", "--help"]
+import runpy
+runpy.run_module("albumlib", run_name="__main__")
+"""
+
+
+def test_training_needs_no_extra(tmp_path):
+    run = subprocess.run(
+        [sys.executable, "-c", BARE, tmp_path], capture_output=True, text=True, cwd=ROOT
+    )
+    assert run.returncode == 0, run.stderr
+    assert "generate" in run.stdout and (tmp_path / "results.json").exists()
+
+
+def test_make_lists_its_targets():
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.findall(r"^(\w+):.*##", text, re.M)
+    assert {"course", "test", "lab", "bench", "clean"} <= set(targets)
+    phony = re.search(r"^\.PHONY: (.*)", text, re.M)[1].split()
+    assert set(targets) <= set(phony)
