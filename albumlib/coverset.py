@@ -79,6 +79,15 @@ class CoverSet:
         """Whether any cover has any label."""
         return bool(np.isfinite(self.labels).any())
 
+    def with_labels(self) -> CoverSet:
+        """This set. Raises CoverSetError if it has no labels to condition on."""
+        if not self.has_labels:
+            raise CoverSetError(
+                "these covers have no audio features, so no model can be conditioned on them: "
+                "use the built-in label or a table of tracks, or stop after chapter 4"
+            )
+        return self
+
     def rows(self, split: str) -> np.ndarray:
         """Row numbers of a split, "train" or "heldout"."""
         return np.flatnonzero((self.table["split"] == split).to_numpy())

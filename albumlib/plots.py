@@ -329,3 +329,24 @@ def label_recovery_bars(
     axes.grid(axis="x", visible=False)
     figure.legend(loc="outside lower left", ncols=len(groups))
     return figure
+
+
+def curves(
+    x: Sequence[float],
+    lines: Mapping[str, Sequence[float]],
+    xlabel: str,
+    ylabel: str,
+    title: str = "",
+    logarithmic: bool = False,
+) -> Figure:
+    """Plain lines over a common x, each named at its right end."""
+    figure = new_figure(2.9, title)
+    axes = figure.subplots()
+    for (name, y), colour in zip(lines.items(), COLOURS, strict=False):
+        axes.plot(x, y, color=colour)
+        axes.annotate(name, (x[-1], y[-1]), xytext=(6, 0), textcoords="offset points",
+                      color=colour, va="center")  # fmt: skip
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    if logarithmic:
+        axes.set(xscale="log", yscale="log")
+    return figure

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -81,6 +82,10 @@ def test_a_set_is_opened_with_labels_and_splits(tmp_path):
     write_set(tmp_path)
     covers = CoverSet.open(tmp_path)
     assert (len(covers), covers.size, covers.has_labels) == (6, 4, True)
+    assert covers.with_labels() is covers
+    bare = dataclasses.replace(covers, table=covers.table.drop(columns=list(features.NAMES)))
+    with pytest.raises(CoverSetError, match="no audio features"):
+        bare.with_labels()
     assert covers.rows("heldout").tolist() == [2, 5]
     assert isinstance(covers.images, np.memmap)
     column = features.NAMES.index("energy")
