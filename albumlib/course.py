@@ -12,6 +12,7 @@ the notebooks call, need none of it.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 import math
@@ -182,14 +183,25 @@ def plan(
 
 
 def _declared(notebook: Path) -> dict[str, str]:
-    """Name and type of each parameter, from the notebook's own parameters cell."""
-    import papermill
+    """Name and type of each parameter, "" without one, from the notebook's parameters cell.
+
+    Papermill has `inspect_notebook` for this, but passes over lines with a "=" in the comment.
+    """
+    import nbformat
 
     try:
-        found = papermill.inspect_notebook(str(notebook))
-    except (OSError, ValueError) as error:
+        cells = nbformat.read(notebook, as_version=4).cells
+        tagged = [c.source for c in cells if "parameters" in c.metadata.get("tags", [])]
+        lines = [line for source in tagged for line in ast.parse(source).body]
+    except (OSError, ValueError, SyntaxError) as error:
         raise CourseError(f"{notebook} cannot be read ({error})") from error
-    return {name: about["inferred_type_name"] for name, about in found.items()}
+    found = {}
+    for line in lines:
+        if isinstance(line, ast.AnnAssign):
+            found[ast.unparse(line.target)] = ast.unparse(line.annotation)
+        elif isinstance(line, ast.Assign):
+            found |= {ast.unparse(target): "" for target in line.targets}
+    return found
 
 
 def _typed(notebook: Path, name: str, kind: str, value: Any) -> Any:

@@ -95,10 +95,9 @@ def _figures(cells: list) -> Iterator[Figure]:
             caption = _last_paragraph(cell.source)
         for output in cell.get("outputs", []):
             bundle = output.get("data", {})
-            for kind in PICTURES:
-                if kind in bundle:
-                    yield Figure(heading, caption, kind, "".join(bundle[kind]).replace("\n", ""))
-                    heading = caption = ""  # said once, over the first figure
+            if kind := next((kind for kind in PICTURES if kind in bundle), ""):
+                yield Figure(heading, caption, kind, "".join(bundle[kind]).replace("\n", ""))
+                heading = caption = ""  # said once, over the first figure
 
 
 def _last_paragraph(text: str, first: bool = False) -> str:

@@ -15,7 +15,7 @@ PARAMETERS = """profile: str = "smoke"  # how much
 data_dir: str = "../data/smoke"  # where
 seed: int = 2021  # of everything
 steps: int = 3  # how many
-rate: float = 0.5  # how fast
+rate: float = 0.5  # how fast, where loud="yes"
 loud: bool = False  # how loud
 """
 FIGURE = """from matplotlib import pyplot as plt
@@ -196,7 +196,9 @@ def test_values_by_profile():
 
 def executed(path, *cells):
     """A notebook as if it had run, with one-pixel figures where a cell is "figure"."""
-    picture = nbformat.v4.new_output("display_data", data={"image/png": "AAAA\nBBBB"})
+    picture = nbformat.v4.new_output(
+        "display_data", data={"image/png": "AAAA\nBBBB", "image/jpeg": "C"}
+    )
     made = [
         new_code_cell("plot()", outputs=[picture]) if cell == "figure" else new_markdown_cell(cell)
         for cell in cells

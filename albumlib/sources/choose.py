@@ -14,11 +14,13 @@ def open_source(
     pictures: str = "",
     seed: int = 2021,
     albums: int = 8000,
+    dirt: float = 0.03,
 ) -> Source:
     """The source called `name`.
 
     `table` is the file for "tables"; `pictures` the folder for "folder", and for "tables" a
-    folder of covers or "url" (drawn covers if empty). `seed` and `albums` shape "synthetic".
+    folder of covers or "url" (drawn covers if empty). `seed`, `albums` and `dirt` are those of
+    "synthetic".
     Raises SourceError for an unknown name or a missing path.
     """
     from albumlib.sources.folder import Folder
@@ -26,7 +28,7 @@ def open_source(
     from albumlib.sources.tables import Table
 
     if name == "synthetic":
-        return RecordLabel(seed=seed, albums=albums)
+        return RecordLabel(seed=seed, albums=albums, dirt=dirt)
     if name == "tables" and table:
         return Table(table, covers=pictures or "draw")
     if name == "folder" and pictures:
