@@ -44,6 +44,8 @@ class Catalog:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.executescript(SCHEMA)
+        except sqlite3.OperationalError as error:
+            raise SourceError(f"the catalogue {path} cannot be opened ({error})") from error
         except sqlite3.DatabaseError as error:
             raise SourceError(f"{path} is no catalogue of albumlib ({error})") from error
 
@@ -139,7 +141,10 @@ class _Transaction:
         self._db.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: object, *rest: object) -> None:
-        self._db.execute("ROLLBACK" if kind else "COMMIT")
+        if not kind:
+            self._db.execute("COMMIT")
+        elif self._db.in_transaction:  # on a full disk SQLite has rolled back by itself
+            self._db.execute("ROLLBACK")
 
 
 _UPSERT = (

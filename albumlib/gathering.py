@@ -9,18 +9,18 @@ from __future__ import annotations
 import errno
 import hashlib
 import itertools
+import sqlite3
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 from albumlib.catalog import Catalog
 from albumlib.sources import CoverError, Source, SourceError
+from albumlib.workers import spread
 
 Progress = Callable[[str, int, int], None]  # what, done, total
 CHUNK = 2000  # tracks a transaction
-ROUND = 64  # covers a worker's task, and a transaction
+DRAWN, WAITED = 64, 8  # covers a worker's task, and a transaction: drawn or fetched
 
 
 def gather(
@@ -39,19 +39,24 @@ def gather(
     source, or if the disk is full; Ctrl-C leaves all that was done in place.
     """
     folder = Path(folder)
-    with Catalog(folder / "catalog.sqlite") as catalog:
-        _claim(catalog, source, folder)
-        try:
+    try:
+        with Catalog(folder / "catalog.sqlite") as catalog:
+            _claim(catalog, source, folder)
             _gather_tracks(catalog, source, limit, progress)
             _gather_covers(catalog, source, folder, size, workers, progress)
-        except OSError as error:
-            if error.errno == errno.ENOSPC:
-                raise SourceError(
-                    f"the disk is full; free some space in {folder} and start again: "
-                    "everything gathered so far is kept"
-                ) from error
+            return catalog.counts()
+    except (OSError, sqlite3.Error) as error:
+        if not _disk_is_full(error):
             raise
-        return catalog.counts()
+        raise SourceError(
+            f"the disk is full; free some space in {folder} and start again: "
+            "everything gathered so far is kept"
+        ) from error
+
+
+def _disk_is_full(error: Exception) -> bool:
+    """Whether it is the system that says so, or SQLite."""
+    return getattr(error, "errno", None) == errno.ENOSPC or "disk is full" in str(error)
 
 
 def _claim(catalog: Catalog, source: Source, folder: Path) -> None:
@@ -89,42 +94,21 @@ def _gather_covers(
 ) -> None:
     counts = catalog.counts()
     done, total = counts["covers done"] + counts["covers failed"], sum(list(counts.values())[2:])
+    waits = getattr(source, "waits", False)  # for a network or a disk, so threads will do
     fetch = partial(_fetch_round, source, folder, size)
-    with _pool(source, workers) as pool:
-        for found, failed in _in_flight(pool, fetch, _rounds(catalog), 2 * workers):
-            catalog.cover_done(found)
-            catalog.cover_failed(failed)
-            done += len(found) + len(failed)
-            if progress:
-                progress("covers", done, total)
+    rounds = _rounds(catalog, WAITED if waits else DRAWN)
+    for found, failed in spread(fetch, rounds, workers, threads=waits):
+        catalog.cover_done(found)
+        catalog.cover_failed(failed)
+        done += len(found) + len(failed)
+        if progress:
+            progress("covers", done, total)
 
 
-def _pool(source: Source, workers: int) -> Executor:
-    """Processes for sources that draw, threads for those that wait for a network or a disk."""
-    if getattr(source, "waits", False):
-        return ThreadPoolExecutor(workers)
-    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
-
-
-def _rounds(catalog: Catalog) -> Iterator[list[str]]:
+def _rounds(catalog: Catalog, length: int) -> Iterator[list[str]]:
     references = catalog.next_covers(10**9)
-    for start in range(0, len(references), ROUND):
-        yield references[start : start + ROUND]
-
-
-def _in_flight(pool: Executor, task: Callable, items: Iterator, most: int) -> Iterator:
-    """Results in order, with at most `most` tasks under way, none left behind on an error."""
-    waiting: list = []
-    try:
-        for item in items:
-            waiting.append(pool.submit(task, item))
-            if len(waiting) >= most:
-                yield waiting.pop(0).result()
-        while waiting:
-            yield waiting.pop(0).result()
-    finally:
-        for future in waiting:
-            future.cancel()
+    for start in range(0, len(references), length):
+        yield references[start : start + length]
 
 
 def _fetch_round(source: Source, folder: Path, size: int, references: list[str]) -> tuple:
@@ -145,8 +129,12 @@ def _store(folder: Path, reference: str, data: bytes) -> tuple[str, str, int]:
     path = folder / "covers" / name[:2] / (name + _suffix(data))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)  # half a file helps nobody, least of all on a full disk
+        raise
     return path.relative_to(folder).as_posix(), hashlib.sha256(data).hexdigest(), len(data)
 
 

@@ -1,6 +1,7 @@
 import errno
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -71,9 +72,7 @@ def test_a_limit_can_be_raised_later(tmp_path):
     same(state(tmp_path / "parts"), state(tmp_path / "whole"))
 
 
-def test_interrupted_by_hand_it_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(gathering, "ROUND", 8)
-
+def test_interrupted_by_hand_it_goes_on(tmp_path):
     def interrupt(what, done, total):
         if what == "covers" and done >= 16:
             raise KeyboardInterrupt
@@ -90,28 +89,59 @@ def test_interrupted_by_hand_it_goes_on(tmp_path, monkeypatch):
 
 CHILD = """
 import sys
-from albumlib.gathering import gather
+from albumlib import gathering
 from albumlib.sources.synthetic import RecordLabel
+gathering.CHUNK, gathering.DRAWN = 100, 4
 if __name__ == "__main__":
-    gather(RecordLabel(albums=250, dirt=0.2), sys.argv[1], size=64)
+    gathering.gather(RecordLabel(albums=250, dirt=0.2), sys.argv[1], size=64)
 """
 
 
+def done_so_far(folder):
+    """Tracks and covers in a catalogue that another process is writing."""
+    try:
+        with sqlite3.connect(f"file:{folder}/catalog.sqlite?mode=ro", uri=True) as db:
+            tracks = db.execute("SELECT count(*) FROM tracks").fetchone()[0]
+            return tracks + db.execute("SELECT count(*) FROM covers WHERE file != ''").fetchone()[0]
+    except sqlite3.OperationalError:  # not there yet
+        return 0
+
+
 def test_killed_again_and_again_nothing_is_lost_or_doubled(tmp_path):
+    """Killed among the tracks, then twice among the covers, with all its workers."""
     script = tmp_path / "child.py"
     script.write_text(CHILD)
-    for wait in (0.9, 1.3, 1.7):
+    label = RecordLabel(albums=250, dirt=0.2)
+    whole = len(label) + label.albums
+    for enough in (300, len(label) + 20, len(label) + 80):
         child = subprocess.Popen(
             [sys.executable, script, tmp_path / "parts"], start_new_session=True
         )
-        time.sleep(wait)
+        while done_so_far(tmp_path / "parts") < enough and child.poll() is None:
+            time.sleep(0.002)
         os.killpg(child.pid, signal.SIGKILL)
         child.wait()
-    label = RecordLabel(albums=250, dirt=0.2)
+        assert enough <= done_so_far(tmp_path / "parts") < whole
     gather(label, tmp_path / "parts", size=64)
     gather(label, tmp_path / "whole", size=64)
     same(state(tmp_path / "parts"), state(tmp_path / "whole"))
     assert len(state(tmp_path / "whole")[0]) == len(label)
+
+
+def test_ctrl_c_is_heard_by_the_parent_alone(tmp_path):
+    script = tmp_path / "child.py"
+    caught = "    except KeyboardInterrupt:\n        print('stopped')\n"
+    script.write_text(
+        CHILD.replace("    gathering.gather", "    try:\n        gathering.gather") + caught
+    )
+    child = subprocess.Popen(
+        [sys.executable, script, tmp_path], start_new_session=True, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    while done_so_far(tmp_path) < len(RecordLabel(albums=250)) + 8 and child.poll() is None:
+        time.sleep(0.002)
+    os.killpg(child.pid, signal.SIGINT)
+    assert child.communicate(timeout=20)[0] == "stopped\n"
 
 
 def test_a_full_disk_is_said_plainly(tmp_path, monkeypatch):
@@ -123,6 +153,23 @@ def test_a_full_disk_is_said_plainly(tmp_path, monkeypatch):
         gather(Shelf(), tmp_path)
     monkeypatch.undo()
     assert gather(Shelf(), tmp_path)["covers done"] == 50
+
+
+def test_a_full_disk_is_said_plainly_when_sqlite_finds_it_out(tmp_path):
+    limited = sqlite3.connect
+
+    class Small(sqlite3.Connection):
+        def execute(self, sql, *args):
+            answer = super().execute(sql, *args)
+            if sql.startswith("BEGIN"):  # room for the empty tables, not for all tracks
+                super().execute("PRAGMA max_page_count = 12")
+            return answer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sqlite3, "connect", lambda *args, **kw: limited(*args, factory=Small, **kw))
+        with pytest.raises(SourceError, match="the disk is full"):
+            gather(Shelf(4000), tmp_path)
+    assert gather(Shelf(4000), tmp_path)["covers done"] == 1000
 
 
 def test_a_folder_belongs_to_one_source(tmp_path):

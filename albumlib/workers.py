@@ -1,0 +1,79 @@
+"""Work spread over processes or threads: results in order, a few tasks ahead of the reader."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from typing import TypeVar
+
+from albumlib import AlbumlibError
+
+Item, Result = TypeVar("Item"), TypeVar("Result")
+_own: list[Callable] = []  # in a worker process: the task it was started for
+
+
+def spread(
+    task: Callable[[Item], Result], items: Iterable[Item], workers: int, *, threads: bool = False
+) -> Iterator[Result]:
+    """Yield task(item) for each item, in order; with less than two workers, do it right here.
+
+    Processes are for work that computes, `threads` for work that waits. The task travels to each
+    process once, so it may carry much. Whatever ends the reading early (an error, Ctrl-C) takes
+    back the tasks that have not begun; those under way end first.
+    """
+    if workers < 2:
+        yield from map(task, items)
+        return
+    with _pool(task, workers, threads) as pool:
+        waiting: deque = deque()
+        try:
+            for item in items:
+                with _without_ctrl_c():  # processes begin here, and inherit it
+                    waiting.append(pool.submit(task if threads else _run, item))
+                if len(waiting) >= 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        except BrokenProcessPool as error:
+            raise AlbumlibError(
+                "a worker process was killed, perhaps for want of memory: start again with "
+                "fewer workers, all that was done is kept"
+            ) from error
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _pool(task: Callable, workers: int, threads: bool) -> Executor:
+    if threads:
+        return ThreadPoolExecutor(workers)
+    return ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=_begin, initargs=(task,)
+    )
+
+
+@contextlib.contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """Ctrl-C is for the parent alone: a worker that hears it while it starts would tell of it."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin(task: Callable) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _own[:] = [task]
+
+
+def _run(item: Item) -> Result:
+    return _own[0](item)
