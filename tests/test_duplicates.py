@@ -36,5 +36,32 @@ def test_groups_need_like_pixels_and_join_through_friends():
 
 def test_brightness_alone_does_not_make_another_picture():
     cover = np.random.default_rng(2).integers(20, 230, (8, 8, 3), dtype=np.uint8)
-    assert duplicates.difference(cover, cover + 6) == 0
-    assert duplicates.difference(cover, np.full_like(cover, 120)) > duplicates.ALIKE
+    pixels = np.stack([cover, cover + 6, np.full_like(cover, 120)])
+    brighter, other = duplicates.differences(pixels, np.array([0, 0]), np.array([1, 2]))
+    assert brighter == 0
+    assert other > duplicates.ALIKE
+
+
+def test_mean_colours_bound_the_difference_from_below():
+    dice = np.random.default_rng(3)
+    pixels = dice.integers(0, 256, (400, 6, 6, 3), dtype=np.uint8)
+    pixels[200:] = pixels[:200] // 2 + dice.integers(0, 99, (200, 1, 1, 3), dtype=np.uint8)
+    i, j = dice.integers(0, 400, (2, 3000))
+    colours = pixels.mean((1, 2))
+    bound = duplicates._apart(colours[i], colours[j])
+    assert (bound <= duplicates.differences(pixels, i, j) + 1e-4).all()
+
+
+def test_a_crowd_of_plain_covers_is_sorted_out_by_colour():
+    """Plain covers all have the fingerprint 0: groups are those of comparing all with all."""
+    dice = np.random.default_rng(4)
+    colours = dice.integers(0, 256, (900, 1, 1, 3), dtype=np.uint8)
+    pixels = np.broadcast_to(colours, (900, 8, 8, 3)).copy()
+    groups = duplicates.groups_of_duplicates(np.zeros(900, dtype=np.uint64), pixels)
+    flat = colours.reshape(900, 3).astype(float)
+    gap = flat[:, None] - flat[None]
+    gap -= gap.mean(2, keepdims=True).clip(-8, 8)
+    near = np.abs(gap).mean(2) <= duplicates.ALIKE
+    while (near @ near > near).any():  # what is near to one that is near belongs to it
+        near = near @ near
+    assert (groups == near.argmax(1)).all()
