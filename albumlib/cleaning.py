@@ -1,8 +1,9 @@
 """Catalogue to cover set: rules over the table, rules over the covers, and nothing lost.
 
 Every track and every cover that was gathered ends either in the cover set or in the quarantine,
-with all the reasons against it. The stage writes beside its target and renames at the end: it is
-there whole or not at all, and the same input gives the same bytes.
+with all the reasons against it. The stage works beside its target and renames at the end: it is
+there whole or not at all, a stage that was killed goes on where it was, and the same input gives
+the same bytes.
 """
 
 from __future__ import annotations
@@ -10,10 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -22,20 +19,26 @@ import pandera.pandas as pa
 
 from albumlib import __version__, features
 from albumlib.catalog import Catalog
-from albumlib.covers import CoverRejected, decode, fingerprint
 from albumlib.coverset import CoverSet, CoverSetError
 from albumlib.duplicates import groups_of_duplicates
+from albumlib.parts import Progress, decode_covers
 
-Progress = Callable[[str, int, int], None]
-PART = 256  # covers a task
-DATE = r"(\d{4}(-\d{2}(-\d{2})?)?)?"
+DATE = r"\d{4}(-\d{2}(-\d{2})?)?"
+
+
+def is_date(texts: pd.Series) -> pd.Series:
+    """Which texts are "" or a day, month or year that the calendar knows."""
+    whole = texts + texts.str.len().map({4: "-01-01", 7: "-01"}).fillna("")
+    known = pd.to_datetime(whole, format="%Y-%m-%d", errors="coerce").notna()
+    return (texts == "") | (texts.str.fullmatch(DATE) & known)
+
 
 RULES = pa.DataFrameSchema(
     {
         "name": pa.Column(str, pa.Check(lambda s: s.str.strip() != "", error="no name")),
         "album_id": pa.Column(str, pa.Check(lambda s: s != "", error="no album")),
         "cover": pa.Column(str, pa.Check(lambda s: s != "", error="no cover")),
-        "release_date": pa.Column(str, pa.Check.str_matches(f"^{DATE}$", error="odd date")),
+        "release_date": pa.Column(str, pa.Check(is_date, error="odd date")),
         **{
             feature.name: pa.Column(
                 float,
@@ -65,25 +68,23 @@ def clean(
     """
     folder = Path(folder)
     out = Path(out) if out else folder / "coverset"
-    if not (folder / "catalog.sqlite").exists():
-        raise CoverSetError(
-            f"nothing was gathered in {folder}: run notebook 01, or `python -m albumlib gather`"
-        )
-    with Catalog(folder / "catalog.sqlite") as catalog:
-        tracks, covers = catalog.tracks(), catalog.covers()
-        about = {key: catalog.noted(key) for key in ("source", "licence")}
+    work = out.with_name(out.name + ".tmp")
+    _check_place(out)
+    tracks, covers, about = _gathered(folder)
     kept, rejected = check_tracks(tracks)
     albums = albums_of(kept)
     wanted = covers[covers["reference"].isin(albums["cover"])]
-    pixels, found, refused = decode_covers(folder, wanted, size, workers, progress)
+    fetched = wanted["state"] == "done"
+    pixels, found, bad = decode_covers(
+        folder, wanted[fetched], work / "parts", size, workers, progress
+    )
     if not len(found):
         raise CoverSetError(f"not one usable cover is left of {len(covers)} in {folder}")
     found, repeated = drop_duplicates(found, pixels)
-    unused = covers[~covers["reference"].isin(albums["cover"])]
-    unused = pd.DataFrame({"id": unused["reference"], "reason": "no usable track"})
+    refused = pd.concat([_not_fetched(wanted[~fetched]), bad, _unused(covers, kept, albums)])
     table = albums.merge(found, left_on="cover", right_on="reference").sort_values("album_id")
     table["split"] = split_of(table["group"], heldout)
-    bad_covers = pd.concat([refused, repeated, unused]).assign(what="cover")
+    bad_covers = pd.concat([refused, repeated]).assign(what="cover")
     orphans = _orphans(kept, table, bad_covers)
     quarantine = pd.concat([rejected, orphans, bad_covers])[["what", "id", "reason", "reasons"]]
     manifest = about | {
@@ -91,9 +92,22 @@ def clean(
         "size": size,
         "heldout": heldout,
         "funnel": funnel(tracks, covers, kept, found, refused, repeated, table, orphans),
+        "tracks rejected": _counted(pd.concat([rejected, orphans])),
     }
-    _write(out, table, pixels, kept, quarantine, manifest)
+    _write(work / "set", table, pixels, kept, quarantine, manifest)
+    _publish(work, out)
     return CoverSet.open(out)
+
+
+def _gathered(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict]:
+    """The catalogue's tracks, its covers, and what it notes of its source."""
+    if not (folder / "catalog.sqlite").exists():
+        raise CoverSetError(
+            f"nothing was gathered in {folder}: run notebook 01, or `python -m albumlib gather`"
+        )
+    with Catalog(folder / "catalog.sqlite") as catalog:
+        about = {key: catalog.noted(key) for key in ("source", "licence")}
+        return catalog.tracks(), catalog.covers(), about
 
 
 # Tracks -----------------------------------------------------------------------------------------
@@ -137,13 +151,23 @@ def _broken_rules(tracks: pd.DataFrame) -> dict[int, list[str]]:
 
 
 def albums_of(tracks: pd.DataFrame) -> pd.DataFrame:
-    """One row an album and cover: names, year, number of tracks, mean of each feature."""
-    grouped = tracks.groupby(["album_id", "cover"], as_index=False)
+    """One row an album: names, year, number of tracks, mean of each feature, and one cover.
+
+    Where tracks of an album name several covers, the most frequent counts; where albums share
+    one, it stands for the album with the most tracks.
+    """
+    votes = tracks.groupby(["album_id", "cover"], as_index=False).size()
+    votes = votes.sort_values(["size", "cover"], ascending=[False, True])
+    cover = votes.drop_duplicates("album_id").set_index("album_id")["cover"]
     first = {name: (name, "first") for name in ("album", "artist", "release_date", "genre")}
     means = {name: (name, "mean") for name in features.NAMES}
-    albums = grouped.agg(**first, n_tracks=("id", "size"), **means)
+    albums = tracks.groupby("album_id", as_index=False).agg(
+        **first, n_tracks=("id", "size"), **means
+    )
     years = pd.to_numeric(albums["release_date"].str[:4], errors="coerce")
-    return albums.assign(year=years.astype("Int32"))
+    albums = albums.assign(year=years.astype("Int32"), cover=albums["album_id"].map(cover))
+    albums = albums.sort_values(["n_tracks", "album_id"], ascending=[False, True])
+    return albums.drop_duplicates("cover").sort_values("album_id", ignore_index=True)
 
 
 def split_of(groups: pd.Series, heldout: float) -> pd.Series:
@@ -156,78 +180,36 @@ def split_of(groups: pd.Series, heldout: float) -> pd.Series:
 
 
 def _orphans(kept: pd.DataFrame, table: pd.DataFrame, bad_covers: pd.DataFrame) -> pd.DataFrame:
-    """Tracks that are good themselves, but whose cover is not."""
+    """Tracks that are good themselves, but whose album has no cover in the set."""
     lost = kept[~kept["album_id"].isin(table["album_id"])]
-    reasons = "cover: " + lost["cover"].map(
-        bad_covers.drop_duplicates("id").set_index("id")["reason"]
-    ).fillna("not fetched")
-    return pd.DataFrame({"what": "track", "id": lost["id"], "reason": reasons, "reasons": reasons})
+    known = bad_covers.drop_duplicates("id").set_index("id").reindex(lost["cover"])
+    taken = lost["cover"].isin(table["cover"]).to_numpy()
+    reason = known["reason"].mask(taken, "stands for another album")
+    reasons = known["reasons"].fillna(reason)
+    return pd.DataFrame(
+        {
+            "what": "track",
+            "id": lost["id"].to_numpy(),
+            "reason": ("cover: " + reason).to_numpy(),
+            "reasons": ("cover: " + reasons).to_numpy(),
+        }
+    )
 
 
 # Covers -----------------------------------------------------------------------------------------
 
 
-def decode_covers(
-    folder: Path,
-    covers: pd.DataFrame,
-    size: int,
-    workers: int = 2,
-    progress: Progress | None = None,
-) -> tuple[np.ndarray, pd.DataFrame, pd.DataFrame]:
-    """Decode fetched covers: pixels (M, S, S, 3), a row for each, and the refused with reasons."""
-    failed = covers[covers["state"] != "done"]
-    refused = [
-        {"id": reference, "reason": f"not fetched: {reason}" if reason else "not fetched"}
-        for reference, reason in zip(failed["reference"], failed["reason"], strict=True)
-    ]
-    done = covers[covers["state"] == "done"]
-    files = list(zip(done["reference"], done["file"], done["sha256"], strict=True))
-    pixels, found = [], []
-    parts = [files[start : start + PART] for start in range(0, len(files), PART)]
-    for number, (some, rows, bad) in enumerate(_decoded(folder, parts, size, workers)):
-        pixels += some
-        found += rows
-        refused += bad
-        if progress:
-            progress("covers decoded", min(PART * (number + 1), len(files)), len(files))
-    stacked = np.stack(pixels) if pixels else np.empty((0, size, size, 3), dtype=np.uint8)
-    return stacked, pd.DataFrame(found), pd.DataFrame(refused, columns=["id", "reason"])
+def _not_fetched(covers: pd.DataFrame) -> pd.DataFrame:
+    reason = covers["reason"].fillna("")
+    reason = ("not fetched: " + reason).where(reason != "", "not fetched")
+    return pd.DataFrame({"id": covers["reference"], "reason": reason})
 
 
-def _decoded(folder: Path, parts: list, size: int, workers: int) -> Iterator[tuple]:
-    task = partial(_decode_part, folder, size)
-    if workers < 2 or len(parts) < 2:
-        yield from map(task, parts)
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(task, parts)
-
-
-def _decode_part(folder: Path, size: int, part: list) -> tuple[list, list, list]:
-    pixels, rows, refused = [], [], []
-    for reference, file, digest in part:
-        try:
-            cover = decode((folder / file).read_bytes(), size)
-        except FileNotFoundError:
-            refused.append({"id": reference, "reason": "file is gone"})
-        except CoverRejected as error:
-            refused.append({"id": reference, "reason": str(error)})
-        else:
-            pixels.append(cover.pixels)
-            rows.append(
-                {
-                    "reference": reference,
-                    "sha256": digest,
-                    "fingerprint": fingerprint(cover.pixels),
-                    "file": file,
-                    "width": cover.width,
-                    "height": cover.height,
-                    "mode": cover.mode,
-                    "cropped": cover.cropped,
-                    "greyscale": cover.greyscale,
-                }
-            )
-    return pixels, rows, refused
+def _unused(covers: pd.DataFrame, kept: pd.DataFrame, albums: pd.DataFrame) -> pd.DataFrame:
+    """Covers that no album of the set is to have."""
+    unused = covers.loc[~covers["reference"].isin(albums["cover"]), "reference"]
+    reason = np.where(unused.isin(kept["cover"]), "its album has another", "no usable track")
+    return pd.DataFrame({"id": unused, "reason": reason})
 
 
 def drop_duplicates(found: pd.DataFrame, pixels: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -262,11 +244,15 @@ def funnel(tracks, covers, kept, found, refused, repeated, table, orphans) -> di
         "covers that decode": len(found) + len(repeated),
         "covers without duplicates": len(found),
         "covers in the set": len(table),
-        "rejected": refused["reason"].value_counts().sort_index().to_dict()
-        | {"duplicate": len(repeated)},
+        "rejected": _counted(refused) | {"duplicate": len(repeated)},
     }
 
 
+def _counted(rejected: pd.DataFrame) -> dict[str, int]:
+    return rejected["reason"].value_counts().sort_index().to_dict()
+
+
+FILES = {"images.npy", "table.parquet", "tracks.parquet", "quarantine.parquet", "manifest.json"}
 COLUMNS = (
     "cover", "album_id", "album", "artist", "release_date", "year", "genre", "split", "n_tracks",
     *features.NAMES, "file", "width", "height", "mode", "cropped", "greyscale",
@@ -281,25 +267,42 @@ def _write(
     quarantine: pd.DataFrame,
     manifest: dict,
 ) -> None:
-    temporary = out.with_name(out.name + ".tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    np.save(temporary / "images.npy", pixels[table["row"].to_numpy()])
+    shutil.rmtree(out, ignore_errors=True)  # what a killed run may have left
+    out.mkdir(parents=True)
+    np.save(out / "images.npy", pixels[table["row"].to_numpy()])
     rows = pd.Series(np.arange(len(table)), index=table["album_id"], name="row")
     tracks = tracks[tracks["album_id"].isin(table["album_id"])]
     tracks = tracks.assign(row=tracks["album_id"].map(rows))
-    _parquet(table[list(COLUMNS)], temporary / "table.parquet")
-    _parquet(tracks, temporary / "tracks.parquet")
-    _parquet(quarantine.fillna({"reasons": quarantine["reason"]}), temporary / "quarantine.parquet")
+    _parquet(table[list(COLUMNS)], out / "table.parquet")
+    _parquet(tracks, out / "tracks.parquet")
+    _parquet(quarantine.fillna({"reasons": quarantine["reason"]}), out / "quarantine.parquet")
     manifest["sha256"] = {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(temporary.iterdir())
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(out.iterdir())
     }
     text = json.dumps(manifest, indent=2, ensure_ascii=False)
-    (temporary / "manifest.json").write_text(text, encoding="utf-8")
-    shutil.rmtree(out, ignore_errors=True)
-    temporary.rename(out)
+    (out / "manifest.json").write_text(text, encoding="utf-8")
 
 
 def _parquet(table: pd.DataFrame, path: Path) -> None:
     table.reset_index(drop=True).to_parquet(path, index=False)
+
+
+def _check_place(out: Path) -> None:
+    """Refuse to replace anything but a cover set."""
+    if out.exists() and not out.is_dir():
+        raise CoverSetError(f"{out} is a file: choose another place for the cover set")
+    there = {path.name for path in out.glob("[!.]*")}
+    if foreign := sorted(there - FILES):
+        raise CoverSetError(
+            f"{out} is no cover set, it holds {foreign[0]}: choose another folder for the set"
+        )
+
+
+def _publish(work: Path, out: Path) -> None:
+    """Put the finished set in its place; the old one goes only once the new one is there."""
+    old = work / "old"
+    shutil.rmtree(old, ignore_errors=True)
+    if out.exists():
+        out.rename(old)
+    (work / "set").rename(out)
+    shutil.rmtree(work, ignore_errors=True)
