@@ -46,6 +46,23 @@ def draw(
     return np.concatenate(parts)
 
 
+def sweeps(
+    generator: Generator, z: Tensor, labels: np.ndarray, steps: int = 9, reach: float = 0.05
+) -> np.ndarray:
+    """One latent (1, Z), each label turned in its row: covers (10, steps, S, S, 3) uint8.
+
+    A label goes from the `reach` quantile of real `labels` (N, 10) to the opposite one, while
+    the others stay at their median.
+    """
+    middle = np.nanmedian(labels, axis=0)
+    ends = np.nanquantile(labels, [reach, 1 - reach], axis=0)
+    asked = np.tile(middle, (labels.shape[1], steps, 1)).astype(np.float32)
+    for column, values in enumerate(np.linspace(*ends, steps).T):
+        asked[column, :, column] = values
+    covers = draw(generator, z, asked.reshape(-1, labels.shape[1]))
+    return covers.reshape(labels.shape[1], steps, *covers.shape[1:])
+
+
 def slerp(start: Tensor, end: Tensor, share: float | Tensor) -> Tensor:
     """Spherical interpolation of latents (..., Z); straight where they are nearly parallel."""
     share = torch.as_tensor(share, dtype=start.dtype)

@@ -22,3 +22,9 @@ def milestones(parts: int = 5) -> Callable[[str, int, int], None]:
             print(f"{what}: {done:,}" + (f" of {total:,}" if total else ""), flush=True)
 
     return tell
+
+
+def training_milestones(parts: int = 5) -> Callable[[dict], None]:
+    """The same for the records of a training: the step, and how fast it goes."""
+    tell = milestones(parts)
+    return lambda record: tell("training step", record["step"], record["steps"])

@@ -7,15 +7,17 @@ left and say what to see. Sizes are inches; a full figure is WIDTH wide.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib import pyplot
+from matplotlib import font_manager, pyplot
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.font_manager import get_font
 from matplotlib.patches import Patch
 
 WIDTH = 9.0
@@ -120,8 +122,15 @@ def blank(axes: Axes, width: float, height: float) -> Axes:
 def caption(axes: Axes, x: float, y: float, words: str, inches: float = 9, **options) -> None:
     """A line of small text at (x, y) in the axes' units, cut to a width of about `inches`."""
     options = {"size": CAPTION, "color": MUTED, "va": "top"} | options
+    words = "".join(sign for sign in words if ord(sign) in _signs()).strip()
     most = int(inches * 72 / (0.57 * options["size"]))
     axes.text(x, y, words if len(words) <= most else words[: most - 1].rstrip() + "…", **options)
+
+
+@cache
+def _signs() -> set[int]:
+    """What the text font can show; other signs in a title, emoji say, would come with warnings."""
+    return set(get_font(font_manager.findfont(font_manager.FontProperties())).get_charmap())
 
 
 def sheet(

@@ -260,9 +260,11 @@ def train(
 def _loop(trainer: Trainer, batches: Batches, folder: Path, progress: Progress | None) -> None:
     config, started, since = trainer.config, time.monotonic(), time.monotonic()
     grid = fixed_latents(trainer, batches)
-    while trainer.step < config.steps:
+    last = trainer.step >= config.steps
+    while not last:
         record = trainer.advance(batches)
-        last = trainer.step == config.steps
+        late = config.max_minutes and time.monotonic() - started > 60 * config.max_minutes
+        last = late or trainer.step == config.steps
         if trainer.step % config.log_every == 0 or last:
             now = time.monotonic()
             pace = config.log_every * config.batch_size / (now - since)
@@ -279,8 +281,6 @@ def _loop(trainer: Trainer, batches: Batches, folder: Path, progress: Progress |
             save_samples(trainer.average, *grid, folder / "samples" / f"{trainer.step:06d}.png")
         if trainer.step % config.save_every == 0:
             trainer.save(folder)
-        if config.max_minutes and time.monotonic() - started > 60 * config.max_minutes:
-            break
 
 
 def _checked(config: TrainingConfig, images, labels, rows) -> np.ndarray | None:
@@ -319,6 +319,12 @@ def _clip_weights(critic: nn.Module, bound: float) -> None:
     with torch.no_grad():
         for weight in critic.parameters():
             weight.clamp_(-bound, bound)
+
+
+def read_records(folder: str | Path) -> list[dict]:
+    """The numbers that a run wrote into its folder, a record every `log_every` steps."""
+    lines = (Path(folder) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
 
 
 def _forget_later_records(path: Path, step: int) -> None:

@@ -59,3 +59,24 @@ def test_walk_passes_through_its_seeds(generator):
 def test_album_label_is_the_mean_of_what_is_known():
     labels = np.array([[1.0, np.nan, np.nan], [0.0, 0.5, np.nan]])
     assert np.allclose(latent.album_label(labels), [0.5, 0.5, np.nan], equal_nan=True)
+
+
+def test_a_sweep_turns_one_label_a_row(generator, monkeypatch):
+    labels = np.random.default_rng(0).normal(size=(400, 10))
+    labels[::3, 4] = np.nan
+    seen = {}
+
+    def draw(network, z, asked):
+        seen["asked"] = asked
+        return np.zeros((len(asked), 2, 2, 3), np.uint8)
+
+    monkeypatch.setattr(latent, "draw", draw)
+    z = latent.latents(generator, 0)
+    assert latent.sweeps(generator, z, labels, steps=5).shape == (10, 5, 2, 2, 3)
+    asked = seen["asked"].reshape(10, 5, 10)
+    middle = np.nanmedian(labels, axis=0)
+    for row in range(10):
+        ends = np.nanquantile(labels[:, row], [0.05, 0.95])
+        assert np.allclose(asked[row, [0, -1], row], ends, atol=1e-6)
+        others = np.delete(asked[row], row, axis=1)
+        assert np.allclose(others, np.delete(middle, row), atol=1e-6)

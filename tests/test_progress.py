@@ -1,6 +1,6 @@
 """Printed progress: a line at each part of the way, whatever the strides."""
 
-from albumlib.progress import milestones
+from albumlib.progress import milestones, training_milestones
 
 
 def test_one_line_at_each_part_and_at_the_end(capsys):
@@ -30,3 +30,10 @@ def test_an_unknown_total_prints_at_each_doubling(capsys):
     for done in range(1, 21):
         tell("tracks", done, 0)
     assert len(capsys.readouterr().out.splitlines()) == 5  # at 1, 2, 4, 8 and 16
+
+
+def test_a_training_tells_its_steps(capsys):
+    tell = training_milestones(parts=2)
+    for step in (10, 20, 30, 40):
+        tell({"step": step, "steps": 40, "critic_loss": 0.1})
+    assert capsys.readouterr().out == "training step: 20 of 40\ntraining step: 40 of 40\n"

@@ -5,7 +5,13 @@ import pytest
 import torch
 
 from albumlib import checkpoint, config, networks, training
-from albumlib.training import TrainingConfig, TrainingDiverged, TrainingError, train
+from albumlib.training import (
+    TrainingConfig,
+    TrainingDiverged,
+    TrainingError,
+    read_records,
+    train,
+)
 
 SMALL = {
     "size": 32,
@@ -70,6 +76,14 @@ def test_killed_between_checkpoints_the_run_repeats_what_was_lost(tmp_path):
         for line in (tmp_path / "parts" / "metrics.jsonl").read_text().splitlines()
     ]
     assert steps == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_out_of_time_the_last_step_is_recorded_and_shown(tmp_path):
+    images, _ = covers_that_say_their_label()
+    config = TrainingConfig(steps=500, max_minutes=1e-6, **SMALL | {"log_every": 100})
+    train(config, images, None, tmp_path)
+    assert [record["step"] for record in read_records(tmp_path)] == [1]
+    assert [path.name for path in (tmp_path / "samples").iterdir()] == ["000001.png"]
 
 
 def test_a_small_run_learns_to_obey(tmp_path):
