@@ -45,6 +45,14 @@ class Profile(str, Enum):
     gpu = "gpu"
 
 
+class Recipe(str, Enum):
+    """The builds of the course, see albumlib.config.RECIPES."""
+
+    acgan = "acgan"
+    acgan_wgan_logan = "acgan_wgan_logan"
+    wgan_logan = "wgan_logan"
+
+
 SourceOption = Annotated[Source, typer.Option(help="Where tracks and covers come from.")]
 TableOption = Annotated[
     str, typer.Option(metavar="FILE", help="CSV or Parquet of tracks, for --source tables.")
@@ -150,7 +158,9 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder for the checkpoint and samples.")] = Path(
         "data/model"
     ),
-    labels: Annotated[bool, typer.Option(help="Let the ten features steer the covers.")] = True,
+    recipe: Annotated[
+        Recipe, typer.Option(help="The build; all but wgan_logan let the ten features steer.")
+    ] = Recipe.acgan,
     steps: Annotated[int, typer.Option(help="Updates of the generator.")] = 2000,
     minutes: Annotated[float, typer.Option(help="Stop after so long; 0 for no limit.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda or mps [the fastest there is].")] = "",
@@ -163,15 +173,15 @@ def train(
     -p sets any field of albumlib.config.TrainingConfig.
 
     \b
-    Example: python -m albumlib train data/label/coverset -p latent_method=off --out data/model
+    Example: python -m albumlib train data/label/coverset -p batch_size=32 --out data/model
     """
+    from albumlib import config as settings
     from albumlib import training
     from albumlib.coverset import CoverSet
 
-    given = {"labels": labels, "steps": steps, "seed": seed, "max_minutes": minutes}
-    given |= _settings(parameter)
     covers = CoverSet.open(data)
-    config = training.TrainingConfig.from_dict({"size": covers.size} | given)
+    given = {"size": covers.size, "steps": steps, "seed": seed, "max_minutes": minutes}
+    config = settings.recipe(recipe.value, **given | _settings(parameter))
     with training_bar(config.steps) as progress:
         training.train(
             config, covers.images, covers.labels, out,

@@ -4,6 +4,7 @@ What is committed is what a reader sees first, so the outputs are kept, and ever
 differs from run to run or from machine to machine without saying anything is taken out.
 """
 
+import base64
 import shutil
 import sys
 from pathlib import Path
@@ -13,6 +14,12 @@ import papermill
 
 from albumlib.course import NOTEBOOKS, find_notebooks
 
+GALLERY = {  # picture in figures/: the notebook that makes it, and a piece of the cell that does
+    "feature_sweeps.png": ("05_acgan", "plots.feature_sweeps("),
+    "label_recovery.png": ("05_acgan", "plots.label_recovery_bars("),
+    "one_album.png": ("05_acgan", "plots.album_row("),
+    "albums.png": ("05_acgan", "drawn from the average of their songs"),
+}
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -29,6 +36,15 @@ def refresh(path: Path) -> None:
         if cell.cell_type == "code":
             cell.outputs = merged(cell.outputs)
     nbformat.write(notebook, path)
+
+
+def hang() -> None:
+    """Renew `figures/` from the notebooks' outputs."""
+    for name, (notebook, piece) in GALLERY.items():
+        cells = nbformat.read(NOTEBOOKS / f"{notebook}.ipynb", as_version=4).cells
+        [outputs] = [c.outputs for c in cells if c.cell_type == "code" and piece in c.source]
+        [picture] = [o.data["image/png"] for o in outputs if "image/png" in o.get("data", {})]
+        (NOTEBOOKS.parent / "figures" / name).write_bytes(base64.b64decode(picture))
 
 
 def merged(outputs: list) -> list:
@@ -51,6 +67,7 @@ def main() -> None:
     for path in find_notebooks(sys.argv[1:]):
         print(path.name, flush=True)
         refresh(path)
+    hang()
 
 
 if __name__ == "__main__":

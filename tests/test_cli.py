@@ -10,7 +10,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from albumlib import __version__, checkpoint, console, doctor, gathering, networks
-from albumlib.__main__ import app
+from albumlib.__main__ import Recipe, app
+from albumlib.config import RECIPES
 from albumlib.doctor import Finding
 
 COMMANDS = ("doctor", "gather", "clean", "train", "generate", "course")
@@ -122,6 +123,10 @@ def test_debug_shows_the_traceback_wherever_it_stands(tmp_path):
         command = [sys.executable, "-m", "albumlib", *arguments]
         found = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
         assert found.returncode == 1 and "Traceback" in found.stderr
+
+
+def test_every_recipe_can_be_asked_for():
+    assert {recipe.value for recipe in Recipe} == set(RECIPES)
 
 
 # Work -------------------------------------------------------------------------------------------
