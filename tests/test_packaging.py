@@ -35,7 +35,7 @@ ALLOWED = {
     "coverset": {"features"},
     "networks": {"features"},
     "losses": {"features"},
-    "reader": {"features", "networks", "checkpoint"},
+    "recovery": {"features", "networks", "checkpoint"},
     "extractor": {"networks", "checkpoint", "augment", "covers", "sources", "progress"},
     "metrics": {"features", "networks", "checkpoint", "extractor"},
     "latent": {"features", "networks", "checkpoint"},
