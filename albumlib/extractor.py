@@ -36,7 +36,7 @@ SIDE = 64  # pixels a side that the network sees
 WIDTHS = (32, 48, 96, 128)
 FEATURES = 32  # few, so that a hundred covers are enough for their covariance
 SEED = 7  # another label than the one of the course, whose covers are to be judged
-STEPS = 400  # of training: two and a half minutes on two CPU cores
+STEPS = 400  # of training: about three minutes on two CPU cores
 SOURCE_SIDE = 96  # pixels a side of the pictures it is trained on
 PIECE = 48  # pixels a side of the pieces of them that it sees
 

@@ -369,7 +369,7 @@ def damage_curves(
     columns = -(-len(names) // 2)
     note = "dotted: the floor, fresh real covers against the same held-out ones"
     figure = new_figure(4.1, title or "What each kind of damage does to each number", note)
-    panels = figure.subplots(2, columns, sharex=True)
+    panels = figure.subplots(2, columns, sharex=True, squeeze=False)
     for axes, name in zip(panels.flat, names, strict=False):
         for (kind, rows), colour in zip(found.groupby("kind", sort=False), COLOURS, strict=False):
             axes.plot(rows["strength"], rows[name], "o-", color=colour, markersize=3, label=kind)
