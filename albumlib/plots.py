@@ -376,7 +376,7 @@ def damage_curves(
         if name in floor:
             axes.axhline(floor[name], color=MUTED, linestyle=":", linewidth=1.4)
         axes.set_title(name)
-        axes.set_ylim(min(0, found[name].min()), None)
+        axes.set_ylim(min(0, found[name].min()), 1.06 * found[name].max())
     for axes in panels[-1]:
         axes.set_xlabel(xlabel)
     for axes in panels.flat[len(names) :]:
