@@ -270,19 +270,19 @@ def check_damage(kind, fresh, real):
     for name in ("coverage", "recall"):
         assert rises([-value for value in by_name[name]], 0.03), by_name
     if kind != "modes":
-        for name, least in (("precision", 0.03), ("density", 0.2)):
-            assert by_name[name][-1] < by_name[name][0] - least, by_name
+        assert by_name["density"][-1] < by_name["density"][0] - 0.2, by_name
+        assert rises([-value for value in by_name["precision"]], 0.02), by_name
     else:  # what is left is real
         assert by_name["precision"][-1] > by_name["precision"][0] - 0.1, by_name
 
 
 def test_evaluate_has_a_floor_for_every_number_and_knows_copies(drawn):
-    train, heldout, fresh = drawn
+    train, heldout, fresh = (pixels[:80] for pixels in drawn)
     found = metrics.evaluate(fresh, heldout, train)
     names = {"kid", "kid_sd", "fd", "swd", "precision", "recall", "density", "coverage"}
     names |= {"copied", "nearest_ratio"}
     assert set(found) == names | {f"{name}_floor" for name in names} | {"n", "n_heldout"}
-    assert found["n"] == 160 and found["copied"] < 0.05
+    assert found["n"] == 80 and found["copied"] < 0.05
     assert found["fd"] < 2 * found["fd_floor"]
     copied = metrics.evaluate(train, heldout, train)
     assert copied["copied"] == 1 and copied["nearest_ratio"] < 1e-6
