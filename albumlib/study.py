@@ -127,19 +127,3 @@ def rank_correlations_between(labels: pd.DataFrame, measures: pd.DataFrame) -> p
     names = known(labels)
     both = pd.concat([labels[names].reset_index(drop=True), measures], axis=1)
     return both.corr(method="spearman").loc[names, list(measures)]
-
-
-def nearest_covers(covers: np.ndarray, among: np.ndarray) -> np.ndarray:
-    """For each cover (N, S, S, 3) the row of the most similar one of `among` (M, S, S, 3).
-
-    Compared are pixels, at an eighth of the size, so that a shift by a pixel does not count.
-    """
-    ours, theirs = (_small(pixels) for pixels in (covers, among))
-    return np.array([np.square(theirs - one).sum(1).argmin() for one in ours])
-
-
-def _small(pixels: np.ndarray) -> np.ndarray:
-    """Mean colours of 8x8 patches: (N, S, S, 3) to (N, S / 8 * S / 8 * 3)."""
-    count, size = pixels.shape[:2]
-    patches = pixels.reshape(count, size // 8, 8, size // 8, 8, 3)
-    return patches.mean((2, 4)).reshape(count, -1)

@@ -98,11 +98,3 @@ def test_looks_of_many_covers_come_in_their_order():
     assert study.looks(covers.astype(np.uint8))["lightness"].to_numpy() == pytest.approx(
         np.arange(1500) % 256 / 255, abs=1e-6
     )
-
-
-def test_the_nearest_cover_is_found_though_it_was_shifted_and_made_noisy():
-    dice = np.random.default_rng(5)
-    among = np.kron(dice.integers(0, 256, (40, 4, 4, 3)), np.ones((1, 8, 8, 1))).astype(np.uint8)
-    chosen = np.array([7, 31, 0])
-    shifted = np.roll(among[chosen], 1, axis=2).astype(int) + dice.integers(-9, 10, (3, 32, 32, 3))
-    assert (study.nearest_covers(shifted.clip(0, 255).astype(np.uint8), among) == chosen).all()
