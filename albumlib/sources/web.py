@@ -159,9 +159,15 @@ class Web:
         params: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         most_bytes: int = MOST_BYTES,
+        needs: str = "",
     ) -> Any:
-        """The JSON at an address; broken JSON is asked for again. Raises what `get` raises."""
-        return self._persist(url, params, headers, most_bytes, _parsed)
+        """The JSON at an address, an object with the name `needs` in it.
+
+        What is none is asked for again. Raises what `get` raises.
+        """
+        return self._persist(
+            url, params, headers, most_bytes, lambda answer: _parsed(answer, needs)
+        )
 
     @contextlib.contextmanager
     def gate(self, host: str) -> Iterator[None]:
@@ -182,8 +188,12 @@ class Web:
         self._ledger.close_gate(self._rule(host)[0], self._clock() + seconds)
 
     def stop(self) -> None:
-        """Wake up whoever waits; from now on everything asked for raises SourceError."""
+        """Wake up whoever waits; until `start`, everything asked for raises SourceError."""
         self._stopped.set()
+
+    def start(self) -> None:
+        """Go on after `stop`."""
+        self._stopped.clear()
 
     # One request, as often as it takes ----------------------------------------------------
 
@@ -206,7 +216,6 @@ class Web:
                     raise self._given_up(error) from error
                 self._back_off(error, attempt)
             else:
-                self._failures[self._rule(urlsplit(url).netloc)[0]] = 0
                 return result
         raise AssertionError("unreachable")
 
@@ -240,7 +249,10 @@ class Web:
         for _ in range(REDIRECTS + 1):
             answer = self._ask(url, headers, most_bytes)
             if answer.status not in REDIRECTED:
-                return _judged(answer)
+                answer = _judged(answer)
+            self._failures[self._rule(urlsplit(url).netloc)[0]] = 0
+            if answer.status == 200:
+                return answer
             url = self._next_hop(answer)
         raise Failed("too many redirects")
 
@@ -382,11 +394,14 @@ def _of_kind(answer: Answer, kind: str) -> Answer:
     return answer
 
 
-def _parsed(answer: Answer) -> Any:
+def _parsed(answer: Answer, needs: str) -> Any:
     try:
-        return json.loads(answer.body)
+        found = json.loads(answer.body)
     except ValueError as error:
         raise _Again(urlsplit(answer.url).netloc, "sent broken JSON") from error
+    if needs and (not isinstance(found, dict) or needs not in found):
+        raise _Again(urlsplit(answer.url).netloc, f"sent JSON without {needs!r}")
+    return found
 
 
 class _Ledger:
