@@ -33,6 +33,7 @@ class CoverArtArchive:
 
     name = "coverart"
     licence = "Covers belong to their owners: ask them before you show what a model made of them."
+    waits = True
 
     def __init__(self, web: Web, api: str = API, search: str = SEARCH):
         self.web, self.api, self.search = web, api, search

@@ -200,23 +200,17 @@ class Web:
     def _persist(
         self, url: str, params: object, headers: object, most: int, read: Callable[[Answer], Result]
     ) -> Result:
-        import requests
-
-        try:
-            url = requests.Request("GET", url, params=params).prepare().url
-        except requests.RequestException as error:
-            raise Failed("only https addresses are fetched") from error
-        begun = self._clock()
+        """Ask, follow redirects, and ask again for what broke: the last hop, not the whole way."""
+        hop, begun = _Hop(_prepared(url, params)), self._clock()
+        self._check(hop.url)
         for attempt in itertools.count():
             try:
-                result = read(self._follow(url, headers, most))
+                return read(self._follow(hop, headers, most))
             except _Again as error:
                 patient = self._is_offline(error) and self._clock() - begun < self.longest_wait
                 if attempt >= RETRIES and not patient:
                     raise self._given_up(error) from error
                 self._back_off(error, attempt)
-            else:
-                return result
         raise AssertionError("unreachable")
 
     def _back_off(self, error: _Again, attempt: int) -> None:
@@ -244,16 +238,14 @@ class Web:
         """Whether a host we count on is silent. Of many hosts, one may well be gone for good."""
         return error.lost and error.host in self.hosts
 
-    def _follow(self, url: str, headers: object, most_bytes: int) -> Answer:
-        self._check(url)
-        for _ in range(REDIRECTS + 1):
-            answer = self._ask(url, headers, most_bytes)
+    def _follow(self, hop: _Hop, headers: object, most_bytes: int) -> Answer:
+        while hop.count <= REDIRECTS:
+            answer = self._ask(hop.url, headers, most_bytes)
             if answer.status not in REDIRECTED:
                 answer = _judged(answer)
-            self._failures[self._rule(urlsplit(url).netloc)[0]] = 0
-            if answer.status == 200:
+                self._failures[self._rule(urlsplit(hop.url).netloc)[0]] = 0
                 return answer
-            url = self._next_hop(answer)
+            hop.url, hop.count = self._next_hop(answer), hop.count + 1
         raise Failed("too many redirects")
 
     def _next_hop(self, answer: Answer) -> str:
@@ -364,6 +356,23 @@ class _Again(Exception):
         self.host, self.status, self.seconds, self.lost = host, status, seconds, lost
 
 
+@dataclass
+class _Hop:
+    """How far a request has been redirected."""
+
+    url: str
+    count: int = 0
+
+
+def _prepared(url: str, params: object) -> str:
+    import requests
+
+    try:
+        return requests.Request("GET", url, params=params).prepare().url
+    except requests.RequestException as error:
+        raise Failed("only https addresses are fetched") from error
+
+
 def _judged(answer: Answer) -> Answer:
     """The answer, if it is one."""
     host = urlsplit(answer.url).netloc
@@ -379,8 +388,8 @@ def _judged(answer: Answer) -> Answer:
 
 def _seconds(text: str) -> float:
     """A Retry-After: seconds, or a date."""
-    if text.isdigit():
-        return float(text)
+    with contextlib.suppress(ValueError):
+        return max(0.0, float(text))
     try:
         return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
     except ValueError:
