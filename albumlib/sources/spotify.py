@@ -120,7 +120,7 @@ class Spotify:
             seen += PAGE
             if tracks:
                 yield Page(self._tracks(tracks), str(seen))
-            if not found["tracks"].get("next"):
+            if not _goes_on(found["tracks"], seen):
                 return
 
     def _by_artist(self, artist: str, position: str) -> Iterator[Page]:
@@ -131,7 +131,7 @@ class Spotify:
             for page in self._albums([album["id"] for album in found["items"]]):
                 done += page.albums
                 yield Page(page.tracks, str(done))
-            if not found["items"] or not found.get("next"):
+            if not _goes_on(found, done):
                 return
 
     def _by_albums(self, albums: str, position: str) -> Iterator[Page]:
@@ -163,7 +163,7 @@ class Spotify:
             if found["items"]:
                 yield found["items"]
             offset += len(found["items"])
-            if not found["items"] or not found.get("next"):
+            if not _goes_on(found, offset):
                 return
 
     def _artist(self, name: str) -> str:
@@ -198,7 +198,7 @@ class Spotify:
         for album in albums:
             part = album["tracks"]
             tracks += [track | {"album": album} for track in part["items"]]
-            if part.get("next"):
+            if _goes_on(part, len(part["items"])):
                 more = self._paged("album_tracks", MANY_TRACKS, len(part["items"]), album["id"])
                 tracks += [track | {"album": album} for found in more for track in found]
         return self._tracks(self._whole(tracks))
@@ -249,6 +249,11 @@ def _track(found: dict, measured: dict) -> Track:
         features={n: float(v) for n, v in values.items() if isinstance(v, (int, float))},
         isrc=((found.get("external_ids") or {}).get("isrc") or "").upper(),
     )
+
+
+def _goes_on(page: dict, seen: int) -> bool:
+    """Whether there is a page after this one, with which so much has been seen."""
+    return bool(page["items"] and page.get("next") and seen < page.get("total", math.inf))
 
 
 def _parts(ids: list[str], length: int) -> Iterator[list[str]]:
@@ -438,7 +443,8 @@ def _called(method: Any, about: tuple, options: dict) -> Any:
 def _told_of_login(error: Any) -> Exception:
     if error.error not in WRONG:
         answer = getattr(error.__context__, "response", None)
-        return _Again(_BROKEN, _seconds(answer.headers.get("Retry-After", "")) if answer else 0.0)
+        waits = "" if answer is None else answer.headers.get("Retry-After", "")
+        return _Again(_BROKEN, _seconds(waits))
     return SourceError(
         "Spotify does not accept your credentials: compare SPOTIPY_CLIENT_ID and "
         f"SPOTIPY_CLIENT_SECRET with your app's at {DASHBOARD}"
