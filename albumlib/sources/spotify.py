@@ -373,7 +373,11 @@ class _Client:
             with self._web.gate(self._host + DAY), self._web.gate(self._host):
                 found = _called(method, about, options)
         except Wait as error:
-            raise self._budget_used(error) from error
+            if DAY not in str(error):
+                raise
+            requests_a_day = self._web.hosts[self._host + DAY].requests
+            budget = f"the budget of {requests_a_day:,} requests to Spotify a day"
+            raise QuotaUsed(budget, error.until) from error
         except spotipy.SpotifyException as error:
             raise self._told(error, what) from error
         except spotipy.SpotifyOauthError as error:
@@ -384,12 +388,6 @@ class _Client:
         if not isinstance(found, dict if needs else list) or (needs and needs not in found):
             raise _Again(_BROKEN)
         return found
-
-    def _budget_used(self, error: Wait) -> Wait:
-        if self._host + DAY not in str(error):
-            return error
-        requests = self._web.hosts[self._host + DAY].requests
-        return QuotaUsed(f"the budget of {requests:,} requests to Spotify a day", error.until)
 
     def _told(self, error: Any, what: str) -> Exception:
         """What to raise for an answer that is none."""
