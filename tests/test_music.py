@@ -16,6 +16,7 @@ from albumlib.catalog import Catalog
 from albumlib.gathering import gather
 from albumlib.sources import SourceError
 from albumlib.sources.music import RATE, Music, decoded, energy, listen, loudness, tags_of
+from tests.servers.world import Services, World, sources_for, web_for
 
 CODECS = {".mp3": "libmp3lame", ".flac": "flac", ".opus": "libopus", ".ogg": "flac", ".m4a": "aac"}
 
@@ -206,23 +207,19 @@ def test_several_processes_find_what_one_finds_and_resume(tmp_path):
     assert list(Music(tmp_path, workers=1).pages(alone[0].next)) == alone[1:]
 
 
-def test_gathering_and_what_a_service_adds_by_isrc(tmp_path):
-    class Service:
-        name, licence, batch = "service", "free", 40
-
-        def find(self, keys):
-            return {key: ("record", {"popularity": 40.0}) for key in keys}
-
-        def measure(self, records):
-            return {record: {"valence": 0.5, "loudness": -1.0} for record in records}
-
+def test_what_cannot_be_heard_comes_from_reccobeats_by_isrc(tmp_path):
+    world = World(albums=2)
+    services = Services(world)
+    labels = sources_for(web_for(services.addresses), services.addresses, artist="x")[1]
     folder = tmp_path / "music"
-    tag(encode(folder / "a.flac", tone(0.5)), jpeg("red"), **ABOUT)
-    counts = gather(Music(folder, workers=1), tmp_path / "out", labels=Service())
+    tag(encode(folder / "a.flac", tone(0.5)), jpeg("red"), **ABOUT | {"isrc": world.isrc(1)})
+    counts = gather(Music(folder, workers=1), tmp_path / "out", labels=labels)
+    services.close()
     assert counts["tracks"] == counts["covers done"] == counts["labels done"] == 1
     with Catalog(tmp_path / "out" / "catalog.sqlite") as catalog:
         [row] = catalog.tracks().to_dict("records")
-    assert row["valence"] == 0.5 and row["popularity"] == 40
+    assert row["valence"] == world.features(1)["valence"]
+    assert row["popularity"] == world.popularity(1)
     assert row["loudness"] == pytest.approx(-9.03, abs=0.3)  # what was measured stays
 
 

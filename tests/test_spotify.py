@@ -5,11 +5,13 @@ import time
 from collections import Counter
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 import spotipy
 from spotipy.cache_handler import MemoryCacheHandler
 from spotipy.oauth2 import SpotifyOAuth
 
+from albumlib import features
 from albumlib.catalog import Catalog
 from albumlib.gathering import gather
 from albumlib.sources import SourceError, spotify
@@ -18,6 +20,7 @@ from albumlib.sources.web import Limit, Unreachable, Wait, Web
 from tests.servers.spotify import USER, WIDTHS, spotify_id
 from tests.servers.spotify import Spotify as Server
 from tests.servers.standin import FAULTS
+from tests.servers.world import Services, World, sources_for, web_for
 
 QUICK = Limit(100_000, 1.0)
 
@@ -132,7 +135,7 @@ def test_albums_by_link_and_their_many_tracks(started, tmp_path):
     links = f"https://open.spotify.com/album/{spotify_id('A', 2)} {spotify_id('A', 0)}"
     found = tracks(opened(server, tmp_path, albums=links))
     assert [track.id for track in found] == [
-        spotify_id("T", number) for number in [*range(240, 360), *range(120)]
+        spotify_id("0", number) for number in [*range(240, 360), *range(120)]
     ]
 
 
@@ -183,22 +186,19 @@ def test_gathering_fetches_each_albums_picture_once(started, tmp_path):
     assert len(pictures) == 12 and set(pictures.values()) == {1}
 
 
-def test_what_spotify_keeps_back_comes_from_a_service_by_id(started, tmp_path):
-    class Service:
-        name, licence, batch = "service", "free", 40
-
-        def find(self, keys):
-            return {key: (f"record {key}", {"popularity": 40.0}) for key in keys}
-
-        def measure(self, records):
-            return {record: {"valence": 0.5} for record in records}
-
-    source = opened(started(), tmp_path, search="x")
-    counts = gather(source, tmp_path / "out", labels=Service())
-    assert counts["labels done"] == 60
+def test_what_spotify_keeps_back_comes_from_reccobeats_by_id(started, tmp_path):
+    world = World(albums=12, length=5)
+    services = Services(world)
+    labels = sources_for(web_for(services.addresses), services.addresses, artist="x")[1]
+    gather(opened(started(), tmp_path, search="x"), tmp_path / "out", labels=labels)
+    services.close()
     with Catalog(tmp_path / "out" / "catalog.sqlite") as catalog:
-        table = catalog.tracks()
-    assert (table["valence"] == 0.5).all() and (table["popularity"] == 40).all()
+        table = catalog.tracks().set_index("id")
+    for number in range(60):
+        known = world.features(number) | {"popularity": world.popularity(number)}
+        expected = features.to_array(known if world.is_known(number) else {})
+        found = features.to_array(table.loc[[spotify_id("0", number)]])[0]
+        np.testing.assert_array_equal(found, expected)
 
 
 # What it costs ------------------------------------------------------------------------------------

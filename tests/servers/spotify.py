@@ -2,7 +2,8 @@
 
 By default it is what a new app meets since 2026: ten results a search page, nothing for several
 ids at once, no popularity, no audio features. `old` gives all that back. The world is invented;
-everything follows from an album's number and a track's place on it.
+everything follows from an album's number and a track's place on it. Its tracks are those that the
+stand-in for ReccoBeats knows by the same ids.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ class Spotify(StandIn):
     def track(self, number: int, place: int, whole: bool = True) -> dict:
         index = number * self.length + place
         found = {
-            "id": spotify_id("T", index), "name": f"Track {index}", "artists": [self.artist()],
+            "id": spotify_id("0", index), "name": f"Track {index}", "artists": [self.artist()],
             "type": "track",
         }  # fmt: skip
         if whole:
