@@ -35,6 +35,9 @@ class Source(str, Enum):
     synthetic = "synthetic"
     tables = "tables"
     folder = "folder"
+    music = "music"
+    spotify = "spotify"
+    legacy = "legacy"
 
 
 class Profile(str, Enum):
@@ -55,14 +58,25 @@ class Recipe(str, Enum):
 
 SourceOption = Annotated[Source, typer.Option(help="Where tracks and covers come from.")]
 TableOption = Annotated[
-    str, typer.Option(metavar="FILE", help="CSV or Parquet of tracks, for --source tables.")
+    str,
+    typer.Option(
+        metavar="FILE",
+        help="CSV or Parquet of tracks, for --source tables; spd_train.npy, for --source legacy.",
+    ),
 ]
 PicturesOption = Annotated[
     str,
     typer.Option(
         metavar="FOLDER",
-        help="Pictures, for --source folder. For --source tables: a folder of covers, or `url` "
-        "for the addresses in the table; without it covers are drawn.",
+        help="Pictures, for --source folder; music, for --source music. For --source tables: a "
+        "folder of covers, or `url` for the addresses in the table; without it covers are drawn.",
+    ),
+]
+AskOption = Annotated[
+    str,
+    typer.Option(
+        metavar="KIND:WORDS",
+        help="For --source spotify: search:WORDS, artist:NAME, albums:LINKS or playlists:all.",
     ),
 ]
 SeedOption = Annotated[int, typer.Option(help="The same seed gives the same result.")]
@@ -101,6 +115,7 @@ def gather(
     source: SourceOption = Source.synthetic,
     table: TableOption = "",
     pictures: PicturesOption = "",
+    ask: AskOption = "",
     out: Annotated[Path, typer.Option(help="Folder for the catalogue and the covers.")] = Path(
         "data/gathered"
     ),
@@ -121,7 +136,9 @@ def gather(
     from albumlib import gathering
     from albumlib.sources.choose import open_source
 
-    chosen = open_source(source.value, table=table, pictures=pictures, seed=seed, albums=albums)
+    chosen = open_source(
+        source.value, table=table, pictures=pictures, ask=ask, seed=seed, albums=albums
+    )
     with bars() as progress:
         counts = gathering.gather(
             chosen, out, limit=limit or None, size=size, workers=workers, progress=progress
@@ -259,6 +276,10 @@ def course(
     from albumlib.sources.choose import open_source
 
     parameters = _pairs(parameter or [])
+    if source in (Source.music, Source.spotify, Source.legacy):
+        raise typer.BadParameter(
+            f"notebook 01 has no {source.value}: use the commands gather, clean and train"
+        )
     open_source(source.value, table=table, pictures=pictures, seed=seed)  # fail now, not in 01
     ending = "" if source is Source.synthetic else f"-{source.value}"
     report = room.run_course(

@@ -18,13 +18,19 @@ _own: list[Callable] = []  # in a worker process: the task it was started for
 
 
 def spread(
-    task: Callable[[Item], Result], items: Iterable[Item], workers: int, *, threads: bool = False
+    task: Callable[[Item], Result],
+    items: Iterable[Item],
+    workers: int,
+    *,
+    threads: bool = False,
+    stop: Callable[[], None] | None = None,
 ) -> Iterator[Result]:
     """Yield task(item) for each item, in order; with less than two workers, do it right here.
 
     Processes are for work that computes, `threads` for work that waits. The task travels to each
     process once, so it may carry much. Whatever ends the reading early (an error, Ctrl-C) takes
-    back the tasks that have not begun; those under way end first.
+    back the tasks that have not begun; those under way end first, and `stop` is called to tell
+    them to hurry.
     """
     if workers < 2:
         yield from map(task, items)
@@ -47,6 +53,8 @@ def spread(
         finally:
             for future in waiting:
                 future.cancel()
+            if waiting and stop:
+                stop()
 
 
 def _pool(task: Callable, workers: int, threads: bool) -> Executor:

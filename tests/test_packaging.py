@@ -24,7 +24,7 @@ MODULES = {"pillow": "PIL"}  # imported under another name than installed
 DATA = {"features", "sources", "catalog", "covers", "progress"}
 ALLOWED = {
     "features": set(),
-    "sources": {"features", "copula", "artwork"},
+    "sources": {"features", "copula", "artwork", "workers"},
     "catalog": {"features", "sources"},
     "covers": {"features"},
     "progress": set(),

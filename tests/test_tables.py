@@ -1,5 +1,3 @@
-import functools
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,10 +5,10 @@ import pytest
 from albumlib import features
 from albumlib.covers import decode
 from albumlib.gathering import gather
-from albumlib.sources import CoverError, SourceError, tables
+from albumlib.sources import CoverError, SourceError
 from albumlib.sources.folder import Folder
 from albumlib.sources.tables import Table
-from albumlib.sources.web import fetch
+from albumlib.sources.web import Limit, Web
 from tests.servers.pictures import PictureServer
 
 TIDY = {  # TidyTuesday
@@ -142,13 +140,13 @@ def test_covers_from_a_folder_by_id_or_name(tmp_path):
         table.cover("2oC", 64)
 
 
-def test_covers_from_addresses_once_an_album(tmp_path, monkeypatch):
+def test_covers_from_addresses_once_an_album(tmp_path):
     server = PictureServer(b"\xff\xd8 picture")
-    trusting = functools.partial(fetch, trusted=frozenset({server.netloc}))
-    monkeypatch.setattr(tables, "fetch", trusting)
+    trusted = frozenset({server.netloc})
+    web = Web({"*": Limit(100, 1.0)}, trusted=trusted, memory=":memory:")
     urls = [server.url("ok/1"), server.url("ok/1"), server.url("missing/2")]
     rows = pd.DataFrame(TIDY).iloc[[0, 1, 0]].assign(cover_url=urls, track_id=["a", "b", "c"])
-    counts = gather(Table(written(tmp_path, rows), covers="url"), tmp_path / "out")
+    counts = gather(Table(written(tmp_path, rows), covers="url", web=web), tmp_path / "out")
     server.close()
     assert (counts["covers done"], counts["covers failed"]) == (1, 1)
     assert server.asked["/ok/1"] == 1

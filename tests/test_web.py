@@ -1,9 +1,16 @@
+import email.utils
+import threading
+import time
+from datetime import datetime, timedelta, timezone
+
 import pytest
 
-from albumlib.sources import CoverError, web
+from albumlib.sources import SourceError, web
+from albumlib.sources.web import Failed, Limit, NotFound, Refused, Wait, Web, credentials
 from tests.servers.pictures import PictureServer
 
 PICTURE = bytes(range(256)) * 40
+OFTEN = Limit(1000, 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -13,13 +20,27 @@ def server():
     server.close()
 
 
-@pytest.fixture(autouse=True)
-def no_pause(monkeypatch):
-    monkeypatch.setattr(web.time, "sleep", lambda seconds: None)
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self):
+        self.now = 1e9
+
+    def __call__(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
 
 
-def get(server, path):
-    return web.fetch(server.url(path), trusted=frozenset({server.netloc}))
+def client(server, limit=OFTEN, **options):
+    clock = Clock()
+    options = {"memory": ":memory:", "clock": clock, "sleep": clock.sleep} | options
+    return Web({server.netloc: limit}, trusted=frozenset({server.netloc}), **options)
+
+
+def get(server, path, **options):
+    return client(server, **options).get(server.url(path)).body
 
 
 @pytest.mark.parametrize("path", ["ok/a", "redirect/a", "busy/a", "broken/a", "cut/a"])
@@ -28,17 +49,20 @@ def test_pictures_arrive_whole_in_spite_of_passing_faults(server, path):
 
 
 @pytest.mark.parametrize(
-    ("path", "reason", "requests"),
+    ("path", "kind", "reason", "requests"),
     [
-        ("missing/a", "HTTP 404", 1),
-        ("loop", "too many redirects", 6),
-        ("away/a", "10.0.0.1 is a private address", 1),
-        ("endless/a", "more than 8 MB", 1),
-        ("patient/a", "HTTP 429", 1),
+        ("missing/a", NotFound, "HTTP 404", 1),
+        ("forbidden/a", Refused, "HTTP 403", 1),
+        ("loop", Failed, "too many redirects", 6),
+        ("away/a", Failed, "10.0.0.1 is not among the hosts", 6),
+        ("endless/a", Failed, "more than 8 MB", 6),
+        ("dead/a", Failed, "HTTP 500", 6),
+        ("patient/a", Wait, "asks for a pause", 1),
+        ("storm/a", Wait, "asks for a pause", 6),
     ],
 )
-def test_what_cannot_be_had_is_given_up_with_a_reason(server, path, reason, requests):
-    with pytest.raises(CoverError, match=reason):
+def test_what_cannot_be_had_is_given_up_with_a_reason(server, path, kind, reason, requests):
+    with pytest.raises(kind, match=reason):
         get(server, path)
     assert server.asked["/" + path] == requests
 
@@ -48,6 +72,7 @@ def test_what_cannot_be_had_is_given_up_with_a_reason(server, path, reason, requ
     [
         ("http://example.org/x.jpg", "only https"),
         ("file:///etc/passwd", "only https"),
+        ("nonsense", "only https"),
         ("https://127.0.0.1/x.jpg", "private address"),
         ("https://localhost/x.jpg", "private address"),
         ("https://[::1]/x.jpg", "private address"),
@@ -55,5 +80,158 @@ def test_what_cannot_be_had_is_given_up_with_a_reason(server, path, reason, requ
     ],
 )
 def test_addresses_that_are_none_of_ours_are_refused(url, reason):
-    with pytest.raises(CoverError, match=reason):
-        web.fetch(url)
+    with pytest.raises(Failed, match=reason):
+        Web({"*": Limit(1, 1)}, memory=":memory:").get(url)
+
+
+def test_only_listed_hosts_are_asked():
+    hosts = {"archive.org": Limit(1, 1), "*.archive.org": Limit(1, 1)}
+    polite = Web(hosts, memory=":memory:")
+    for host, gate in {
+        "archive.org": "archive.org", "archive.org:443": "archive.org",
+        "ia800.us.archive.org": "*.archive.org",
+    }.items():  # fmt: skip
+        assert polite._rule(host)[0] == gate
+    for host in ("evil-archive.org", "archive.org.evil.net", "archive.org:8443", "example.org"):
+        with pytest.raises(Failed, match="not among the hosts"):
+            polite.get(f"https://{host}/")
+
+
+def most_in_window(times, seconds):
+    """The most events in any stretch of time, by brute force."""
+    return max(sum(start <= t < start + seconds for t in times) for start in times)
+
+
+def test_the_window_rolls_and_holds_for_all_threads(tmp_path):
+    """Real time, many threads, two clients that share a memory: one limit."""
+    server = PictureServer(PICTURE)
+    limit = Limit(8, 0.2)
+    clients = [
+        client(server, limit, memory=tmp_path / "m", clock=time.time, sleep=None) for _ in range(2)
+    ]
+
+    def work(polite):
+        for n in range(6):
+            polite.get(server.url(f"ok/{n}"))
+
+    threads = [threading.Thread(target=work, args=(clients[n % 2],)) for n in range(6)]
+    begun = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    took = time.monotonic() - begun
+    server.close()
+    assert len(server.times) == 36
+    assert most_in_window(server.times, limit.seconds) <= 8
+    assert took >= 0.2 * (36 / 8 - 1)
+
+
+def test_places_survive_a_restart(server, tmp_path):
+    first = client(server, Limit(3, 60.0), memory=tmp_path / "memory")
+    for n in range(2):
+        first.get(server.url(f"ok/{n}"))
+    with first.gate(server.netloc):  # killed while a request was under way
+        second = client(server, Limit(3, 60.0), memory=tmp_path / "memory")
+        second._clock.now = first._clock.now
+        begun = second._clock.now
+        second.get(server.url("ok/again"))
+        assert second._clock.now - begun >= 60
+
+
+def test_busy_stops_everybody_until_the_host_is_ready(server):
+    polite = client(server)
+    sent = []
+    polite._watch = lambda at, host, status: sent.append((at, status))
+    polite.pause(server.netloc, 30.0)
+    polite.get(server.url("ok/p"))
+    assert sent[0][0] >= 1e9 + 30
+    polite.get(server.url("soon/a"))  # 429, Retry-After: 7
+    (first, status), (second, _) = sent[1:]
+    assert status == 429 and second - first >= 7
+
+
+def test_a_long_wait_ends_the_run_and_is_remembered(server, tmp_path):
+    clock = Clock()
+    polite = client(server, memory=tmp_path / "memory", clock=clock, sleep=clock.sleep)
+    with pytest.raises(Wait) as caught:
+        polite.get(server.url("patient/b"))
+    assert caught.value.until == datetime.fromtimestamp(1e9 + 3600)
+    again = client(server, memory=tmp_path / "memory")
+    with pytest.raises(Wait):
+        again.get(server.url("ok/b"))
+    assert server.asked["/ok/b"] == 0
+    clock.sleep(3601)
+    assert polite.get(server.url("ok/b")).body == PICTURE
+
+
+def test_a_host_that_breaks_again_and_again_is_left_alone(server):
+    polite = client(server)
+    for n in range(4):
+        with pytest.raises(Failed):
+            polite.get(server.url(f"dead/{n}"))
+    with pytest.raises(Wait):
+        polite.get(server.url("dead/5"))
+
+
+def test_a_silent_host_is_waited_for_and_then_said_plainly():
+    server = PictureServer(PICTURE)
+    server.close()
+    polite = client(server, longest_wait=300.0)
+    with pytest.raises(web.Unreachable, match="check the network"):
+        polite.get(server.url("ok/a"))
+    assert polite._clock.now - 1e9 >= 300
+
+
+def test_slow_bodies_are_cut(server, monkeypatch):
+    monkeypatch.setattr(web, "SLOW", 0.05)
+    monkeypatch.setattr(web, "RETRIES", 1)
+    with pytest.raises(Failed, match="slower than"):
+        get(server, "trickle/a")
+
+
+def test_json_and_kinds_are_asked_for_again_when_broken(server):
+    polite = client(server)
+    assert polite.json(server.url("json/a")) == {"answer": 42}
+    assert server.asked["/json/a"] == 2
+    assert polite.get(server.url("page/a"), kind="image/").body == PICTURE
+    assert server.asked["/page/a"] == 2
+
+
+def test_who_asks_is_said(server):
+    client(server, contact="me@example.org").get(server.url("ok/agent"))
+    assert server.agents[-1].startswith("albumlib/")
+    assert server.agents[-1].endswith("( me@example.org )")
+
+
+def test_stopped_it_wakes_up_at_once(server):
+    polite = client(server, sleep=None, clock=time.time)
+    polite.pause(server.netloc, 60)
+    threading.Timer(0.05, polite.stop).start()
+    begun = time.monotonic()
+    with pytest.raises(SourceError, match="stopped"):
+        polite.get(server.url("ok/late"))
+    assert time.monotonic() - begun < 10
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("7", 7), ("0.5", 0.5), ("Fri, 31 Dec 1999 23:59:59 GMT", 0), ("soon", 0), ("", 0)],
+)
+def test_what_retry_after_says(text, seconds):
+    assert web._seconds(text) == seconds
+    later = email.utils.format_datetime(datetime.now(timezone.utc) + timedelta(hours=1))
+    assert web._seconds(later) == pytest.approx(3600, abs=5)
+
+
+def test_credentials_from_the_environment_or_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AN_ID", "from outside")
+    monkeypatch.delenv("A_SECRET", raising=False)
+    with pytest.raises(SourceError, match=r"A_SECRET must be set.* from the shop") as caught:
+        credentials("AN_ID", "A_SECRET", where="get it from the shop")
+    assert "from outside" not in str(caught.value)
+    (tmp_path / ".env").write_text("# mine\nA_SECRET='x=y'\nAN_ID=in file\n")
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    assert credentials("AN_ID", "A_SECRET") == {"AN_ID": "from outside", "A_SECRET": "x=y"}

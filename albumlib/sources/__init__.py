@@ -29,8 +29,20 @@ class Track:
     isrc: str = ""
 
 
+@dataclass(frozen=True)
+class Page:
+    """Tracks that came together, and the position, a text of the source's own, after them."""
+
+    tracks: list[Track]
+    next: str
+
+
 class Source(Protocol):
-    """What a gathering needs of a source."""
+    """What a gathering needs of a source.
+
+    One whose tracks come in pages from somewhere else has, instead of `tracks`, a method
+    `pages(position: str = "") -> Iterator[Page]` that goes on after any page it has given.
+    """
 
     name: str  # short, goes into the catalogue
     licence: str  # one sentence: what may be done with tracks and covers
@@ -41,6 +53,37 @@ class Source(Protocol):
 
     def cover(self, reference: str, size: int) -> bytes:
         """The picture's bytes, about `size` pixels wide. Raises CoverError if there is none."""
+        ...
+
+
+class Labels(Protocol):
+    """Where features come from if not from the source; see `sources.reccobeats`."""
+
+    name: str
+    licence: str
+    batch: int  # how many may be asked for at once
+
+    def find(self, keys: list[str]) -> dict[str, tuple[str, dict[str, float]]]:
+        """By Spotify id or ISRC: the service's own id of a track, and features known so far."""
+        ...
+
+    def measure(self, records: list[str]) -> dict[str, dict[str, float]]:
+        """By the service's own ids: all other features. What is left out is not known."""
+        ...
+
+
+class Covers(Protocol):
+    """Where covers come from if not from the source; see `sources.coverart`."""
+
+    name: str
+    licence: str
+
+    def reference(self, track: Track) -> str:
+        """What `cover` will be asked for, the same for all tracks of an album."""
+        ...
+
+    def cover(self, reference: str, size: int) -> bytes:
+        """As for a source."""
         ...
 
 

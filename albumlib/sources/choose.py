@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from albumlib.sources import Source, SourceError
 
-NAMES = ("synthetic", "tables", "folder")
+NAMES = ("synthetic", "tables", "folder", "music", "spotify", "legacy")
 
 
 def open_source(
@@ -12,15 +12,17 @@ def open_source(
     *,
     table: str = "",
     pictures: str = "",
+    ask: str = "",
     seed: int = 2021,
     albums: int = 8000,
     dirt: float = 0.03,
 ) -> Source:
     """The source called `name`.
 
-    `table` is the file for "tables"; `pictures` the folder for "folder", and for "tables" a
-    folder of covers or "url" (drawn covers if empty). `seed`, `albums` and `dirt` are those of
-    "synthetic".
+    `table` is the file for "tables" and "legacy"; `pictures` the folder for "folder" and "music",
+    and for "tables" a folder of covers or "url" (drawn covers if empty). `ask` says what is wanted
+    of "spotify": "search:WORDS", "artist:NAME", "albums:LINKS" or "playlists:all". `seed`,
+    `albums` and `dirt` are those of "synthetic".
     Raises SourceError for an unknown name or a missing path.
     """
     from albumlib.sources.folder import Folder
@@ -33,7 +35,36 @@ def open_source(
         return Table(table, covers=pictures or "draw")
     if name == "folder" and pictures:
         return Folder(pictures)
-    missing = {"tables": "a table", "folder": "a folder of pictures"}
+    if name == "music" and pictures:
+        from albumlib.sources.music import Music
+
+        return Music(pictures)
+    if name == "legacy" and table:
+        from albumlib.sources.legacy import Legacy
+
+        return Legacy(table)
+    if name == "spotify" and ask:
+        return _spotify(ask)
+    missing = {
+        "tables": "a table",
+        "folder": "a folder of pictures",
+        "music": "a folder of music, given as --pictures",
+        "legacy": "the file of 2021, given as --table",
+        "spotify": "to know what to ask for, such as --ask 'artist:Nina Simone'",
+    }
     if name in missing:
         raise SourceError(f"the source {name!r} needs {missing[name]}")
     raise SourceError(f"there is no source {name!r}; there are {', '.join(NAMES)}")
+
+
+def _spotify(ask: str) -> Source:
+    from albumlib.sources.spotify import HOSTS, Spotify
+    from albumlib.sources.web import Web
+
+    kind, _, words = ask.partition(":")
+    if kind not in ("search", "artist", "albums", "playlists"):
+        raise SourceError(
+            f"Spotify cannot be asked for {ask!r}: begin with search:, artist:, albums: or "
+            "playlists:"
+        )
+    return Spotify(Web(HOSTS), **{kind: words})

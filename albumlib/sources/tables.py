@@ -20,7 +20,7 @@ import pandas as pd
 from albumlib import features
 from albumlib.sources import CoverError, SourceError, Track
 from albumlib.sources.folder import SUFFIXES
-from albumlib.sources.web import fetch
+from albumlib.sources.web import Failed, Limit, Web
 
 # Our name for each column, and what else it is called once `track_` and case are taken off.
 SYNONYMS = {
@@ -37,6 +37,7 @@ SYNONYMS = {
     "popularity": ("popularity", "song_popularity"),
 }
 LISTED = 8  # columns named in an error message
+POLITE = Limit(20, 1.0)  # requests to each host of pictures
 
 
 class Table:
@@ -49,7 +50,7 @@ class Table:
     name = "tables"
     licence = "The table's own; ask whoever published it. Drawn covers are free to use."
 
-    def __init__(self, path: str | Path, covers: str | Path = "draw"):
+    def __init__(self, path: str | Path, covers: str | Path = "draw", *, web: Web | None = None):
         self.path, self.covers = Path(path), covers
         self.table = _usable(read_table(self.path), self.path)
         self.waits = covers != "draw"  # for a disk or a network, so threads will do
@@ -57,6 +58,7 @@ class Table:
             raise SourceError(f"{self.path} has no column of cover addresses (such as cover_url)")
         if self.waits and covers != "url" and not Path(covers).is_dir():
             raise SourceError(f"there is no folder of covers {covers}")
+        self.web = web or (Web({"*": POLITE}) if covers == "url" else None)
         self._albums = self.table.groupby("album_id", sort=False)
 
     @property
@@ -80,10 +82,16 @@ class Table:
     def cover(self, reference: str, size: int) -> bytes:
         """The album's cover: drawn, fetched from its address, or read from the folder."""
         if self.covers == "url":
-            return fetch(reference)
+            return self._fetched(reference)
         if self.covers == "draw":
             return self._drawn(reference, size)
         return self._from_folder(reference)
+
+    def _fetched(self, url: str) -> bytes:
+        try:
+            return self.web.get(url).body
+        except Failed as error:
+            raise CoverError(str(error)) from error
 
     def _drawn(self, album_id: str, size: int) -> bytes:
         from albumlib.artwork import draw_cover

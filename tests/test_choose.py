@@ -1,0 +1,38 @@
+"""Sources by their names, and what they say when something is missing."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from albumlib.sources import SourceError, web
+from albumlib.sources.choose import NAMES, open_source
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "synthetic"])
+def test_a_source_says_what_it_needs(name):
+    with pytest.raises(SourceError, match=f"the source {name!r} needs"):
+        open_source(name)
+
+
+def test_an_unknown_source_is_told_the_known_ones():
+    with pytest.raises(SourceError, match="there are synthetic, tables, folder, music"):
+        open_source("nowhere")
+
+
+def test_the_file_of_2021_and_a_folder_of_music(tmp_path):
+    (tmp_path / "a.mp3").write_bytes(b"no music, but a file")
+    assert len(open_source("music", pictures=str(tmp_path))) == 1
+    with pytest.raises(SourceError, match="is damaged, or no pickle"):
+        np.save(tmp_path / "x.npy", np.zeros(3))
+        open_source("legacy", table=str(tmp_path / "x.npy"))
+
+
+def test_what_spotify_is_asked_for(monkeypatch):
+    monkeypatch.setenv("SPOTIPY_CLIENT_ID", "client")
+    monkeypatch.setenv("SPOTIPY_CLIENT_SECRET", "secret")
+    monkeypatch.setattr(web, "Web", partial(web.Web, memory=":memory:"))
+    source = open_source("spotify", ask="artist:Nina Simone")
+    assert source.identity == "spotify:artist:Nina Simone"
+    with pytest.raises(SourceError, match="begin with search:, artist:"):
+        open_source("spotify", ask="Nina Simone")
