@@ -5,12 +5,14 @@ differs from run to run or from machine to machine without saying anything is ta
 """
 
 import base64
+import io
 import shutil
 import sys
 from pathlib import Path
 
 import nbformat
 import papermill
+from PIL import Image
 
 from albumlib.course import NOTEBOOKS, find_notebooks
 
@@ -20,6 +22,7 @@ GALLERY = {  # picture in figures/: the notebook that makes it, and a piece of t
     "one_album.png": ("05_acgan", "plots.album_row("),
     "albums.png": ("05_acgan", "drawn from the average of their songs"),
 }
+LARGE = 100_000  # characters of a picture
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -34,7 +37,7 @@ def refresh(path: Path) -> None:
         cell.metadata = {"tags": tags} if tags else {}
         cell.id = f"cell-{number:03d}"  # random ids would differ each time
         if cell.cell_type == "code":
-            cell.outputs = merged(cell.outputs)
+            cell.outputs = [slim(output) for output in merged(cell.outputs)]
     nbformat.write(notebook, path)
 
 
@@ -45,6 +48,17 @@ def hang() -> None:
         [outputs] = [c.outputs for c in cells if c.cell_type == "code" and piece in c.source]
         [picture] = [o.data["image/png"] for o in outputs if "image/png" in o.get("data", {})]
         (NOTEBOOKS.parent / "figures" / name).write_bytes(base64.b64decode(picture))
+
+
+def slim(output: dict) -> dict:
+    """An output whose picture, if it is a large one, has 256 colours: a third of the bytes."""
+    data = output.get("data", {})
+    if len(data.get("image/png", "")) > LARGE:
+        with Image.open(io.BytesIO(base64.b64decode(data["image/png"]))) as picture:
+            small = io.BytesIO()
+            picture.convert("RGB").quantize(256).save(small, "png", optimize=True)
+        data["image/png"] = base64.b64encode(small.getvalue()).decode()
+    return output
 
 
 def merged(outputs: list) -> list:
