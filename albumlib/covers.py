@@ -6,9 +6,11 @@ picture counts only if it decodes to its end. `fingerprint` is for near duplicat
 
 from __future__ import annotations
 
+import hashlib
 import io
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -61,6 +63,17 @@ def decode(data: bytes, size: int) -> Decoded:
         raise CoverRejected("truncated or damaged") from error
     width, height = about[1:3]
     return Decoded(np.asarray(square), *about, cropped=width != height)
+
+
+def read_cover(path: Path, sha256: str) -> bytes:
+    """A cover file's bytes, if they are those that were gathered. Raises CoverRejected if not."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise CoverRejected("file is gone") from error
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise CoverRejected("file is not what was gathered")
+    return data
 
 
 def fingerprint(pixels: np.ndarray) -> int:

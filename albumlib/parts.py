@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from albumlib import __version__
-from albumlib.covers import CoverRejected, decode, fingerprint
+from albumlib.covers import CoverRejected, decode, fingerprint, read_cover
 from albumlib.workers import spread
 
 Progress = Callable[[str, int, int], None]
@@ -75,13 +75,7 @@ def _decode_part(folder: Path, work: Path, size: int, part: list) -> Path:
 
 
 def _decode_file(path: Path, digest: str, size: int) -> tuple[np.ndarray, dict]:
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise CoverRejected("file is gone") from error
-    if hashlib.sha256(data).hexdigest() != digest:
-        raise CoverRejected("file is not what was gathered")
-    cover = decode(data, size)
+    cover = decode(read_cover(path, digest), size)
     row = {name: getattr(cover, name) for name in FOUND[4:]}
     return cover.pixels, {"fingerprint": fingerprint(cover.pixels), **row}
 
