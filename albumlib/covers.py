@@ -1,14 +1,16 @@
 """Bytes to checked covers: square RGB pixels, or a reason why not.
 
 Nothing is trusted: formats come from a list, the size is known before anything is decoded, and a
-picture counts only if it decodes to its end. `fingerprint` is for near duplicates.
+picture counts only if it decodes to its end.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -63,15 +65,15 @@ def decode(data: bytes, size: int) -> Decoded:
     return Decoded(np.asarray(square), *about, cropped=width != height)
 
 
-def fingerprint(pixels: np.ndarray) -> int:
-    """A 64-bit difference hash of a cover (S, S, 3): neighbours in brightness, 8 rows of 8.
-
-    Re-encoded, slightly scaled or brightened copies differ in few bits.
-    """
-    grey = Image.fromarray(pixels).convert("L").resize((9, 8), Image.Resampling.BOX)
-    values = np.asarray(grey, dtype=np.int16)
-    bits = (values[:, 1:] > values[:, :-1]).ravel()
-    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+def read_cover(path: Path, sha256: str) -> bytes:
+    """A cover file's bytes, if they are those that were gathered. Raises CoverRejected if not."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise CoverRejected("file is gone") from error
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise CoverRejected("file is not what was gathered")
+    return data
 
 
 def _opened(data: bytes) -> Image.Image:

@@ -21,7 +21,7 @@ import PIL
 from PIL import Image
 
 from albumlib import __version__
-from albumlib.covers import CoverRejected, Decoded, decode
+from albumlib.covers import CoverRejected, Decoded, decode, read_cover
 from albumlib.duplicates import THUMB, fingerprint, thumbnail
 from albumlib.workers import spread
 
@@ -102,7 +102,7 @@ def _decode_part(folder: Path, work: Path, sizes: tuple[int, ...], part: list) -
     covers, found, refused = [], [], []
     for reference, file, sha256 in part:
         try:
-            cover = _decode_file(folder / file, sha256, max(sizes))
+            cover = decode(read_cover(folder / file, sha256), max(sizes))
         except CoverRejected as error:
             refused.append((reference, str(error)))
         else:
@@ -129,16 +129,6 @@ def _resized(pixels: np.ndarray, size: int) -> np.ndarray:
     if len(pixels) == size:
         return pixels
     return np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.LANCZOS))
-
-
-def _decode_file(path: Path, sha256: str, size: int) -> Decoded:
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise CoverRejected("file is gone") from error
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise CoverRejected("file is not what was gathered")
-    return decode(data, size)
 
 
 def _row(cover: Decoded) -> tuple:
