@@ -43,17 +43,18 @@ class Decoded:
         return bool((np.ptp(self.pixels.astype(np.int16), axis=2) <= 6).all())
 
 
-def decode(data: bytes, size: int) -> Decoded:
+def decode(data: bytes, size: int, *, any_shape: bool = False) -> Decoded:
     """Decode a cover to size x size RGB. Raises CoverRejected with the reason.
 
     JPEGs are scaled in the decoder to no less than twice the size, EXIF orientation is applied,
     transparent parts are laid on white, greyscale, palette, CMYK and 16-bit files are converted,
     pictures that are nearly square are cropped at the middle, and the rest is resampled by
-    Lanczos' filter. Of an animation the first frame counts.
+    Lanczos' filter. Of an animation the first frame counts. `any_shape` lets tiny and oblong
+    pictures pass: a person wants them.
     """
     picture = _opened(data)
     about = (picture.format or "", picture.width, picture.height, picture.mode)
-    _check_shape(*picture.size)
+    _check_shape(*picture.size, any_shape)
     try:
         picture.draft("RGB", (2 * size, 2 * size))
         picture.load()
@@ -89,9 +90,11 @@ def _opened(data: bytes) -> Image.Image:
             raise CoverRejected("not a picture") from error
 
 
-def _check_shape(width: int, height: int) -> None:
+def _check_shape(width: int, height: int, any_shape: bool) -> None:
     if width * height > MOST_PIXELS:
         raise CoverRejected("too many pixels")
+    if any_shape:
+        return
     if min(width, height) < LEAST_SIDE:
         raise CoverRejected("too small")
     if max(width, height) > ASPECT * min(width, height):

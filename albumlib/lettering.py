@@ -59,6 +59,7 @@ def find_lettering(
     workers: int = 2,
     progress: Progress | None = None,
     detector: str = "auto",
+    dask: str = "",
 ) -> pd.DataFrame:
     """Find the lettering of fetched covers; one row for each that can be read.
 
@@ -73,9 +74,10 @@ def find_lettering(
     files = list(zip(*(covers[name] for name in ("reference", "file", "sha256")), strict=True))
     tasks = [files[start : start + PART] for start in range(0, len(files), PART)]
     work.mkdir(parents=True, exist_ok=True)
-    task = partial(_part, folder, work, detector)
+    task = partial(_part, folder.resolve(), work.resolve(), detector)
     rows: list[dict] = []
-    for done, path in enumerate(spread(task, tasks, workers if len(tasks) > 1 else 1), 1):
+    paths = spread(task, tasks, workers if len(tasks) > 1 else 1, dask=dask)
+    for done, path in enumerate(paths, 1):
         rows += json.loads(path.read_text(encoding="utf-8"))
         if progress:
             progress("covers searched for lettering", min(PART * done, len(files)), len(files))

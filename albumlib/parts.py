@@ -75,14 +75,17 @@ def decode_covers(
     workers: int = 2,
     progress: Progress | None = None,
     dask: str = "",
+    released: frozenset[str] = frozenset(),
 ) -> Parts:
     """Decode fetched covers to one or more sizes in one pass.
 
     `covers` are rows of the catalogue, `work` is the folder for the parts: those found there are
-    not made again. A file is decoded to the largest size, the others are made from that.
+    not made again. A file is decoded to the largest size, the others are made from that. Covers
+    that were `released` may have any shape.
     """
-    columns = ("reference", "file", "sha256")
-    files = list(zip(*(covers[name] for name in columns), strict=True))
+    covers = covers.assign(released=covers["reference"].isin(released))
+    columns = ("reference", "file", "sha256", "released")
+    files = list(zip(*(covers[name].tolist() for name in columns), strict=True))
     tasks = [files[start : start + PART] for start in range(0, len(files), PART)]
     work.mkdir(parents=True, exist_ok=True)
     task = partial(_decode_part, folder.resolve(), work.resolve(), sizes)
@@ -100,9 +103,10 @@ def _decode_part(folder: Path, work: Path, sizes: tuple[int, ...], part: list) -
     if path.exists() and zipfile.is_zipfile(path):  # and not cut off by a power failure
         return path
     covers, found, refused = [], [], []
-    for reference, file, sha256 in part:
+    for reference, file, sha256, released in part:
         try:
-            cover = decode(read_cover(folder / file, sha256), max(sizes))
+            data = read_cover(folder / file, sha256)
+            cover = decode(data, max(sizes), any_shape=released)
         except CoverRejected as error:
             refused.append((reference, str(error)))
         else:
