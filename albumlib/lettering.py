@@ -103,7 +103,8 @@ def chosen(detector: str) -> str:
     if detector == "auto":
         return "rapidocr" if installed else "strokes"
     if detector not in _DETECTORS:
-        raise AlbumlibError(f"there is no detector {detector!r}: take auto, {', '.join(_DETECTORS)}")
+        known = ", ".join(_DETECTORS)
+        raise AlbumlibError(f"there is no detector {detector!r}: take auto, {known}")
     if detector == "rapidocr" and not installed:
         raise AlbumlibError(
             "the detector rapidocr is not installed: pip install 'albumlib[lettering]', "

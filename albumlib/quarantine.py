@@ -14,6 +14,7 @@ import pandas as pd
 from albumlib import AlbumlibError
 
 FILE = "released.txt"
+GOOD_ENOUGH = ("duplicate", "not square", "too small", "no name", "odd date", "track stands twice")
 
 
 class QuarantineError(AlbumlibError):
@@ -40,18 +41,23 @@ def released(folder: str | Path) -> frozenset[str]:
 def release(folder: str | Path, coverset: str | Path, ids: Iterable[str]) -> int:
     """Let tracks or covers go at the next cleaning; returns how many are released in all.
 
-    Raises QuarantineError if one of them is not in the quarantine.
+    Raises QuarantineError if one of them is not in the quarantine, or is of no use to anybody.
     """
-    known = set(read(coverset)["id"]) | released(folder)
-    ids = list(ids)
-    if strangers := [name for name in ids if name not in known]:
-        raise QuarantineError(f"{strangers[0]!r} is not in the quarantine of {coverset}")
-    every = sorted(released(folder) | set(ids))
-    path = Path(folder) / FILE
+    before, path = released(folder), Path(folder) / FILE
+    reasons = read(coverset).set_index("id")["reason"]
+    new = sorted(set(ids) - before)
+    for name in new:
+        if name not in reasons:
+            raise QuarantineError(f"{name!r} is not in the quarantine of {coverset}")
+        if not _releasable(reasons[name]):
+            raise QuarantineError(f"{name!r} cannot be released: {reasons[name]}")
     kept = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    there = {line.split("\t")[0].strip() for line in kept}
     temporary = path.with_suffix(".tmp")
-    lines = [*kept, *(name for name in every if name not in there)]
-    temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    temporary.write_text("".join(f"{line}\n" for line in [*kept, *new]), encoding="utf-8")
     temporary.replace(path)
-    return len(every)
+    return len(before) + len(new)
+
+
+def _releasable(reason: str) -> bool:
+    """Whether there is something to keep; a file without a picture has nothing."""
+    return reason in GOOD_ENOUGH or reason.endswith(" out of range")

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from albumlib.covers import CoverRejected, decode, fingerprint
+from albumlib.covers import CoverRejected, decode
+from albumlib.duplicates import fingerprint
 from albumlib.sources.synthetic import RecordLabel
 
 LABEL = RecordLabel(albums=50, dirt=0)
