@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ import PIL
 from PIL import Image
 
 from albumlib import __version__
-from albumlib.covers import CoverRejected, Decoded, decode, read_cover
+from albumlib.covers import ASPECT, CoverRejected, Decoded, decode, read_cover
 from albumlib.duplicates import THUMB, fingerprint, thumbnail
 from albumlib.workers import spread
 
@@ -81,7 +82,7 @@ def decode_covers(
 
     `covers` are rows of the catalogue, `work` is the folder for the parts: those found there are
     not made again. A file is decoded to the largest size, the others are made from that. Covers
-    that were `released` may have any shape.
+    that were `released` may have any aspect: their middle counts.
     """
     covers = covers.assign(released=covers["reference"].isin(released))
     columns = ("reference", "file", "sha256", "released")
@@ -106,7 +107,7 @@ def _decode_part(folder: Path, work: Path, sizes: tuple[int, ...], part: list) -
     for reference, file, sha256, released in part:
         try:
             data = read_cover(folder / file, sha256)
-            cover = decode(data, max(sizes), any_shape=released)
+            cover = decode(data, max(sizes), aspect=math.inf if released else ASPECT)
         except CoverRejected as error:
             refused.append((reference, str(error)))
         else:

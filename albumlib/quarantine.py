@@ -14,7 +14,7 @@ import pandas as pd
 from albumlib import AlbumlibError
 
 FILE = "released.txt"
-GOOD_ENOUGH = ("duplicate", "not square", "too small", "no name", "odd date", "track stands twice")
+GOOD_ENOUGH = ("duplicate", "not square", "no name", "odd date", "track stands twice")
 
 
 class QuarantineError(AlbumlibError):
