@@ -151,22 +151,72 @@ def gather(
 def clean(
     folder: Annotated[Path, typer.Argument(help="What was gathered.")] = Path("data/gathered"),
     out: Annotated[Path | None, typer.Option(help="The cover set [FOLDER/coverset].")] = None,
-    size: Annotated[int, typer.Option(help="Pixels a side: 32, 64, 128 or 256.")] = 64,
+    size: Annotated[
+        list[int], typer.Option(help="Pixels a side: 32, 64, 128 or 256. Repeatable.")
+    ] = [64],  # noqa: B006
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WINDOW",
+            help="Only covers in this window, such as popularity=50.., genre=rock,pop, "
+            "release_date=1990..1999 or lettering=no. Repeatable.",
+        ),
+    ] = None,
+    lettering: Annotated[bool, typer.Option(help="Look for text on the covers; slow.")] = False,
     workers: Annotated[int, typer.Option(help="Processes that decode covers.")] = 2,
+    dask: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Decode on the cluster of this scheduler.")
+    ] = "",
 ) -> None:
     """Turn what was gathered into a cover set.
 
     Tracks and covers that break a rule are put aside, each with the reasons.
 
     \b
-    Example: python -m albumlib clean data/label --size 64
+    Examples: python -m albumlib clean data/label --size 64
+              python -m albumlib clean data/label --where year=1990.. --out data/nineties
     """
     from albumlib import cleaning
 
     with bars() as progress:
-        covers = cleaning.clean(folder, out, size=size, workers=workers, progress=progress)
+        covers = cleaning.clean(
+            folder, out, size=size, where=where or [], lettering=lettering,
+            workers=workers, dask=dask, progress=progress,
+        )  # fmt: skip
     say(covers.manifest["funnel"])
     typer.echo(f"next: python -m albumlib train {out or folder / 'coverset'}")
+
+
+@app.command()
+def quarantine(
+    folder: Annotated[Path, typer.Argument(help="What was gathered and cleaned.")] = Path(
+        "data/gathered"
+    ),
+    coverset: Annotated[Path | None, typer.Option(help="The cover set [FOLDER/coverset].")] = None,
+    sheets: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write a contact sheet for each reason.")
+    ] = None,
+    release: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="Let a cover or track go. Repeatable.")
+    ] = None,
+) -> None:
+    """Look at what cleaning put aside, and release from it.
+
+    \b
+    Examples: python -m albumlib quarantine data/label --sheets data/sheets
+              python -m albumlib quarantine data/label --release album/17
+    """
+    from albumlib import quarantine as room
+    from albumlib.sheets import write_quarantine
+
+    coverset = coverset or folder / "coverset"
+    counts = room.read(coverset).groupby(["what", "reason"]).size()
+    say({f"{what}: {reason}": int(count) for (what, reason), count in counts.items()})
+    for path in write_quarantine(folder, coverset, sheets) if sheets else ():
+        typer.echo(path)
+    if release:
+        typer.echo(f"released: {room.release(folder, coverset, release)}")
+        typer.echo(f"next: python -m albumlib clean {folder}")
 
 
 @app.command()

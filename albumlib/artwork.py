@@ -31,7 +31,7 @@ from PIL import Image
 
 from albumlib import features
 from albumlib.copula import Copula
-from albumlib.layouts import LAYOUTS, Canvas
+from albumlib.layouts import LAYOUTS, Canvas, type_only
 from albumlib.typography import write_names
 
 ATTRIBUTES = {
@@ -96,7 +96,7 @@ def draw_cover(
     style, law = artist_style(artist_seed), attributes(values)
     layout = LAYOUTS[style.layouts[dice.integers(3)]]
     if lettering is None:
-        lettering = has_lettering(seed, artist_seed)
+        lettering = names_written(seed, artist_seed)
     canvas = Canvas(2 * size, _palette(law, style, dice), law, dice)
     canvas.fill_ground()
     layout(canvas, title)
@@ -107,9 +107,16 @@ def draw_cover(
     return _grained(picture, style, dice)
 
 
-def has_lettering(seed: int, artist_seed: int) -> bool:
+def names_written(seed: int, artist_seed: int) -> bool:
     """Whether chance writes artist and title on the cover: on half of them."""
     return bool(np.random.default_rng((seed, artist_seed, 3)).random() < 0.5)
+
+
+def has_lettering(seed: int, artist_seed: int) -> bool:
+    """Whether there is text on the cover: names, or a layout that is made of the title."""
+    style, dice = artist_style(artist_seed), np.random.default_rng((seed, 2))
+    layout = LAYOUTS[style.layouts[dice.integers(3)]]
+    return layout is type_only or names_written(seed, artist_seed)
 
 
 # Colour and light -----------------------------------------------------------------------------

@@ -10,19 +10,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
+import PIL
 
 from albumlib import __version__, features
 from albumlib.catalog import Catalog
-from albumlib.coverset import CoverSet, CoverSetError
+from albumlib.coverset import CoverSet, CoverSetError, image_file
 from albumlib.duplicates import groups_of_duplicates
-from albumlib.parts import Progress, decode_covers
+from albumlib.lettering import find_lettering
+from albumlib.parts import ABOUT, Parts, Progress, decode_covers
+from albumlib.quarantine import released
+from albumlib.windows import Window, WindowError, outside
 
+READ = ("lettering", "text_area")  # columns that the search for text adds
 DATE = r"\d{4}(-\d{2}(-\d{2})?)?"
 
 
@@ -33,6 +40,7 @@ def is_date(texts: pd.Series) -> pd.Series:
     return (texts == "") | (texts.str.fullmatch(DATE) & known)
 
 
+NEEDED = {"no album", "no cover"}  # faults that nothing can make good
 RULES = pa.DataFrameSchema(
     {
         "name": pa.Column(str, pa.Check(lambda s: s.str.strip() != "", error="no name")),
@@ -55,48 +63,88 @@ def clean(
     folder: str | Path,
     out: str | Path | None = None,
     *,
-    size: int = 64,
+    size: int | Sequence[int] = 64,
     heldout: float = 0.25,
+    where: Sequence[str] = (),
+    lettering: bool | str = False,
     workers: int = 2,
+    dask: str = "",
     progress: Progress | None = None,
 ) -> CoverSet:
     """Clean what was gathered in `folder` into a cover set in `out` (`folder`/coverset).
 
-    `heldout` is the share of covers kept from training; an album, and covers that are the same
-    picture, are never on both sides. Raises CoverSetError if nothing was gathered or nothing is
-    left.
+    `size` is the side of the covers in pixels; of several the first is what `CoverSet.open` takes
+    unless told otherwise. `heldout` is the share of covers kept from training; an album, and
+    covers that are the same picture, are never on both sides. `where` selects albums by windows
+    such as "popularity=50.." (see `windows`). `lettering` has text looked for, by the best
+    detector that is installed or by the one it names. `dask` is the address of a scheduler whose
+    workers decode instead of `workers` processes here. Raises CoverSetError if nothing was
+    gathered or nothing is left, WindowError for a window that makes no sense.
     """
     folder = Path(folder)
     out = Path(out) if out else folder / "coverset"
     work = out.with_name(out.name + ".tmp")
+    sizes = tuple(dict.fromkeys([size] if isinstance(size, int) else size))
+    early, late = _windows(where, bool(lettering))
     _check_place(out)
     tracks, covers, about = _gathered(folder)
-    kept, rejected = check_tracks(tracks)
+    let_go = released(folder)
+    kept, rejected = check_tracks(tracks, let_go)
     albums = albums_of(kept)
+    albums, unwanted = select(albums, early)
     wanted = covers[covers["reference"].isin(albums["cover"])]
     fetched = wanted["state"] == "done"
-    pixels, found, bad = decode_covers(
-        folder, wanted[fetched], work / "parts", size, workers, progress
+    parts = decode_covers(
+        folder, wanted[fetched], work / "parts", sizes, workers, progress, dask, let_go
     )
-    if not len(found):
+    if parts.found.empty:
         raise CoverSetError(f"not one usable cover is left of {len(covers)} in {folder}")
-    found, repeated = drop_duplicates(found, pixels)
-    refused = pd.concat([_not_fetched(wanted[~fetched]), bad, _unused(covers, kept, albums)])
-    table = albums.merge(found, left_on="cover", right_on="reference").sort_values("album_id")
+    found, repeated = drop_duplicates(parts, work / "thumbs.npy", let_go)
+    if lettering:
+        detector = lettering if isinstance(lettering, str) else "auto"
+        seen = find_lettering(folder, found, work / "lettering", workers, progress, detector, dask)
+        found = found.merge(seen[["reference", *READ]], on="reference", how="left")
+    table = albums.merge(found, left_on="cover", right_on="reference").sort_values("row")
     table["split"] = split_of(table["group"], heldout)
-    bad_covers = pd.concat([refused, repeated]).assign(what="cover")
+    table, unread = select(table, late)
+    if table.empty:
+        raise CoverSetError(f"not one cover of {folder} lies in the window: widen it")
+    unused = _unused(covers, kept, albums, unwanted)
+    unwanted = pd.concat([unwanted, unread])
+    refused = pd.concat([_not_fetched(wanted[~fetched]), parts.refused, unused])
+    bad_covers = pd.concat([refused, unwanted, repeated]).assign(what="cover")
     orphans = _orphans(kept, table, bad_covers)
     quarantine = pd.concat([rejected, orphans, bad_covers])[["what", "id", "reason", "reasons"]]
     manifest = about | {
         "version": __version__,
-        "size": size,
+        "pillow": PIL.__version__,
+        "size": sizes[0],
+        "sizes": list(sizes),
         "heldout": heldout,
-        "funnel": funnel(tracks, covers, kept, found, refused, repeated, table, orphans),
+        "selection": [str(window) for window in (*early, *late)],
+        "released": sorted(let_go),
+        "funnel": funnel(tracks, covers, kept, orphans, parts, repeated, refused, unwanted, table),
         "tracks rejected": _counted(pd.concat([rejected, orphans])),
     }
-    _write(work / "set", table, pixels, kept, quarantine, manifest)
+    _write(work / "set", table, parts, sizes, kept, quarantine, manifest, progress)
     _publish(work, out)
     return CoverSet.open(out)
+
+
+def _windows(where: Sequence[str], lettering: bool) -> tuple[list[Window], list[Window]]:
+    """Windows on what the catalogue knows, and those that have to wait until text was found."""
+    windows = [Window.parse(text) for text in where]
+    late = [window for window in windows if window.column in READ]
+    if late and not lettering:
+        raise WindowError(f"to select by {late[0].column}, have lettering looked for: --lettering")
+    return [window for window in windows if window not in late], late
+
+
+def select(table: pd.DataFrame, windows: Sequence[Window]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of albums that lie in all windows; the covers of the rest, with those they miss."""
+    missed = outside(table, windows)
+    unwanted = pd.DataFrame({"id": table["cover"], "reason": "not selected", "reasons": missed})
+    return table[missed == ""], unwanted[missed != ""]
 
 
 def _gathered(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict]:
@@ -113,11 +161,14 @@ def _gathered(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict]:
 # Tracks -----------------------------------------------------------------------------------------
 
 
-def check_tracks(tracks: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def check_tracks(
+    tracks: pd.DataFrame, released: frozenset[str] = frozenset()
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Split tracks into those that pass all rules and those that do not, with their reasons.
 
     A tempo of 0 means that no beat was found, and becomes a missing value. A track that stands
-    in the table twice (same album, name and artist) is kept once.
+    in the table twice (same album, name and artist) is kept once. Of tracks that were `released`
+    whatever is wrong becomes a missing value, and they are kept.
     """
     tracks = tracks.copy()
     tracks[list(features.NAMES)] = tracks[list(features.NAMES)].astype(float)
@@ -127,6 +178,9 @@ def check_tracks(tracks: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     twice = tracks.assign(key=key).duplicated(["album_id", "artist", "key"])
     for row in np.flatnonzero(twice):
         reasons.setdefault(row, []).append("track stands twice")
+    for row in np.flatnonzero(tracks["id"].isin(released)):
+        if not NEEDED & set(reasons.get(row, NEEDED)):
+            _pardon(tracks, row, reasons.pop(row))
     bad = sorted(reasons)
     rejected = pd.DataFrame(
         {
@@ -137,6 +191,15 @@ def check_tracks(tracks: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         }
     )
     return tracks.drop(tracks.index[bad]), rejected
+
+
+def _pardon(tracks: pd.DataFrame, row: int, faults: list[str]) -> None:
+    for fault in faults:
+        name = fault.removesuffix(" out of range")
+        if name in features.NAMES:
+            tracks.iloc[row, tracks.columns.get_loc(name)] = np.nan
+        if fault == "odd date":
+            tracks.iloc[row, tracks.columns.get_loc("release_date")] = ""
 
 
 def _broken_rules(tracks: pd.DataFrame) -> dict[int, list[str]]:
@@ -205,46 +268,56 @@ def _not_fetched(covers: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"id": covers["reference"], "reason": reason})
 
 
-def _unused(covers: pd.DataFrame, kept: pd.DataFrame, albums: pd.DataFrame) -> pd.DataFrame:
-    """Covers that no album of the set is to have."""
-    unused = covers.loc[~covers["reference"].isin(albums["cover"]), "reference"]
+def _unused(
+    covers: pd.DataFrame, kept: pd.DataFrame, albums: pd.DataFrame, unwanted: pd.DataFrame
+) -> pd.DataFrame:
+    """Covers that no album is to have, selected or not."""
+    known = pd.concat([albums["cover"], unwanted["id"]])
+    unused = covers.loc[~covers["reference"].isin(known), "reference"]
     reason = np.where(unused.isin(kept["cover"]), "its album has another", "no usable track")
     return pd.DataFrame({"id": unused, "reason": reason})
 
 
-def drop_duplicates(found: pd.DataFrame, pixels: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
+def drop_duplicates(
+    parts: Parts, thumbs: Path, released: frozenset[str] = frozenset()
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Keep the largest cover of each group of duplicates; returns the kept and the rest.
 
-    The kept rows know their `row` in `pixels` and the `group` they stand for.
+    The kept rows know their `row` among the parts and the `group` they stand for: the reference
+    of its best cover. Covers that were `released` are kept as well, in their group.
     """
-    found = found.assign(row=np.arange(len(found)), area=found["width"] * found["height"])
-    prints = found["fingerprint"].to_numpy(dtype=np.uint64)
-    found["group"] = groups_of_duplicates(prints, pixels)
-    best = found.sort_values(["area", "reference"], ascending=[False, True]).groupby("group")
-    keeper = best["reference"].first()
-    found["group"] = found["group"].map(keeper)
-    repeated = found[found["reference"] != found["group"]]
-    reasons = "same picture as " + repeated["group"]
-    repeated = pd.DataFrame(
-        {"id": repeated["reference"], "reason": "duplicate", "reasons": reasons}
+    found = parts.found.assign(row=np.arange(len(parts.found)))
+    found["area"] = found["width"] * found["height"]
+    found["group"] = groups_of_duplicates(
+        found["fingerprint"].to_numpy(), parts.thumbs(thumbs), found["digest"].to_numpy()
     )
-    return found[found["reference"] == found["group"]], repeated
+    best = found.sort_values(["area", "reference"], ascending=[False, True])
+    best = best.drop_duplicates("group").set_index("group")
+    kept_one = best.loc[found["group"]].reset_index(drop=True)
+    same_pixels = np.where(found["digest"] == kept_one["digest"], "same pixels as ", "nearly ")
+    how = np.where(found["sha256"] == kept_one["sha256"], "same file as ", same_pixels)
+    found["group"] = kept_one["reference"]
+    stays = (found["reference"] == found["group"]) | found["reference"].isin(released)
+    repeated = pd.DataFrame(
+        {"id": found["reference"], "reason": "duplicate", "reasons": how + found["group"]}
+    )
+    return found[stays], repeated[~stays]
 
 
 # What is written --------------------------------------------------------------------------------
 
 
-def funnel(tracks, covers, kept, found, refused, repeated, table, orphans) -> dict:
+def funnel(tracks, covers, kept, orphans, parts, repeated, refused, unwanted, table) -> dict:
     """Counts of every stage, from what was gathered to what is kept."""
     return {
         "tracks gathered": len(tracks),
         "tracks that pass the rules": len(kept),
         "tracks in the set": len(kept) - len(orphans),
         "covers gathered": len(covers),
-        "covers that decode": len(found) + len(repeated),
-        "covers without duplicates": len(found),
+        "covers that decode": len(parts.found),
+        "covers without duplicates": len(parts.found) - len(repeated),
         "covers in the set": len(table),
-        "rejected": _counted(refused) | {"duplicate": len(repeated)},
+        "rejected": _counted(pd.concat([refused, unwanted])) | {"duplicate": len(repeated)},
     }
 
 
@@ -252,35 +325,47 @@ def _counted(rejected: pd.DataFrame) -> dict[str, int]:
     return rejected["reason"].value_counts().sort_index().to_dict()
 
 
-FILES = {"images.npy", "table.parquet", "tracks.parquet", "quarantine.parquet", "manifest.json"}
+FILES = {"table.parquet", "tracks.parquet", "quarantine.parquet", "manifest.json"}
+IMAGES = re.compile(r"images(_\d+)?\.npy")
 COLUMNS = (
-    "cover", "album_id", "album", "artist", "release_date", "year", "genre", "split", "n_tracks",
-    *features.NAMES, "file", "width", "height", "mode", "cropped", "greyscale",
+    "cover", "album_id", "album", "artist", "release_date", "year", "genre", "split", "group",
+    "n_tracks", *features.NAMES, "file", *ABOUT,
 )  # fmt: skip
 
 
 def _write(
     out: Path,
     table: pd.DataFrame,
-    pixels: np.ndarray,
+    parts: Parts,
+    sizes: Sequence[int],
     tracks: pd.DataFrame,
     quarantine: pd.DataFrame,
     manifest: dict,
+    progress: Progress | None,
 ) -> None:
     shutil.rmtree(out, ignore_errors=True)  # what a killed run may have left
     out.mkdir(parents=True)
-    np.save(out / "images.npy", pixels[table["row"].to_numpy()])
+    for done, size in enumerate(sizes, 1):
+        parts.images(out / image_file(size, sizes[0]), size, table["row"].to_numpy())
+        if progress:
+            progress("sizes written", done, len(sizes))
     rows = pd.Series(np.arange(len(table)), index=table["album_id"], name="row")
     tracks = tracks[tracks["album_id"].isin(table["album_id"])]
     tracks = tracks.assign(row=tracks["album_id"].map(rows))
-    _parquet(table[list(COLUMNS)], out / "table.parquet")
+    _parquet(table[[*COLUMNS, *(name for name in READ if name in table)]], out / "table.parquet")
     _parquet(tracks, out / "tracks.parquet")
     _parquet(quarantine.fillna({"reasons": quarantine["reason"]}), out / "quarantine.parquet")
-    manifest["sha256"] = {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(out.iterdir())
-    }
+    manifest["sha256"] = {path.name: _sha256(path) for path in sorted(out.iterdir())}
     text = json.dumps(manifest, indent=2, ensure_ascii=False)
     (out / "manifest.json").write_text(text, encoding="utf-8")
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _parquet(table: pd.DataFrame, path: Path) -> None:
@@ -291,7 +376,7 @@ def _check_place(out: Path) -> None:
     """Refuse to replace anything but a cover set."""
     if out.exists() and not out.is_dir():
         raise CoverSetError(f"{out} is a file: choose another place for the cover set")
-    there = {path.name for path in out.glob("[!.]*")}
+    there = {path.name for path in out.glob("[!.]*") if not IMAGES.fullmatch(path.name)}
     if foreign := sorted(there - FILES):
         raise CoverSetError(
             f"{out} is no cover set, it holds {foreign[0]}: choose another folder for the set"

@@ -1,17 +1,18 @@
 """The training set: images and labels in one row order, memory-mapped, and batches from it.
 
-A cover set is a folder of four files, readable without this package:
+A cover set is a folder of files that are readable without this package:
 
-    images.npy       (N, S, S, 3) uint8, one cover a row
+    images.npy       (N, S, S, 3) uint8, one cover a row; images_128.npy for another size
     table.parquet    N rows in the same order: what is known of each cover's album, its split, and
                      the ten features in their own units (mean over the album's tracks)
     tracks.parquet   every kept track, with `row`, the row of its cover
-    manifest.json    size, counts of every stage, hashes of the files, version
+    manifest.json    sizes, windows, counts of every stage, hashes of the files, versions
 """
 
 from __future__ import annotations
 
 import json
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,14 @@ from torch import Tensor
 from albumlib import AlbumlibError, features
 
 ON_DEVICE = 8 * 2**30  # bytes of uint8 covers up to which the whole set is put on the device
-BLOCK = 1024  # covers read in one piece where the set stays on disk
+BLOCK = 4 * 2**20  # bytes read in one piece where the set stays on disk
+MIXED = 32  # blocks that are shuffled together, in memory; as many more are being read
+GAP = 16  # covers between two wanted ones that are read along
+
+
+def image_file(size: int, main: int) -> str:
+    """The file of the covers of a size, in a set whose main size is `main`."""
+    return "images.npy" if size == main else f"images_{size}.npy"
 
 
 class CoverSetError(AlbumlibError):
@@ -40,8 +48,11 @@ class CoverSet:
     manifest: dict
 
     @classmethod
-    def open(cls, folder: str | Path) -> CoverSet:
-        """Open a cover set. Raises CoverSetError if it is missing, incomplete or inconsistent."""
+    def open(cls, folder: str | Path, size: int | None = None) -> CoverSet:
+        """Open a cover set, in its main size or in another one that it was made with.
+
+        Raises CoverSetError if it is missing, incomplete or inconsistent.
+        """
         folder = Path(folder)
         if not (folder / "manifest.json").exists():
             raise CoverSetError(
@@ -49,10 +60,17 @@ class CoverSet:
             )
         try:
             manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-            images = np.load(folder / "images.npy", mmap_mode="r")
+            name = image_file(size or manifest["size"], manifest["size"])
+            if not (folder / name).exists():
+                sizes = ", ".join(map(str, manifest.get("sizes", [manifest["size"]])))
+                raise CoverSetError(
+                    f"the cover set in {folder} has no {name}, only covers of {sizes} pixels: "
+                    "clean again with the sizes that you want"
+                )
+            images = np.load(folder / name, mmap_mode="r")
             table = pd.read_parquet(folder / "table.parquet")
             tracks = pd.read_parquet(folder / "tracks.parquet")
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, KeyError) as error:
             raise CoverSetError(f"the cover set in {folder} is damaged ({error})") from error
         if len(images) != len(table):
             raise CoverSetError(
@@ -103,7 +121,7 @@ class Batches:
     Each epoch is a permutation that follows from the seed and the epoch's number alone. A set of
     up to ON_DEVICE bytes lives on the device as uint8, and a batch is one gather there (many
     times faster than loading files). A larger one is read from disk in blocks of neighbours,
-    several blocks mixed, since single rows from a cold disk are some forty times slower.
+    many blocks mixed, since single rows from a cold disk are some forty times slower.
     """
 
     def __init__(
@@ -123,8 +141,8 @@ class Batches:
         self.per_epoch = len(self.rows) // batch_size
         self._epoch, self._order = -1, torch.empty(0)
         resident = images[0].nbytes * len(self.rows) <= on_device
-        chosen = np.ascontiguousarray(images[self.rows]) if resident else None
-        self._covers = None if chosen is None else torch.from_numpy(chosen).to(self.device)
+        self._covers = _resident(images, self.rows, self.device) if resident else None
+        self._disk = None if resident else _Disk(images, self.rows)
         self._labels = None
         if labels is not None:
             wanted = np.asarray(labels, dtype=np.float32)[self.rows]
@@ -135,25 +153,68 @@ class Batches:
         epoch, position = divmod(step, self.per_epoch)
         if epoch != self._epoch:
             self._epoch, self._order = epoch, self._permutation(epoch)
-        places = self._order[position * self.batch_size : (position + 1) * self.batch_size]
-        here = places.to(self.device)
-        covers = self._read(places) if self._covers is None else self._covers.index_select(0, here)
-        covers = covers.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+        start = position * self.batch_size
+        here = self._order[start : start + self.batch_size].to(self.device)
+        if self._disk:
+            covers = self._disk.read(epoch, self._order, start, start + self.batch_size)
+        else:
+            covers = self._covers.index_select(0, here)
+        covers = covers.to(self.device).float().div_(127.5).sub_(1)
         return covers, None if self._labels is None else self._labels.index_select(0, here)
-
-    def _read(self, places: Tensor) -> Tensor:
-        order = np.argsort(places.numpy())  # neighbours first, then back into the drawn order
-        taken = self.images[self.rows[places.numpy()[order]]]
-        covers = np.empty_like(taken)
-        covers[order] = taken
-        return torch.from_numpy(covers).to(self.device)
 
     def _permutation(self, epoch: int) -> Tensor:
         dice = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
-        count = len(self.rows)
-        if self._covers is not None or count <= 2 * BLOCK:
-            return torch.randperm(count, generator=dice)
-        blocks = torch.arange(count).split(BLOCK)
+        if not self._disk:
+            return torch.randperm(len(self.rows), generator=dice)
+        blocks = torch.arange(len(self.rows)).split(self._disk.block)
         shuffled = [blocks[i] for i in torch.randperm(len(blocks), generator=dice).tolist()]
-        mixed = torch.cat(shuffled).split(16 * BLOCK)
+        mixed = torch.cat(shuffled).split(self._disk.mixed)
         return torch.cat([part[torch.randperm(len(part), generator=dice)] for part in mixed])
+
+
+def _resident(images: np.ndarray, rows: np.ndarray, device: torch.device) -> Tensor:
+    """All covers (N, 3, S, S) uint8 on the device, put there a piece at a time."""
+    side = images.shape[1]
+    covers = torch.empty((len(rows), 3, side, side), dtype=torch.uint8, device=device)
+    for start in range(0, len(rows), 1024):
+        piece = torch.from_numpy(images[rows[start : start + 1024]])
+        covers[start : start + len(piece)] = piece.permute(0, 3, 1, 2)
+    return covers
+
+
+class _Disk:
+    """Covers read from disk in long pieces: while some are used, a thread reads the next."""
+
+    def __init__(self, images: np.ndarray, rows: np.ndarray):
+        self.images, self.rows = images, rows
+        self.block = max(1, BLOCK // images[0].nbytes)
+        self.mixed = MIXED * self.block
+        self._thread = ThreadPoolExecutor(1)
+        self._pieces: dict[tuple[int, int], Future] = {}
+
+    def read(self, epoch: int, order: Tensor, start: int, stop: int) -> Tensor:
+        """Covers (stop - start, 3, S, S) at these places of the epoch's order."""
+        first, last = start // self.mixed, (stop - 1) // self.mixed
+        keys = [(epoch, piece) for piece in range(first, last + 2)]  # one ahead
+        self._pieces = {
+            key: self._pieces.get(key) or self._thread.submit(self._piece, order, key[1])
+            for key in keys
+        }
+        some = [
+            self._pieces[key].result()[max(0, start - key[1] * self.mixed) :][: stop - start]
+            for key in keys[:-1]
+        ]
+        return torch.cat(some)[: stop - start].permute(0, 3, 1, 2)
+
+    def _piece(self, order: Tensor, piece: int) -> Tensor:
+        """The covers of a piece of the order, (n, S, S, 3), each run of neighbours in one read."""
+        places = order[piece * self.mixed : (piece + 1) * self.mixed].numpy()
+        found = np.empty((len(places), *self.images.shape[1:]), dtype=np.uint8)
+        by_place = np.argsort(places)
+        rows = self.rows[places[by_place]]
+        breaks = np.flatnonzero(np.diff(rows) > GAP) + 1
+        for some in np.split(by_place, breaks) if len(rows) else ():
+            wanted = self.rows[places[some]]
+            run = np.array(self.images[wanted[0] : wanted[-1] + 1])  # other threads go on meanwhile
+            found[some] = run[wanted - wanted[0]]
+        return torch.from_numpy(found)

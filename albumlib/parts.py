@@ -1,98 +1,152 @@
 """Covers decoded part by part, each part a file, so that a kill costs a few parts and no more.
 
-A part's file is named after everything its content follows from: the version, the size, and the
-covers with their hashes. One that is there is therefore right, whenever it was made.
+A part's file is named after everything its content follows from: the versions, the sizes, and the
+covers with their hashes. One that is there is therefore right, whenever it was made. A part is
+made from a list of files by one function, which runs in this process, in others, or on a cluster.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import PIL
+from PIL import Image
 
 from albumlib import __version__
-from albumlib.covers import CoverRejected, decode, fingerprint
+from albumlib.covers import ASPECT, CoverRejected, Decoded, decode, read_cover
+from albumlib.duplicates import THUMB, fingerprint, thumbnail
 from albumlib.workers import spread
 
 Progress = Callable[[str, int, int], None]
 PART = 256  # covers a file, and a task
-FOUND = (
-    "reference", "sha256", "fingerprint", "file", "width", "height", "mode", "cropped", "greyscale",
-)  # fmt: skip
+ABOUT = ("width", "height", "mode", "cropped", "greyscale")  # of a decoded cover, for the table
+FOUND = ("reference", "file", "sha256", "digest", "fingerprint", *ABOUT)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Decoded covers: a row for each, the refused with their reasons, and the pixels on disk."""
+
+    paths: list[Path]
+    found: pd.DataFrame  # FOUND: `digest` and `fingerprint` are of the pixels
+    refused: pd.DataFrame  # id, reason
+
+    def thumbs(self, path: Path) -> np.ndarray:
+        """Thumbnails (N, 16, 16, 3) of the found covers, memory-mapped from a file made here."""
+        return self._copied(path, "thumbs", THUMB, np.arange(len(self.found)))
+
+    def images(self, path: Path, size: int, rows: np.ndarray) -> None:
+        """Write some of the found covers, by ascending row, into a .npy file (n, S, S, 3).
+
+        One part at a time is in memory.
+        """
+        self._copied(path, _pixels(size), size, rows)
+
+    def _copied(self, path: Path, name: str, size: int, rows: np.ndarray) -> np.ndarray:
+        shape = (len(rows), size, size, 3)
+        out = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+        first = 0  # row of the part's first cover
+        for part in self._arrays(name):
+            start, stop = np.searchsorted(rows, [first, first + len(part)])
+            out[start:stop] = part[rows[start:stop] - first]
+            first += len(part)
+        out.flush()
+        return out
+
+    def _arrays(self, name: str) -> Iterator[np.ndarray]:
+        for path in self.paths:
+            with np.load(path) as part:
+                yield part[name]
 
 
 def decode_covers(
     folder: Path,
     covers: pd.DataFrame,
     work: Path,
-    size: int,
+    sizes: tuple[int, ...],
     workers: int = 2,
     progress: Progress | None = None,
-) -> tuple[np.ndarray, pd.DataFrame, pd.DataFrame]:
-    """Decode fetched covers: pixels (M, S, S, 3), a row for each, and the refused with reasons.
+    dask: str = "",
+    released: frozenset[str] = frozenset(),
+) -> Parts:
+    """Decode fetched covers to one or more sizes in one pass.
 
     `covers` are rows of the catalogue, `work` is the folder for the parts: those found there are
-    not made again.
+    not made again. A file is decoded to the largest size, the others are made from that. Covers
+    that were `released` may have any aspect: their middle counts.
     """
-    columns = ("reference", "file", "sha256")
-    files = list(zip(*(covers[name] for name in columns), strict=True))
+    covers = covers.assign(released=covers["reference"].isin(released))
+    columns = ("reference", "file", "sha256", "released")
+    files = list(zip(*(covers[name].tolist() for name in columns), strict=True))
     tasks = [files[start : start + PART] for start in range(0, len(files), PART)]
     work.mkdir(parents=True, exist_ok=True)
-    task = partial(_decode_part, folder, work, size)
+    task = partial(_decode_part, folder.resolve(), work.resolve(), sizes)
     paths = []
-    for path in spread(task, tasks, workers if len(tasks) > 1 else 1):
+    for path in spread(task, tasks, workers if len(tasks) > 1 else 1, dask=dask):
         paths.append(path)
         if progress:
             progress("covers decoded", min(PART * len(paths), len(files)), len(files))
-    return _joined(paths, size)
+    return _joined(paths)
 
 
-def _decode_part(folder: Path, work: Path, size: int, part: list) -> Path:
-    named = json.dumps([__version__, size, part])
+def _decode_part(folder: Path, work: Path, sizes: tuple[int, ...], part: list) -> Path:
+    named = json.dumps([__version__, PIL.__version__, sizes, part])
     path = work / f"{hashlib.sha256(named.encode()).hexdigest()[:20]}.npz"
     if path.exists() and zipfile.is_zipfile(path):  # and not cut off by a power failure
         return path
-    pixels, found, refused = [], [], []
-    for reference, file, digest in part:
+    covers, found, refused = [], [], []
+    for reference, file, sha256, released in part:
         try:
-            cover, row = _decode_file(folder / file, digest, size)
+            data = read_cover(folder / file, sha256)
+            cover = decode(data, max(sizes), aspect=math.inf if released else ASPECT)
         except CoverRejected as error:
             refused.append((reference, str(error)))
         else:
-            pixels.append(cover)
-            found.append({"reference": reference, "sha256": digest, "file": file, **row})
+            covers.append(cover.pixels)
+            found.append((reference, file, sha256, *_row(cover)))
+    arrays = {_pixels(size): _stacked((_resized(c, size) for c in covers), size) for size in sizes}
+    thumbs = _stacked(map(thumbnail, covers), THUMB)
     temporary = path.with_suffix(".tmp.npz")
-    covers = np.array(pixels, dtype=np.uint8).reshape(-1, size, size, 3)
-    np.savez(temporary, pixels=covers, about=json.dumps([found, refused]))
+    np.savez(temporary, about=json.dumps([found, refused]), thumbs=thumbs, **arrays)
     temporary.replace(path)
     return path
 
 
-def _decode_file(path: Path, digest: str, size: int) -> tuple[np.ndarray, dict]:
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise CoverRejected("file is gone") from error
-    if hashlib.sha256(data).hexdigest() != digest:
-        raise CoverRejected("file is not what was gathered")
-    cover = decode(data, size)
-    row = {name: getattr(cover, name) for name in FOUND[4:]}
-    return cover.pixels, {"fingerprint": fingerprint(cover.pixels), **row}
+def _pixels(size: int) -> str:
+    """The name of the array of covers of a size within a part."""
+    return f"pixels_{size}"
 
 
-def _joined(paths: list[Path], size: int) -> tuple[np.ndarray, pd.DataFrame, pd.DataFrame]:
-    found, refused, pixels = [], [], [np.empty((0, size, size, 3), dtype=np.uint8)]
+def _stacked(pictures: Iterator[np.ndarray], size: int) -> np.ndarray:
+    return np.array(list(pictures), dtype=np.uint8).reshape(-1, size, size, 3)
+
+
+def _resized(pixels: np.ndarray, size: int) -> np.ndarray:
+    if len(pixels) == size:
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.LANCZOS))
+
+
+def _row(cover: Decoded) -> tuple:
+    digest = hashlib.sha256(cover.pixels.tobytes()).hexdigest()[:32]
+    return digest, fingerprint(cover.pixels), *(getattr(cover, name) for name in ABOUT)
+
+
+def _joined(paths: list[Path]) -> Parts:
+    found, refused = [], []
     for path in paths:
         with np.load(path) as part:
             rows, bad = json.loads(str(part["about"]))
-            pixels.append(part["pixels"])
         found += rows
         refused += bad
     table = pd.DataFrame(found, columns=list(FOUND)).astype({"fingerprint": np.uint64})
-    return np.concatenate(pixels), table, pd.DataFrame(refused, columns=["id", "reason"])
+    return Parts(paths, table, pd.DataFrame(refused, columns=["id", "reason"]))

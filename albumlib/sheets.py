@@ -7,6 +7,7 @@ reading order on one pair of axes whose unit is the width of a cover.
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
+from albumlib import quarantine as rejects
 from albumlib import study
+from albumlib.catalog import Catalog
 from albumlib.covers import MOST_PIXELS
 from albumlib.style import (
     BLUE,
@@ -32,6 +35,7 @@ from albumlib.style import (
     sheet,
 )
 
+GREY = np.full((16, 16, 3), 225, dtype=np.uint8)
 JPEG_END = b"\xff\xd9"  # makes decoders show what they have of a file that breaks off
 
 
@@ -232,6 +236,29 @@ def quarantine(
         axes.text(5.75 + length, row + 0.5, f"{count:,}", va="center", size=9.5)
     blank(axes, 13, rows)
     return figure
+
+
+def write_quarantine(
+    folder: str | Path, coverset: str | Path, out: str | Path, most: int = 40
+) -> list[Path]:
+    """A contact sheet for each reason against covers, as PNG files in `out`; returns their paths.
+
+    Files that show nothing (empty ones, web pages, bombs) have a grey square.
+    """
+    with Catalog(Path(folder) / "catalog.sqlite") as catalog:
+        files = catalog.covers().dropna(subset="file").set_index("reference")["file"]
+    bad = rejects.read(coverset).query("what == 'cover'")
+    bad = bad[bad["id"].isin(files.index)]
+    Path(out).mkdir(parents=True, exist_ok=True)
+    paths = []
+    for reason, rows in bad.groupby("reason"):
+        shown = [Path(folder) / file for file in files[rows["id"].head(most)]]
+        seen = [glimpse(path.read_bytes()) if path.exists() else None for path in shown]
+        pictures = [GREY if picture is None else picture for picture in seen]
+        figure = covers(pictures, list(rows["id"].head(most)), title=f"{reason}: {len(rows):,}")
+        paths.append(Path(out) / f"{re.sub('[^a-z0-9]+', '-', reason.casefold())}.png")
+        figure.savefig(paths[-1])
+    return paths
 
 
 def glimpse(data: bytes, side: int = 128) -> np.ndarray | None:

@@ -1,5 +1,9 @@
 import hashlib
 import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,10 +14,13 @@ from albumlib.catalog import Catalog
 from albumlib.cleaning import albums_of, check_tracks, clean, split_of
 from albumlib.coverset import CoverSet, CoverSetError
 from albumlib.gathering import gather
+from albumlib.quarantine import QuarantineError, release
 from albumlib.sources.dirt import DUPLICATES, REPAIRABLE, UNUSABLE
 from albumlib.sources.folder import Folder
 from albumlib.sources.synthetic import RecordLabel
+from albumlib.windows import WindowError
 
+ROOT = Path(__file__).parents[1]
 LABEL = RecordLabel(albums=500, dirt=0.25)
 REASONS = {
     "wide": "not square",
@@ -180,3 +187,91 @@ def test_real_covers_end_to_end(shared_data, tmp_path):
     funnel = covers.manifest["funnel"]
     assert funnel["covers that decode"] == 3000
     assert 100 <= funnel["rejected"]["duplicate"] <= 180
+
+
+def test_several_sizes_come_from_one_pass(gathered, tmp_path):
+    both = clean(gathered, tmp_path / "both", size=(32, 16), workers=1)
+    small = CoverSet.open(tmp_path / "both", size=16)
+    assert (both.size, small.size, len(small)) == (32, 16, len(both))
+    means = np.abs(both.images.mean((1, 2)) - small.images.mean((1, 2)))
+    assert means.max() < 2
+    with pytest.raises(CoverSetError, match=r"no images_64.npy, only covers of 32, 16 pixels"):
+        CoverSet.open(tmp_path / "both", size=64)
+
+
+def test_a_window_selects_albums_and_is_noted(gathered, cleaned, tmp_path):
+    chosen = clean(gathered, tmp_path / "w", size=32, where=["year=1990..", "genre=rock,folk"])
+    assert chosen.manifest["selection"] == ["year=1990..", "genre=rock,folk"]
+    table = cleaned.table
+    inside = (table["year"] >= 1990) & table["genre"].isin(["rock", "folk"])
+    assert set(table["cover"][inside]) <= set(chosen.table["cover"])
+    assert (chosen.table["year"] >= 1990).all()
+    rejects = pd.read_parquet(tmp_path / "w" / "quarantine.parquet").set_index("id")
+    missed = set(table["cover"][~inside]) & set(rejects.index)
+    assert (rejects.loc[sorted(missed), "reason"] == "not selected").all() and missed
+    with pytest.raises(CoverSetError, match="not one usable cover"):
+        clean(gathered, tmp_path / "none", where=["popularity=101.."])
+    with pytest.raises(WindowError, match="--lettering"):
+        clean(gathered, where=["lettering=no"])
+
+
+def test_what_is_released_comes_back_and_stays_on_its_side(gathered, cleaned, tmp_path):
+    rejects = quarantine(gathered).query("what == 'cover'")
+    ids = {r: rejects[rejects["reason"] == r]["id"].iloc[0] for r in ("duplicate", "not square")}
+    try:
+        assert release(gathered, gathered / "coverset", ids.values()) == 2
+        again = clean(gathered, tmp_path / "again", size=32)
+        assert set(ids.values()) <= set(again.table["cover"])
+        assert again.manifest["released"] == sorted(ids.values())
+        assert (again.table.groupby("group")["split"].nunique() == 1).all()
+    finally:
+        (gathered / "released.txt").unlink()
+    with pytest.raises(QuarantineError, match="is not in the quarantine"):
+        release(gathered, gathered / "coverset", ["nobody"])
+    empty = rejects[rejects["reason"] == "empty file"]["id"].iloc[0]
+    with pytest.raises(QuarantineError, match="cannot be released: empty file"):
+        release(gathered, gathered / "coverset", [empty])
+
+
+def test_a_released_track_loses_what_is_wrong_with_it():
+    table = tracks_table()
+    table.loc[1, "energy"] = 1.2
+    table.loc[2, "cover"] = ""
+    kept, rejected = check_tracks(table, frozenset({"t1", "t2"}))
+    assert rejected["id"].tolist() == ["t2"]
+    assert kept.loc[1, features.NAMES].isna().sum() == 1 and np.isnan(kept.loc[1, "energy"])
+
+
+KILLED = """
+import os, signal, sys
+from albumlib.cleaning import clean
+count, last = 0, int(sys.argv[3])
+def hear(event, args):
+    global count
+    touches = event == "open" or event in ("os.rename", "os.mkdir", "os.remove", "os.rmdir")
+    if touches and sys.argv[2] in str(args):
+        count += 1
+        if count == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(hear)
+clean(sys.argv[1], sys.argv[2], size=32, workers=1)
+print(count)
+"""
+
+
+def test_killed_at_any_touch_of_the_disk_it_ends_with_the_same_bytes(tmp_path):
+    """The stage is killed in front of one file operation after the other, always going on."""
+    gather(RecordLabel(albums=40, dirt=0.2), tmp_path / "g", size=48, workers=1)
+    clean(tmp_path / "g", tmp_path / "whole", size=32, workers=1)
+
+    def run(last):
+        arguments = [str(tmp_path / "g"), str(tmp_path / "killed"), str(last)]
+        command = [sys.executable, "-c", KILLED, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+
+    for last in (2, 5, 9, 14, 20, 23):
+        assert run(last).returncode in (-signal.SIGKILL, 0)
+    assert run(0).returncode == 0
+    for path in (tmp_path / "whole").iterdir():
+        assert path.read_bytes() == (tmp_path / "killed" / path.name).read_bytes()
+    assert not (tmp_path / "killed.tmp").exists()

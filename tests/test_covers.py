@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from albumlib.covers import CoverRejected, decode, fingerprint
+from albumlib.covers import CoverRejected, decode
+from albumlib.duplicates import fingerprint
 from albumlib.sources.synthetic import RecordLabel
 
 LABEL = RecordLabel(albums=50, dirt=0)
@@ -31,10 +32,10 @@ REFERENCE = np.asarray(picture().resize((64, 64), Image.Resampling.LANCZOS))
 @pytest.mark.parametrize(
     ("data", "most"),
     [
-        (encoded(picture()), 0),
+        (encoded(picture()), 0.5),
         (encoded(picture(), "JPEG", quality=95), 2),
-        (encoded(picture(), "WEBP", lossless=True), 0),
-        (encoded(picture().convert("RGBA")), 0),
+        (encoded(picture(), "WEBP", lossless=True), 0.5),
+        (encoded(picture().convert("RGBA")), 0.5),
         (encoded(picture().quantize(256)), 4),
         (encoded(picture().convert("CMYK"), "JPEG", quality=95), 3),
     ],

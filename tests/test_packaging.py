@@ -30,8 +30,19 @@ ALLOWED = {
     "progress": set(),
     "workers": set(),
     "gathering": {*DATA, "workers"},
-    "parts": {"covers", "workers"},
-    "cleaning": {*DATA, "coverset", "duplicates", "parts"},
+    "duplicates": set(),
+    "windows": set(),
+    "quarantine": set(),
+    "parts": {"covers", "duplicates", "workers"},
+    "cleaning": {
+        *DATA,
+        "coverset",
+        "duplicates",
+        "lettering",
+        "parts",
+        "quarantine",
+        "windows",
+    },
     "coverset": {"features"},
     "networks": {"features"},
     "losses": {"features"},
@@ -127,7 +138,16 @@ def test_every_import_is_declared():
 def test_every_declared_package_is_used():
     used = {n for path in python_files("albumlib", "tests") for n in third_party(path)}
     extras = requirements([line for lines in EXTRAS.values() for line in lines])
-    tools = {"ipykernel", "jupyterlab", "nbval", "ruff", "ipywidgets", "pytest", "pyarrow"}
+    tools = {
+        "onnxruntime",
+        "ipykernel",
+        "jupyterlab",
+        "nbval",
+        "ruff",
+        "ipywidgets",
+        "pytest",
+        "pyarrow",
+    }
     for name in requirements(PROJECT["dependencies"]) | extras:
         assert MODULES.get(name, name) in used | tools | {"albumlib"}, f"nobody needs {name}"
 
