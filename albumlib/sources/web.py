@@ -3,7 +3,7 @@
 Limits are rolling windows: never more than so many requests in any stretch of so many seconds,
 as the server counts them. A place in a window is taken before a request is sent and is free
 again one window after it was answered, so that no delay on the way can push two together. The
-places are kept in a small SQLite file, which all threads, and all programs of one person, share:
+places are kept in a small SQLite file, which all threads, and all programs of one clone, share:
 neither a kill nor a second notebook lets more requests through.
 
 Only https is spoken, only with hosts on a list, looked at again on each redirect, and never with
@@ -47,7 +47,7 @@ REDIRECTED = (301, 302, 303, 307, 308)
 GRACE = 5.0  # seconds after which a request whose answer nobody lived to see has been counted
 OUT_OF_ORDER = 5  # requests given up one after the other: the host is, not the address
 COME_BACK = 600.0  # seconds, where a host does not say itself
-MEMORY = Path.home() / ".albumlib" / "requests.sqlite"
+MEMORY = Path(__file__).parents[2] / "data" / "requests.sqlite"  # of the clone, where all run
 
 Watch = Callable[[float, str, int], None]  # time sent, host, status (0: no answer)
 Result = TypeVar("Result")
