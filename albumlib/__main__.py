@@ -35,6 +35,7 @@ class Source(str, Enum):
     synthetic = "synthetic"
     tables = "tables"
     folder = "folder"
+    musicbrainz = "musicbrainz"
     music = "music"
     spotify = "spotify"
     legacy = "legacy"
@@ -76,7 +77,8 @@ AskOption = Annotated[
     str,
     typer.Option(
         metavar="KIND:WORDS",
-        help="For --source spotify: search:WORDS, artist:NAME, albums:LINKS or playlists:all.",
+        help="For --source musicbrainz: artist:NAME, label:NAME, tag:WORD or year:1999. For "
+        "--source spotify: search:WORDS, artist:NAME, albums:LINKS or playlists:all.",
     ),
 ]
 SeedOption = Annotated[int, typer.Option(help="The same seed gives the same result.")]
@@ -116,6 +118,9 @@ def gather(
     table: TableOption = "",
     pictures: PicturesOption = "",
     ask: AskOption = "",
+    labels: Annotated[
+        str, typer.Option(metavar="SERVICE", help="Ask `reccobeats` for features that are missing.")
+    ] = "",
     out: Annotated[Path, typer.Option(help="Folder for the catalogue and the covers.")] = Path(
         "data/gathered"
     ),
@@ -132,17 +137,20 @@ def gather(
     \b
     Examples: python -m albumlib gather --albums 2000 --out data/label
               python -m albumlib gather --source tables --table songs.csv --out data/songs
+              python -m albumlib gather --source musicbrainz --ask "artist:Nina Simone"
+                --labels reccobeats --out data/simone
     """
     from albumlib import gathering
-    from albumlib.sources.choose import open_source
+    from albumlib.sources.choose import open_labels, open_source
 
     chosen = open_source(
         source.value, table=table, pictures=pictures, ask=ask, seed=seed, albums=albums
     )
     with bars() as progress:
         counts = gathering.gather(
-            chosen, out, limit=limit or None, size=size, workers=workers, progress=progress
-        )
+            chosen, out, labels=open_labels(labels), limit=limit or None, size=size,
+            workers=workers, progress=progress,
+        )  # fmt: skip
     say(counts)
     typer.echo(f"next: python -m albumlib clean {out}")
 
@@ -326,7 +334,7 @@ def course(
     from albumlib.sources.choose import open_source
 
     parameters = _pairs(parameter or [])
-    if source in (Source.music, Source.spotify, Source.legacy):
+    if source in (Source.musicbrainz, Source.music, Source.spotify, Source.legacy):
         raise typer.BadParameter(
             f"notebook 01 has no {source.value}: use the commands gather, clean and train"
         )

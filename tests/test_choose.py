@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from albumlib.sources import SourceError, web
-from albumlib.sources.choose import NAMES, open_source
+from albumlib.sources.choose import NAMES, open_labels, open_source
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "synthetic"])
@@ -34,5 +34,22 @@ def test_what_spotify_is_asked_for(monkeypatch):
     monkeypatch.setattr(web, "Web", partial(web.Web, memory=":memory:"))
     source = open_source("spotify", ask="artist:Nina Simone")
     assert source.identity == "spotify:artist:Nina Simone"
-    with pytest.raises(SourceError, match="begin with search:, artist:"):
+    with pytest.raises(SourceError, match="begin with one of search:, artist:"):
         open_source("spotify", ask="Nina Simone")
+
+
+def test_what_musicbrainz_is_asked_for(monkeypatch):
+    monkeypatch.setenv("ALBUMLIB_CONTACT", "me@example.org")
+    monkeypatch.setattr(web, "Web", partial(web.Web, memory=":memory:"))
+    source = open_source("musicbrainz", ask="tag:trip hop")
+    assert (source.identity, source.web.contact) == ("musicbrainz:tag=trip hop", "me@example.org")
+    with pytest.raises(SourceError, match="begin with one of artist:, label:, tag:, year:"):
+        open_source("musicbrainz", ask="search:trip hop")
+
+
+def test_the_service_that_is_asked_for_features(monkeypatch):
+    monkeypatch.setattr(web, "Web", partial(web.Web, memory=":memory:"))
+    assert open_labels("") is None
+    assert open_labels("reccobeats").name == "reccobeats"
+    with pytest.raises(SourceError, match="there is no service 'echonest'"):
+        open_labels("echonest")

@@ -1,4 +1,5 @@
 import email.utils
+import socket
 import threading
 import time
 from datetime import datetime, timedelta, timezone
@@ -82,6 +83,18 @@ def test_what_cannot_be_had_is_given_up_with_a_reason(server, path, kind, reason
 def test_addresses_that_are_none_of_ours_are_refused(url, reason):
     with pytest.raises(Failed, match=reason):
         Web({"*": Limit(1, 1)}, memory=":memory:").get(url)
+
+
+def test_a_name_that_nobody_knows_is_no_network(monkeypatch):
+    def lost(*args, **options):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", lost)
+    quick = {"memory": ":memory:", "longest_wait": 0.0, "sleep": lambda seconds: None}
+    with pytest.raises(web.Unreachable, match="check the network"):
+        Web({"example.org": Limit(1, 1)}, **quick).get("https://example.org/a")
+    with pytest.raises(Failed, match="unknown host example"):
+        Web({"*": Limit(1, 1)}, **quick).get("https://example.org/a")
 
 
 def test_only_listed_hosts_are_asked():

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from albumlib.sources import Source, SourceError
+from albumlib.sources import Labels, Source, SourceError
 
-NAMES = ("synthetic", "tables", "folder", "music", "spotify", "legacy")
+NAMES = ("synthetic", "tables", "folder", "musicbrainz", "music", "spotify", "legacy")
+ASKED = {  # what the live sources may be asked for
+    "musicbrainz": ("artist", "label", "tag", "year"),
+    "spotify": ("search", "artist", "albums", "playlists"),
+}
 
 
 def open_source(
@@ -21,7 +25,7 @@ def open_source(
 
     `table` is the file for "tables" and "legacy"; `pictures` the folder for "folder" and "music",
     and for "tables" a folder of covers or "url" (drawn covers if empty). `ask` says what is wanted
-    of "spotify": "search:WORDS", "artist:NAME", "albums:LINKS" or "playlists:all". `seed`,
+    of "musicbrainz" and "spotify": "artist:NAME" or another of ASKED, a colon, and words. `seed`,
     `albums` and `dirt` are those of "synthetic".
     Raises SourceError for an unknown name or a missing path.
     """
@@ -43,28 +47,41 @@ def open_source(
         from albumlib.sources.legacy import Legacy
 
         return Legacy(table)
-    if name == "spotify" and ask:
-        return _spotify(ask)
+    if name in ASKED and ask:
+        return _live(name, ask)
     missing = {
         "tables": "a table",
         "folder": "a folder of pictures",
         "music": "a folder of music, given as --pictures",
         "legacy": "the file of 2021, given as --table",
-        "spotify": "to know what to ask for, such as --ask 'artist:Nina Simone'",
+        **dict.fromkeys(ASKED, "to know what to ask for, such as --ask 'artist:Nina Simone'"),
     }
     if name in missing:
         raise SourceError(f"the source {name!r} needs {missing[name]}")
     raise SourceError(f"there is no source {name!r}; there are {', '.join(NAMES)}")
 
 
-def _spotify(ask: str) -> Source:
-    from albumlib.sources.spotify import HOSTS, Spotify
+def _live(name: str, ask: str) -> Source:
+    from albumlib.sources import coverart, musicbrainz, spotify
     from albumlib.sources.web import Web
 
     kind, _, words = ask.partition(":")
-    if kind not in ("search", "artist", "albums", "playlists"):
-        raise SourceError(
-            f"Spotify cannot be asked for {ask!r}: begin with search:, artist:, albums: or "
-            "playlists:"
-        )
-    return Spotify(Web(HOSTS), **{kind: words})
+    if kind not in ASKED[name]:
+        known = ", ".join(f"{kind}:" for kind in ASKED[name])
+        raise SourceError(f"{name} cannot be asked for {ask!r}: begin with one of {known}")
+    if name == "spotify":
+        return spotify.Spotify(Web(spotify.HOSTS), **{kind: words})
+    web = Web(musicbrainz.HOSTS, contact=coverart.contact())
+    return musicbrainz.MusicBrainz(web, **{kind: words})
+
+
+def open_labels(name: str) -> Labels | None:
+    """The service that is asked for missing features: "reccobeats", or "" for none."""
+    if not name:
+        return None
+    if name != "reccobeats":
+        raise SourceError(f"there is no service {name!r} for features; there is reccobeats")
+    from albumlib.sources.reccobeats import HOSTS, ReccoBeats
+    from albumlib.sources.web import Web
+
+    return ReccoBeats(Web(HOSTS))

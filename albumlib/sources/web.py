@@ -202,9 +202,9 @@ class Web:
     ) -> Result:
         """Ask, follow redirects, and ask again for what broke: the last hop, not the whole way."""
         hop, begun = _Hop(_prepared(url, params)), self._clock()
-        self._check(hop.url)
         for attempt in itertools.count():
             try:
+                self._check(hop.url)
                 return read(self._follow(hop, headers, most))
             except _Again as error:
                 patient = self._is_offline(error) and self._clock() - begun < self.longest_wait
