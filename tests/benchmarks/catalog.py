@@ -9,14 +9,15 @@ the bare rows, without keys to look up, in the same pages (`bare_s`, and `ratio`
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
-import random
 import resource
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,29 +37,29 @@ print(time.perf_counter() - begun)
 
 
 def pages(tracks: int, covers: int) -> Iterator[Page]:
-    """Invented tracks with keys in no order, as those of a service are."""
-    dice = random.Random(1)
-    per_album = max(1, tracks // covers)
+    """Invented tracks, none with features."""
     for start in range(0, tracks, PAGE):
         numbers = range(start, min(start + PAGE, tracks))
-        albums = {n // per_album: f"{dice.getrandbits(128):032x}" for n in numbers}
-        page = [track(n, min(n // per_album, covers - 1), dice, albums) for n in numbers]
-        yield Page(page, str(numbers[-1] + 1))
+        yield Page([track(n, n * covers // tracks) for n in numbers], str(numbers[-1] + 1))
 
 
-def track(number: int, album: int, dice: random.Random, albums: dict[int, str]) -> Track:
-    group = albums.get(album) or f"{album:032x}"
+def track(number: int, album: int) -> Track:
+    """With ids that come in no order, as MusicBrainz's do, and ISRCs that do not either."""
+    group = mixed(f"album {album}")
     return Track(
-        id=f"{group}/{dice.getrandbits(128):032x}",
+        id=f"{group}/{mixed(f'track {number}')}",
         name=f"Track {number}",
         artist=f"Artist {album // 5}",
         album_id=group,
         album=f"Album {album}",
         release_date="1999-05-01",
-        cover=f"release-group/{album:032x}",
-        isrc=f"QZABC{number:07d}",
-        features={},
+        cover=f"release-group/{group}",
+        isrc=f"QZABC{number * 7_919_111 % 10_000_000:07d}",
     )
+
+
+def mixed(text: str) -> str:
+    return str(uuid.UUID(bytes=hashlib.md5(text.encode()).digest()))
 
 
 def ingest(path: Path, tracks: int, covers: int) -> float:
