@@ -56,6 +56,7 @@ class Catalog:
             self._db = sqlite3.connect(path, isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.execute("PRAGMA cache_size=-65536")
             self._db.executescript(SCHEMA)
         except sqlite3.OperationalError as error:
             raise SourceError(f"the catalogue {path} cannot be opened ({error})") from error

@@ -72,8 +72,7 @@ class StandIn:
     def __post_init__(self) -> None:
         self._dice, self._lock, self._storm = random.Random(self.seed), threading.Lock(), 0.0
         handler = type("Handler", (_Handler,), {"host": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), handler)
         self.netloc = f"127.0.0.1:{self._server.server_port}"
         self.url = f"http://{self.netloc}"
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
@@ -100,6 +99,14 @@ class StandIn:
         """The most requests that came within any stretch of time shorter than `seconds`."""
         times = sorted(request.came for request in self.requests)
         return max((bisect_left(times, t + seconds) - n for n, t in enumerate(times)), default=0)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def handle_error(self, *args: object) -> None:
+        """A client that was killed is nothing to tell of."""
 
 
 class _Handler(BaseHTTPRequestHandler):
