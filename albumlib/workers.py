@@ -1,4 +1,4 @@
-"""Work spread over processes or threads: results in order, a few tasks ahead of the reader."""
+"""Work spread over processes, threads or a Dask cluster: results in order, a few tasks ahead."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing import get_context
 from typing import TypeVar
 
@@ -18,35 +19,70 @@ _own: list[Callable] = []  # in a worker process: the task it was started for
 
 
 def spread(
-    task: Callable[[Item], Result], items: Iterable[Item], workers: int, *, threads: bool = False
+    task: Callable[[Item], Result],
+    items: Iterable[Item],
+    workers: int,
+    *,
+    threads: bool = False,
+    dask: str = "",
 ) -> Iterator[Result]:
     """Yield task(item) for each item, in order; with less than two workers, do it right here.
 
     Processes are for work that computes, `threads` for work that waits. The task travels to each
-    process once, so it may carry much. Whatever ends the reading early (an error, Ctrl-C) takes
-    back the tasks that have not begun; those under way end first.
+    process once, so it may carry much. With the address of a Dask scheduler the same task runs on
+    its cluster, however many workers that has. Whatever ends the reading early (an error, Ctrl-C)
+    takes back the tasks that have not begun; those under way end first.
     """
-    if workers < 2:
+    if dask:
+        yield from _on_cluster(task, items, dask)
+    elif workers < 2:
         yield from map(task, items)
-        return
-    with _pool(task, workers, threads) as pool:
-        waiting: deque = deque()
-        try:
-            for item in items:
-                with _without_ctrl_c():  # processes begin here, and inherit it
-                    waiting.append(pool.submit(task if threads else _run, item))
-                if len(waiting) >= 2 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
+    else:
+        with _pool(task, workers, threads) as pool:
+            yield from _in_order(partial(pool.submit, task if threads else _run), items, workers)
+
+
+def _in_order(submit: Callable, items: Iterable[Item], workers: int) -> Iterator[Result]:
+    waiting: deque = deque()
+    try:
+        for item in items:
+            with _without_ctrl_c():  # processes begin here, and inherit it
+                waiting.append(submit(item))
+            if len(waiting) >= 2 * workers:
                 yield waiting.popleft().result()
-        except BrokenProcessPool as error:
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise AlbumlibError(
+            "a worker process was killed, perhaps for want of memory: start again with "
+            "fewer workers, all that was done is kept"
+        ) from error
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def _on_cluster(task: Callable, items: Iterable[Item], address: str) -> Iterator[Result]:
+    """The same on a Dask cluster, whose workers must see the same files under the same names."""
+    try:
+        from distributed import Client, KilledWorker
+    except ImportError as error:
+        raise AlbumlibError(
+            "Dask is not installed: python -m pip install 'albumlib[cluster]'"
+        ) from error
+    try:
+        client = Client(address, timeout=10, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise AlbumlibError(f"no Dask scheduler answers at {address} ({error})") from error
+    with client:
+        submit = partial(client.submit, task, pure=False)
+        try:
+            yield from _in_order(submit, items, max(1, sum(client.nthreads().values())))
+        except KilledWorker as error:
             raise AlbumlibError(
-                "a worker process was killed, perhaps for want of memory: start again with "
-                "fewer workers, all that was done is kept"
+                "a worker of the cluster was lost several times over the same part, perhaps for "
+                "want of memory: start again, all that was done is kept"
             ) from error
-        finally:
-            for future in waiting:
-                future.cancel()
 
 
 def _pool(task: Callable, workers: int, threads: bool) -> Executor:

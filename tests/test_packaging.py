@@ -41,7 +41,7 @@ ALLOWED = {
     "config": {"networks", "checkpoint"},
     "training": {"networks", "losses", "coverset", "augment", "checkpoint", "config"},
 }
-TOP = {"plots", "explorer", "course", "report", "console", "__main__"}
+TOP = {"plots", "explorer", "course", "report", "resume", "sweep", "console", "__main__"}
 
 
 def python_files(*folders: str) -> list[Path]:
