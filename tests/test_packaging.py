@@ -18,7 +18,7 @@ else:
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-MODULES = {"pillow": "PIL"}  # imported under another name than installed
+MODULES = {"pillow": "PIL", "pyyaml": "yaml"}  # imported under another name than installed
 
 # Who may import whom, beside `albumlib` itself, which holds the version and the base of errors.
 DATA = {"features", "sources", "catalog", "covers", "progress"}
