@@ -36,7 +36,8 @@ def written(tmp_path):
     """A function that writes a sweep of one small notebook and reads it."""
     parameters = new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]})
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    notebook = new_notebook([parameters, new_code_cell(WORK)], metadata={"kernelspec": kernel})
+    cells = [parameters, new_code_cell(WORK)]
+    notebook = new_notebook(cells=cells, metadata={"kernelspec": kernel})
     nbformat.write(notebook, tmp_path / "01_first.ipynb")
 
     def write(text):
