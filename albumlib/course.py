@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ast
 import json
+import logging
 import math
 import numbers
 import os
@@ -147,7 +148,7 @@ def run_course(
     finally:
         write_json(out / "results.json", read_results(run.data / "results.json"))
         report = write_report(out)
-    return report
+    return _shown(report)
 
 
 def preview(
@@ -334,6 +335,7 @@ def _execute(job: Job, run: Run, place: str) -> None:
     from jupyter_client.kernelspec import NoSuchKernel
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
+    logging.getLogger("papermill").setLevel(logging.ERROR)  # parameters were checked by `plan`
     with _log(job, run.out).open("w", encoding="utf-8") as log:
         try:
             papermill.execute_notebook(

@@ -316,10 +316,12 @@ def comparison(
         axes.set_visible(False)
     for axes, (measure, variants) in zip(panels, measures.items(), strict=False):
         for place, values in enumerate(variants.values()):
-            axes.plot(values, [place] * len(values), "o", color=SKY, markersize=4)
+            axes.plot(values, [place] * len(values), "o", color=SKY, markersize=5, zorder=3)
             if len(values):
                 spread = np.std(values, ddof=1) if len(values) > 1 else 0
-                axes.errorbar(np.mean(values), place, xerr=spread, fmt="|", color=INK, capsize=3)
+                axes.errorbar(
+                    np.mean(values), place, xerr=spread, fmt="|", color=INK, lw=1.2, ms=12
+                )
         axes.set_yticks(range(len(variants)), list(variants))
         axes.set_title(measure, fontsize=9)
         axes.grid(axis="y", visible=False)
