@@ -168,7 +168,13 @@ def preview(
         yield job, reason
 
 
-def _planned(profile, out, notebooks, parameters, common) -> tuple[Path, list[Job]]:
+def _planned(
+    profile: str,
+    out: str | Path | None,
+    notebooks: Sequence[Path] | None,
+    parameters: Mapping[str, Any] | None,
+    common: Mapping[str, Any] | None,
+) -> tuple[Path, list[Job]]:
     profile_value(profile, **dict.fromkeys(PROFILES))
     out = Path(out or f"runs/{profile}").absolute()
     given = {"profile": profile, "data_dir": out / "data", **(common or {})}

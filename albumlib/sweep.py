@@ -24,6 +24,7 @@ import pandas as pd
 
 from albumlib import AlbumlibError
 from albumlib.course import (
+    NOTEBOOKS,
     KernelDied,
     Progress,
     find_notebooks,
@@ -88,10 +89,10 @@ class Outcome:
     failed: int
 
 
-def read_sweep(path: str | Path, notebooks: Path | None = None) -> Sweep:
+def read_sweep(path: str | Path, folder: Path = NOTEBOOKS) -> Sweep:
     """A sweep from its YAML file. Raises SweepError, or CourseError for a wrong parameter.
 
-    `notebooks` is the folder to find them in, that of the course by default.
+    Its notebooks are looked for in `folder`.
     """
     import yaml
 
@@ -107,14 +108,10 @@ def read_sweep(path: str | Path, notebooks: Path | None = None) -> Sweep:
             raise SweepError(f"{path} says {name!r}; known are {', '.join(known)}")
         if type(value).__name__ != known[name]:
             raise SweepError(f"{name} of {path} must be a {known[name]}, got {value!r}")
-    found = find_notebooks([str(name) for name in said["notebooks"]], **_place(notebooks))
+    found = find_notebooks([str(name) for name in said["notebooks"]], folder=folder)
     sweep = Sweep(**said | {"notebooks": found})
     _check(sweep, path)
     return sweep
-
-
-def _place(folder: Path | None) -> dict[str, Path]:
-    return {} if folder is None else {"folder": folder}
 
 
 def _check(sweep: Sweep, path: str | Path) -> None:
@@ -160,7 +157,7 @@ def run_sweep(
     """
     out = Path(out).absolute()
     runs = runs_of(sweep)
-    tell = _Quiet() if dask else progress
+    tell = _silent if dask else progress
     devices: Queue | None = None
     if gpus and not dask:
         devices, workers = Queue(), len(gpus)
@@ -176,10 +173,8 @@ def run_sweep(
     return compare(sweep, pd.DataFrame(rows), out)
 
 
-class _Quiet:
-    """Tells nothing; unlike a lambda it can travel to another machine."""
-
-    def __call__(self, line: str) -> None: ...
+def _silent(line: str) -> None:
+    """Runs on another machine have nobody to tell."""
 
 
 def _attempt(sweep: Sweep, out: Path, devices: Queue | None, tell: Progress, run: Run) -> dict:
