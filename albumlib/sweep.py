@@ -12,6 +12,7 @@ whose workers see the same files. A run that fails is noted, and the others go o
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
@@ -121,8 +122,9 @@ def _check(sweep: Sweep, path: str | Path) -> None:
             raise SweepError(f"{name} in the grid of {path} must be a list of values")
     if not all(isinstance(one, dict) for one in sweep.cases):
         raise SweepError(f"each of the cases of {path} must be like {{steps: 100}}")
-    if not sweep.seeds or any(type(seed) is not int for seed in sweep.seeds):
-        raise SweepError(f"seeds of {path} must be whole numbers, got {sweep.seeds}")
+    seeds = sweep.seeds
+    if not seeds or any(type(one) is not int for one in seeds) or len(set(seeds)) < len(seeds):
+        raise SweepError(f"seeds of {path} must be whole numbers, each once, got {seeds}")
     if sweep.data and not Path(sweep.data).is_dir():
         raise SweepError(f"there is no folder {sweep.data}: run the earlier chapters first")
     profile_value(sweep.profile, smoke=1, laptop=1, gpu=1)
@@ -153,17 +155,22 @@ def run_sweep(
     With `gpus`, as CUDA numbers them, each run sees one of them and none is shared; else
     `workers` runs go at a time. `dask` is the address of a scheduler: its workers take the runs,
     and a run whose worker is lost goes to another one. A run whose kernel is killed is tried once
-    more. Raises SweepError if no run came to an end.
+    more. Runs at a time share the cores, unless OMP_NUM_THREADS says otherwise. Raises SweepError
+    if no run came to an end.
     """
+    if gpus and dask:
+        raise SweepError("a Dask cluster's workers have their own GPUs: leave out --gpus")
     out = Path(out).absolute()
     runs = runs_of(sweep)
     tell = _silent if dask else progress
     devices: Queue | None = None
-    if gpus and not dask:
+    if gpus:
         devices, workers = Queue(), len(gpus)
         for gpu in gpus:
             devices.put(gpu)
-    task = partial(_attempt, sweep, out, devices, tell)
+    threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, (os.cpu_count() or 1) // workers))
+    shared = {"OMP_NUM_THREADS": threads} if workers > 1 else {}
+    task = partial(_attempt, sweep, out, devices, shared, tell)
     rows = []
     for row in spread(task, runs, workers, threads=True, dask=dask):
         rows.append(row)
@@ -177,12 +184,15 @@ def _silent(line: str) -> None:
     """Runs on another machine have nobody to tell."""
 
 
-def _attempt(sweep: Sweep, out: Path, devices: Queue | None, tell: Progress, run: Run) -> dict:
+def _attempt(
+    sweep: Sweep, out: Path, devices: Queue | None, shared: dict, tell: Progress, run: Run
+) -> dict[str, Any]:
     """A row of the table of runs: what a run was, how it ended, its numbers."""
     row = {"variant": run.variant, "seed": run.seed, "state": "done", "error": ""}
     folder = out / run.folder
     try:
-        with _device(devices) as environment:
+        with _device(devices) as device:
+            environment = shared | device
             _link(sweep, folder / "data")
             try:
                 _run(sweep, run, folder, environment, tell)

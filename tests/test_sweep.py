@@ -1,5 +1,7 @@
 """Sweeps: every run that can be made is made, whatever happens to the others."""
 
+import os
+
 import nbformat
 import numpy as np
 import pandas as pd
@@ -27,7 +29,8 @@ if steps == 30 and seed == 3:
     raise ValueError("an unlucky number")
 course.record(data_dir, "01_first", score=10 * steps + seed)
 if "CUDA_VISIBLE_DEVICES" in os.environ:
-    course.record(data_dir, "01_first", gpu=int(os.environ["CUDA_VISIBLE_DEVICES"]))
+    gpu, threads = os.environ["CUDA_VISIBLE_DEVICES"], os.environ["OMP_NUM_THREADS"]
+    course.record(data_dir, "01_first", gpu=int(gpu), threads=int(threads))
 """
 
 
@@ -63,6 +66,7 @@ def test_grids_are_combined_and_cases_are_not(written):
         ("steps: 3", "says 'steps'; known are notebooks, profile"),
         ("seeds: 3", "seeds of"),
         ("seeds: [a]", "whole numbers"),
+        ("seeds: [1, 1]", "each once"),
         ("grid: {steps: 3}", "must be a list"),
         ("grid: {step: [3]}", "no notebook has a parameter 'step'"),
         ("grid: {steps: [1, 2.5]}", "steps of 01_first must be int, got 2.5"),
@@ -76,7 +80,11 @@ def test_mistakes_are_told_before_anything_runs(written, text, words):
         written(text)
 
 
-def test_a_killed_kernel_is_tried_again_and_each_run_has_a_gpu_of_its_own(written, tmp_path):
+def test_a_killed_kernel_is_tried_again_and_runs_share_gpus_and_cores(
+    written, tmp_path, monkeypatch
+):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
     data = tmp_path / "base"
     (data / "coverset").mkdir(parents=True)
     sweep = written(f"cases: [{{victim: 1}}]\nseeds: [1, 2]\ndata: {data}")
@@ -84,6 +92,7 @@ def test_a_killed_kernel_is_tried_again_and_each_run_has_a_gpu_of_its_own(writte
     runs = pd.read_csv(tmp_path / "out" / "runs.csv")
     assert (outcome.done, outcome.failed) == (2, 0)
     assert set(runs["01_first.gpu"]) <= {4, 7} and list(runs["01_first.score"]) == [1, 2]
+    assert set(runs["01_first.threads"]) == {3}
     assert (tmp_path / "out" / "victim=1" / "seed=1" / "data" / "coverset").exists()
 
 
