@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from albumlib import AlbumlibError, __version__
-from albumlib.console import Sentences, bars, say, training_bar
+from albumlib.console import Sentences, bars, say, ticker, training_bar
 
 NAME = "python -m albumlib"
 
@@ -319,16 +319,23 @@ def course(
         Path | None, typer.Option(help="Folder of the run [runs/PROFILE, or runs/PROFILE-SOURCE].")
     ] = None,
     seed: SeedOption = 2021,
+    jobs: Annotated[int, typer.Option(min=1, help="Notebooks that may run at a time.")] = 1,
+    timeout: Annotated[int, typer.Option(min=0, help="Seconds for a cell; 0 for no limit.")] = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and why.")] = (
+        False
+    ),
 ) -> None:
     """Run the notebooks and write a report.
 
-    They run headless and in order; the report holds all their numbers and figures.
+    They run headless and in order; the report holds all their numbers and figures. Stopped or
+    killed, the same command goes on from there; what has not changed since is skipped.
 
     -p sets a parameter of the notebooks: the first cell of each one names its own.
 
     \b
     Examples: python -m albumlib course --profile smoke
               python -m albumlib course --source tables --table songs.csv --from 3
+              python -m albumlib course -p steps=500 --jobs 2 --dry-run
     """
     from albumlib import course as room
     from albumlib.sources.choose import open_source
@@ -340,15 +347,60 @@ def course(
         )
     open_source(source.value, table=table, pictures=pictures, seed=seed)  # fail now, not in 01
     ending = "" if source is Source.synthetic else f"-{source.value}"
-    report = room.run_course(
-        profile.value,
-        out or Path("runs") / (profile.value + ending),
-        room.find_notebooks([name for name in only.split(",") if name], start),
-        parameters=parameters,
-        common={"seed": seed, "source": source.value, "table": table, "pictures": pictures},
-        progress=typer.echo,
-    )
+    asked = {
+        "profile": profile.value,
+        "out": out or Path("runs") / (profile.value + ending),
+        "notebooks": room.find_notebooks([name for name in only.split(",") if name], start),
+        "parameters": parameters,
+        "common": {"seed": seed, "source": source.value, "table": table, "pictures": pictures},
+    }
+    if dry_run:
+        for job, reason in room.preview(**asked):
+            typer.echo(f"{'runs' if reason else 'skipped':>8}  {job.name}  {reason}".rstrip())
+        return
+    with ticker() as progress:
+        report = room.run_course(**asked, progress=progress, workers=jobs, timeout=timeout)
     typer.echo(f"report: {report}")
+
+
+@app.command()
+def sweep(
+    file: Annotated[Path, typer.Argument(help="The runs to make, as YAML.")],
+    out: Annotated[Path | None, typer.Option(help="Folder of the runs [runs/NAME].")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Runs at a time.")] = 1,
+    gpus: Annotated[
+        str, typer.Option(metavar="LIST", help="Such as 0,1: a run at a time on each.")
+    ] = "",
+    dask: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Run on the Dask cluster of this scheduler.")
+    ] = "",
+) -> None:
+    """Run notebooks many times with other parameters, and compare.
+
+    Runs that fail are noted and the others go on; the same command again makes what is missing.
+
+    \b
+    Example: python -m albumlib sweep sweep.yml --workers 2
+    \b
+    notebooks: [5]              # numbers or names
+    profile: smoke
+    data: runs/smoke/data       # what earlier chapters made; without it each run makes its own
+    parameters: {steps: 500}    # of every run
+    grid: {minutes: [1, 2]}     # every combination; or `cases:`, such as [{minutes: 1}]
+    seeds: [1, 2, 3]
+    measures: [05_acgan.label_r2]  # numbers to compare; without it all
+    """
+    from albumlib import sweep as room
+
+    asked = room.read_sweep(file)
+    with ticker() as progress:
+        outcome = room.run_sweep(
+            asked, out or Path("runs") / file.stem, workers=workers,
+            gpus=[gpu for gpu in gpus.split(",") if gpu], dask=dask, progress=progress,
+        )  # fmt: skip
+    typer.echo(outcome.table.to_string())
+    typer.echo(f"runs: {outcome.done} done, {outcome.failed} failed; see {outcome.folder}")
+    raise typer.Exit(bool(outcome.failed))
 
 
 # Helpers of the commands ----------------------------------------------------------

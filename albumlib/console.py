@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import sys
 from collections.abc import Callable, Iterator
 
 import typer
@@ -69,6 +70,22 @@ def bars() -> Iterator[Callable[[str, int, int], None]]:
 def _close(bars: list) -> None:
     for bar in bars:
         bar.close()
+
+
+@contextlib.contextmanager
+def ticker() -> Iterator[Callable[[str], None]]:
+    """A callback that prints lines at once; on a terminal, cells of a notebook share one line."""
+
+    def tell(line: str) -> None:
+        start, end = ("\r\x1b[2K", "" if ": cell " in line else "\n") if live else ("", "\n")
+        print(start + line, end=end, flush=True)
+
+    live = sys.stdout.isatty()
+    try:
+        yield tell
+    finally:
+        if live:
+            print("\r\x1b[2K", end="", flush=True)
 
 
 @contextlib.contextmanager

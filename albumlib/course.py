@@ -3,6 +3,7 @@
     run_course("laptop")    runs/laptop/01_scraping.ipynb ...   the executed notebooks
                             runs/laptop/logs/                   what each of them printed
                             runs/laptop/data/                   what they gathered and trained
+                            runs/laptop/data/state/             what each was made from
                             runs/laptop/results.json            "05_acgan.label_r2": 0.61, ...
                             runs/laptop/report.html             numbers and figures on one page
 
@@ -13,19 +14,23 @@ the notebooks call, need none of it.
 from __future__ import annotations
 
 import ast
-import contextlib
 import json
+import logging
 import math
 import numbers
 import os
-import sys
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+from filelock import FileLock
+
 from albumlib import AlbumlibError
+from albumlib.resume import Job, begin, finish, reason_to_run, write_json
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 PROFILES = ("smoke", "laptop", "gpu")
@@ -37,6 +42,10 @@ Progress = Callable[[str], None]
 
 class CourseError(AlbumlibError):
     """The course cannot be run as asked, or one of its notebooks failed."""
+
+
+class KernelDied(CourseError):
+    """A notebook's process was killed: from outside, or for want of memory."""
 
 
 # What notebooks call --------------------------------------------------------------
@@ -66,11 +75,12 @@ def record(data_dir: str | Path, notebook: str, **measured: float) -> None:
             raise CourseError(f"{notebook}.{name} is {value}: there is nothing to record")
     path = Path(data_dir) / "results.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    results = read_results(path)
-    for name, value in measured.items():
-        whole = isinstance(value, numbers.Integral)
-        results[f"{notebook}.{name}"] = int(value) if whole else float(value)
-    _write_json(path, dict(sorted(results.items())))
+    with FileLock(path.with_name(".results.lock")):  # notebooks may run side by side
+        results = read_results(path)
+        for name, value in measured.items():
+            whole = isinstance(value, numbers.Integral)
+            results[f"{notebook}.{name}"] = int(value) if whole else float(value)
+        write_json(path, dict(sorted(results.items())))
 
 
 def read_results(path: str | Path) -> dict[str, float]:
@@ -87,16 +97,21 @@ def read_results(path: str | Path) -> dict[str, float]:
 # The run --------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Job:
-    """One notebook with the parameters that it will be given."""
+@dataclass
+class Run:
+    """A run of the course: where it goes, and how its notebooks are executed."""
 
-    notebook: Path
-    parameters: dict[str, Any]
+    out: Path
+    jobs: list[Job]
+    workers: int = 1
+    timeout: int | None = None  # seconds a cell may take
+    environment: Mapping[str, str] = field(default_factory=dict)
+    progress: Progress = print
+    kernels: set = field(default_factory=set)  # those that were started
 
     @property
-    def name(self) -> str:
-        return self.notebook.stem
+    def data(self) -> Path:
+        return self.out / "data"
 
 
 def run_course(
@@ -106,33 +121,65 @@ def run_course(
     parameters: Mapping[str, Any] | None = None,
     common: Mapping[str, Any] | None = None,
     progress: Progress = print,
+    *,
+    workers: int = 1,
+    timeout: int = 0,
+    environment: Mapping[str, str] | None = None,
 ) -> Path:
     """Run notebooks in order and return the path of the report.
 
     `out` is `runs/<profile>` by default, `notebooks` all of the course. `parameters` must be
     known to at least one notebook, and have its type (a str is converted); `common` ones (seed,
     source, table, pictures) are given to the notebooks that have them. Everything is checked
-    before anything runs. Raises CourseError if not all is well, or when a notebook fails; the
+    before anything runs. A notebook whose inputs have not changed since it finished is skipped;
+    one that was cut off goes on from what it left. Up to `workers` notebooks run at a time, each
+    after those it needs; `timeout` is in seconds for a cell, 0 for none; `environment` is added
+    to that of the kernels. Raises CourseError if not all is well, or when a notebook fails; the
     results until then are kept, and the report says how far the run came.
     """
     from albumlib.report import write_report
 
-    profile_value(profile, **dict.fromkeys(PROFILES))
-    out = Path(out or f"runs/{profile}")
-    given = {"profile": profile, "data_dir": out / "data", **(common or {})}
-    jobs = plan(notebooks or find_notebooks(), parameters or {}, given)
+    out, jobs = _planned(profile, out, notebooks, parameters, common)
+    run = Run(out, jobs, workers, timeout or None, environment or {}, progress)
     for folder in ("data", "logs"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     try:
-        for number, job in enumerate(jobs, 1):
-            progress(f"{number}/{len(jobs)} {job.name}: it prints into {_log(out, job)}")
-            started = time.monotonic()
-            _execute(job, out)
-            progress(f"{number}/{len(jobs)} {job.name}: done in {_spoken(started)}")
+        _run_all(run)
     finally:
-        _write_json(out / "results.json", read_results(out / "data" / "results.json"))
+        write_json(out / "results.json", read_results(run.data / "results.json"))
         report = write_report(out)
-    return report
+    return _shown(report)
+
+
+def preview(
+    profile: str = "laptop",
+    out: str | Path | None = None,
+    notebooks: Sequence[Path] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    common: Mapping[str, Any] | None = None,
+) -> Iterator[tuple[Job, str]]:
+    """What `run_course` would run and why, "" for a notebook that it would skip."""
+    out, jobs = _planned(profile, out, notebooks, parameters, common)
+    again: set[str] = set()
+    for job in jobs:
+        before = sorted(again.intersection(job.work.needs))
+        reason = _reason(job, out) or (f"after {', '.join(before)}" if before else "")
+        again |= {job.name} if reason else set()
+        yield job, reason
+
+
+def _planned(
+    profile: str,
+    out: str | Path | None,
+    notebooks: Sequence[Path] | None,
+    parameters: Mapping[str, Any] | None,
+    common: Mapping[str, Any] | None,
+) -> tuple[Path, list[Job]]:
+    profile_value(profile, **dict.fromkeys(PROFILES))
+    out = Path(out or f"runs/{profile}").absolute()
+    given = {"profile": profile, "data_dir": out / "data", **(common or {})}
+    chosen = find_notebooks() if notebooks is None else notebooks
+    return out, plan(chosen, parameters or {}, given)
 
 
 def find_notebooks(
@@ -234,69 +281,141 @@ def _relative(name: str, value: Any, notebook: Path) -> Any:
     return Path(os.path.relpath(value, notebook.parent)).as_posix()
 
 
-def _execute(job: Job, out: Path) -> None:
+def _run_all(run: Run) -> None:
+    """Run the jobs, each once those that it needs are done; the first failure ends the run."""
+    if run.workers < 2:
+        for job in run.jobs:
+            _run(job, run)
+        return
+    waiting, running = list(run.jobs), {}
+    with ThreadPoolExecutor(run.workers) as pool:
+        try:
+            while waiting or running:
+                for job in _ready(waiting, running, run.workers):
+                    waiting.remove(job)
+                    running[pool.submit(_run, job, run)] = job
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    running.pop(future)
+                    future.result()
+        except KeyboardInterrupt:
+            _interrupt(run)
+            raise
+
+
+def _ready(waiting: list[Job], running: dict[Future, Job], workers: int) -> list[Job]:
+    """Those of the waiting jobs that can begin now."""
+    pending = {job.name for job in (*waiting, *running.values())}
+    ready = [job for job in waiting if not pending.intersection(job.work.needs)]
+    return ready[: workers - len(running)]
+
+
+def _interrupt(run: Run) -> None:
+    """Pass Ctrl-C on to the kernels, whose trainings save a checkpoint."""
+    for kernel in run.kernels:
+        if kernel.provisioner and kernel.provisioner.process:
+            kernel.provisioner.process.send_signal(signal.SIGINT)
+
+
+def _reason(job: Job, out: Path) -> str:
+    return reason_to_run(job, out / "data") or (
+        "" if (out / job.notebook.name).exists() else "its executed notebook is gone"
+    )
+
+
+def _run(job: Job, run: Run) -> None:
+    place = f"{run.jobs.index(job) + 1}/{len(run.jobs)} {job.name}"
+    reason = _reason(job, run.out)
+    if not reason:
+        run.progress(f"{place}: skipped, nothing has changed")
+        return
+    run.progress(f"{place}: {reason}; it prints into {_shown(_log(job, run.out))}")
+    started = time.monotonic()
+    begin(job, run.data)
+    _execute(job, run, place)
+    finish(job, run.data)
+    run.progress(f"{place}: done in {_spoken(started)}")
+
+
+def _execute(job: Job, run: Run, place: str) -> None:
     import papermill
     from jupyter_client.kernelspec import NoSuchKernel
-    from nbclient.exceptions import DeadKernelError
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
-    with _log(out, job).open("w", encoding="utf-8") as log, _errors_into(log) as terminal:
-        bar = {"desc": job.name, "leave": False, "file": terminal, "bar_format": BAR}
+    logging.getLogger("papermill").setLevel(logging.ERROR)  # parameters were checked by `plan`
+    with _log(job, run.out).open("w", encoding="utf-8") as log:
         try:
             papermill.execute_notebook(
                 str(job.notebook),
-                str(out / job.notebook.name),
+                str(run.out / job.notebook.name),
                 job.parameters,
                 kernel_name="python3",
-                cwd=str(job.notebook.parent),
-                progress_bar=bar if terminal.isatty() else False,
+                progress_bar=False,
                 stdout_file=log,
                 stderr_file=log,
+                execution_timeout=run.timeout,
+                resources={"metadata": {"path": str(job.notebook.parent)}},
+                kernel_manager_class=_kernels(run, log),
+                on_cell_start=_cell_counter(job, place, run.progress),
             )
         except papermill.PapermillExecutionError as error:
-            raise CourseError(_failure(job, out, error)) from error
+            raise CourseError(_failure(job, run.out, error)) from error
+        except CellTimeoutError as error:
+            reason = f"a cell took longer than the {run.timeout} s of --timeout"
+            raise CourseError(f"{job.name} was stopped: {reason}") from error
         except DeadKernelError as error:
             reason = "its process was killed, most likely because the memory was full"
-            raise CourseError(f"{job.name} stopped: {reason}") from error
+            raise KernelDied(f"{job.name} stopped: {reason}") from error
         except NoSuchKernel as error:
             reason = "there is no Jupyter kernel `python3`: run `python -m albumlib doctor`"
             raise CourseError(reason) from error
 
 
-BAR = "{desc}: cell {n_fmt} of {total_fmt} |{bar}| {elapsed}"
+def _kernels(run: Run, log: TextIO) -> type:
+    """Kernels with the run's environment, and what they write to their stderr in the log."""
+    from jupyter_client import AsyncKernelManager
+
+    class Kernel(AsyncKernelManager):
+        async def start_kernel(self, **named: Any) -> None:
+            run.kernels.add(self)
+            environment = {**os.environ, **run.environment}
+            await super().start_kernel(env=environment, stderr=log, **named)
+
+    return Kernel
+
+
+def _cell_counter(job: Job, place: str, progress: Progress) -> Callable[..., None]:
+    """A callback of nbclient that tells of each cell of code as it begins."""
+    import nbformat
+
+    cells = nbformat.read(job.notebook, as_version=4).cells
+    total = sum(cell.cell_type == "code" for cell in cells) + bool(job.parameters)
+    begun: list[int] = []
+
+    def tell(cell: Any, cell_index: int) -> None:
+        if cell.cell_type == "code":
+            begun.append(cell_index)
+            progress(f"{place}: cell {len(begun)} of {total}")
+
+    return tell
 
 
 def _failure(job: Job, out: Path, error: Any) -> str:
     message = " ".join(str(error.evalue).split())[:300]
     return (
         f"{job.name} failed in its cell [{error.exec_count}]: {error.ename}: {message} "
-        f"(the whole story is in {out / job.notebook.name})"
+        f"(the whole story is in {_shown(out / job.notebook.name)})"
     )
 
 
-@contextlib.contextmanager
-def _errors_into(log: TextIO) -> Iterator[TextIO]:
-    """Send what kernels write to the process's stderr into the log; yields the real stderr."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    os.dup2(log.fileno(), 2)
-    try:
-        with os.fdopen(os.dup(kept), "w", encoding="utf-8") as terminal:
-            yield terminal
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-def _log(out: Path, job: Job) -> Path:
+def _log(job: Job, out: Path) -> Path:
     return out / "logs" / f"{job.name}.log"
+
+
+def _shown(path: Path) -> Path:
+    """A path as short as it can be told from here."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _spoken(started: float) -> str:
     seconds = round(time.monotonic() - started)
     return f"{seconds // 60} min {seconds % 60} s" if seconds >= 60 else f"{seconds} s"
-
-
-def _write_json(path: Path, values: dict) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)

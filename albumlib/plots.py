@@ -51,6 +51,7 @@ __all__ = [
     "album_spread",
     "before_after",
     "catalogue_state",
+    "comparison",
     "correlations",
     "covers",
     "damage_curves",
@@ -298,6 +299,36 @@ def training_curves(
             axes.plot(steps, smooth, color=colour, label=name)
     if len(runs) > 1:
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=4)
+    return figure
+
+
+def comparison(
+    measures: Mapping[str, Mapping[str, Sequence[float]]], title: str = "", columns: int = 3
+) -> Figure:
+    """A panel for each measure: what each variant reached, a dot a seed, and mean ± sd.
+
+    `measures` is measure → variant → values over seeds; every variant has a row, also if it has
+    no value.
+    """
+    columns = min(columns, len(measures))
+    rows = -(-len(measures) // columns)
+    height = 0.9 + rows * (0.8 + 0.26 * max(len(variants) for variants in measures.values()))
+    figure = new_figure(height, title or "Runs compared", "a dot a seed; bars: mean ± sd")
+    panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
+    for axes in panels[len(measures) :]:
+        axes.set_visible(False)
+    for axes, (measure, variants) in zip(panels, measures.items(), strict=False):
+        for place, values in enumerate(variants.values()):
+            axes.plot(values, [place] * len(values), "o", color=SKY, markersize=5, zorder=3)
+            if len(values):
+                spread = np.std(values, ddof=1) if len(values) > 1 else 0
+                axes.errorbar(
+                    np.mean(values), place, xerr=spread, fmt="|", color=INK, lw=1.2, ms=12
+                )
+        axes.set_yticks(range(len(variants)), list(variants))
+        axes.set_title(measure, fontsize=9)
+        axes.grid(axis="y", visible=False)
+    panels[0].invert_yaxis()
     return figure
 
 

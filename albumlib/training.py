@@ -54,6 +54,7 @@ class Trainer:
 
     def __init__(self, config: TrainingConfig, labels: Tensor | None, device: str = "cpu"):
         self.config, self.device, self.step = config, torch.device(device), 0
+        self.minutes = 0.0  # trained so far, earlier parts of an interrupted run included
         count = 0 if labels is None else labels.shape[1]
         torch.manual_seed(config.seed)
         self.generator = Generator(config.size, config.latent, count, config.generator_width)
@@ -198,7 +199,7 @@ class Trainer:
             tensors |= store_optimiser(name, getattr(self, name))
         about = {"config": asdict(self.config), "step": self.step, "version": __version__}
         save_generator(folder / "generator.safetensors", self.average, about)
-        write_tensors(folder / "training.safetensors", tensors, about)
+        write_tensors(folder / "training.safetensors", tensors, {**about, "minutes": self.minutes})
 
     def load(self, folder: Path) -> None:
         """Go on from a checkpoint. TrainingError if it was made with other settings."""
@@ -216,7 +217,13 @@ class Trainer:
             getattr(self, name).load_state_dict(state)
         for name in ("generator_optimiser", "critic_optimiser"):
             restore_optimiser(name, getattr(self, name), tensors)
-        self.step = about["step"]
+        self.step, self.minutes = about["step"], about.get("minutes", 0.0)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all steps are done, or the time is over."""
+        late = self.config.max_minutes and self.minutes > self.config.max_minutes
+        return bool(late) or self.step >= self.config.steps
 
 
 def train(
@@ -258,13 +265,14 @@ def train(
 
 
 def _loop(trainer: Trainer, batches: Batches, folder: Path, progress: Progress | None) -> None:
-    config, started, since = trainer.config, time.monotonic(), time.monotonic()
+    config, since = trainer.config, time.monotonic()
+    started = since - 60 * trainer.minutes
     grid = fixed_latents(trainer, batches)
-    last = trainer.step >= config.steps
+    last = trainer.finished
     while not last:
         record = trainer.advance(batches)
-        late = config.max_minutes and time.monotonic() - started > 60 * config.max_minutes
-        last = late or trainer.step == config.steps
+        trainer.minutes = (time.monotonic() - started) / 60
+        last = trainer.finished
         if trainer.step % config.log_every == 0 or last:
             now = time.monotonic()
             pace = config.log_every * config.batch_size / (now - since)

@@ -14,7 +14,7 @@ from albumlib.__main__ import Recipe, app
 from albumlib.config import RECIPES
 from albumlib.doctor import Finding
 
-COMMANDS = ("doctor", "gather", "clean", "train", "generate", "course")
+COMMANDS = ("doctor", "gather", "clean", "train", "generate", "course", "sweep")
 
 
 def run(*arguments):
@@ -92,6 +92,16 @@ def test_failures_are_one_sentence(arguments, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert words in fails(*arguments)
     assert not list(tmp_path.iterdir()), "nothing is left behind"
+
+
+def test_a_dry_run_says_what_would_run_and_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, said, _ = run("course", "--profile", "smoke", "--only", "2,3", "--dry-run")
+    assert code == 0 and not list(tmp_path.iterdir())
+    assert [line.split() for line in said.splitlines()] == [
+        ["runs", "02_cleaning", "new"],
+        ["runs", "03_label_eda", "new"],
+    ]
 
 
 def test_a_table_without_usable_columns(tmp_path):

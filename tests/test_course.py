@@ -1,6 +1,9 @@
 """The course runner: checked before it runs, clear when it fails, and a report to show."""
 
 import json
+import signal
+import subprocess
+import sys
 
 import nbformat
 import numpy as np
@@ -83,6 +86,17 @@ def test_a_run_leaves_notebooks_numbers_and_a_report(tmp_path, notebooks):
     for text in ("The first", "A line", "See how it bends.", "0.25", "floor", "seed = 5"):
         assert text in page, text
     assert "http://" not in page and "https://" not in page and "<script" not in page
+    assert "1/2 01_first: cell 1 of 4" in lines
+
+    asked = ("smoke", out, notebooks, {"steps": "7"}, common)
+    assert [reason for _, reason in course.preview(*asked)] == ["", ""]
+    again = []
+    run_course(*asked, again.append)
+    assert all("skipped, nothing has changed" in line for line in again) and len(again) == 2
+    assert json.loads((out / "results.json").read_text()) == results
+    (out / "01_first.ipynb").unlink()
+    reasons = [reason for _, reason in course.preview(*asked)]
+    assert reasons == ["its executed notebook is gone", "after 01_first"]
 
 
 def test_a_failing_notebook_is_named_with_its_cell_and_its_error(tmp_path, notebooks):
@@ -161,6 +175,84 @@ def test_unknown_notebooks_are_named(folder, tmp_path):
     message = said(course.find_notebooks, ["7"], folder=folder)
     assert message == "there is no notebook '7'; there are 01_first, 02_second"
     assert "no notebooks" in said(course.find_notebooks, folder=tmp_path / "nowhere")
+
+
+COUNT = """import os, signal
+from pathlib import Path
+from albumlib import course
+data = Path(data_dir)
+kept = data / f"{part}.txt"
+count = int(kept.read_text()) if kept.exists() else 0
+while count < 5:
+    count += 1
+    kept.write_text(str(count))
+    if kills and count == 3:
+        os.kill(os.getppid(), signal.SIGKILL)
+        os._exit(1)
+course.record(data_dir, part, total=count * 10)"""
+
+
+def test_killed_in_every_notebook_a_run_ends_as_an_unbroken_one(tmp_path):
+    """The kernel kills the runner, in the middle of its work, and goes down with it."""
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    for part in ("01_first", "02_second"):
+        parameters = f'data_dir: str = ""\nkills: bool = False\npart: str = "{part}"'
+        tagged = new_code_cell(parameters, metadata={"tags": ["parameters"]})
+        write(folder / f"{part}.ipynb", tagged, new_code_cell(COUNT))
+
+    def start(out, kills):
+        code = (
+            "import sys; from pathlib import Path; from albumlib import course; "
+            "course.run_course('smoke', sys.argv[1], "
+            f"course.find_notebooks(folder=Path(sys.argv[2])), {{'kills': {kills}}})"
+        )
+        command = [sys.executable, "-c", code, tmp_path / out, folder]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert start("whole", False).returncode == 0
+    assert [start("parts", True).returncode for _ in range(2)] == [-signal.SIGKILL] * 2
+    last = start("parts", True)
+    assert last.returncode == 0 and "1/2 01_first: skipped" in last.stdout, last.stderr
+    whole, parts = (tmp_path / name / "results.json" for name in ("whole", "parts"))
+    assert parts.read_text() == whole.read_text()
+
+
+MEET = """from pathlib import Path
+import time
+(Path(data_dir) / name).touch()
+until = time.monotonic() + 60
+while len(list(Path(data_dir).glob("0*"))) < expected and time.monotonic() < until:
+    time.sleep(0.05)
+assert len(list(Path(data_dir).glob("0*"))) >= expected
+from albumlib import course
+course.record(data_dir, name, met=1)"""
+
+
+def test_notebooks_run_side_by_side_once_those_they_need_are_done(tmp_path, monkeypatch):
+    """The second and the third wait for each other; the fourth comes after both."""
+    from albumlib import resume
+
+    after_first = {name: resume.Work(("01_a",)) for name in ("02_b", "03_c")}
+    monkeypatch.setattr(resume, "CHAPTERS", {"01_a": resume.Work(()), **after_first})
+    for name, expected in (("01_a", 1), ("02_b", 3), ("03_c", 3), ("04_d", 4)):
+        parameters = f'data_dir: str = ""\nname: str = "{name}"\nexpected: int = {expected}'
+        tagged = new_code_cell(parameters, metadata={"tags": ["parameters"]})
+        write(tmp_path / f"{name}.ipynb", tagged, new_code_cell(MEET))
+    lines = []
+    every = course.find_notebooks(folder=tmp_path)
+    run_course("smoke", tmp_path / "out", every, {}, {}, lines.append, workers=3)
+    assert len(json.loads((tmp_path / "out" / "results.json").read_text())) == 4
+    order = [line.split(":")[0][4:] for line in lines if ": done in" in line]
+    assert order[0] == "01_a" and order[-1] == "04_d" and set(order[1:3]) == {"02_b", "03_c"}
+
+
+def test_a_cell_that_takes_too_long_is_stopped(tmp_path, folder):
+    tagged = new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]})
+    write(folder / "03_third.ipynb", tagged, new_code_cell("while True: pass"))
+    third = course.find_notebooks(["3"], folder=folder)
+    message = said(run_course, "smoke", tmp_path, third, progress=str, timeout=2)
+    assert message == "03_third was stopped: a cell took longer than the 2 s of --timeout"
 
 
 # What notebooks call ----------------------------------------------------------------------------

@@ -69,3 +69,12 @@ def test_its_report_shows_every_notebook_with_figures(smoke_run):
         assert "data:image/png;base64," in section, notebook.stem
     assert not re.search(r'(src|href)="http', page)
     assert "This run stopped" not in page
+
+
+def test_a_second_run_has_nothing_to_do(smoke_run):
+    before = (OUT / "results.json").read_text(encoding="utf-8")
+    command = [sys.executable, "-m", "albumlib", "course", "--profile", "smoke", "--out", OUT]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    skipped = [line for line in found.stdout.splitlines() if "skipped, nothing has changed" in line]
+    assert found.returncode == 0 and len(skipped) == len(NOTEBOOKS), found.stderr
+    assert (OUT / "results.json").read_text(encoding="utf-8") == before

@@ -18,7 +18,7 @@ else:
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-MODULES = {"pillow": "PIL"}  # imported under another name than installed
+MODULES = {"pillow": "PIL", "pyyaml": "yaml"}  # imported under another name than installed
 
 # Who may import whom, beside `albumlib` itself, which holds the version and the base of errors.
 DATA = {"features", "sources", "catalog", "covers", "progress"}
@@ -54,7 +54,7 @@ ALLOWED = {
     "config": {"networks", "checkpoint"},
     "training": {"networks", "losses", "coverset", "augment", "checkpoint", "config"},
 }
-TOP = {"plots", "explorer", "course", "report", "console", "__main__"}
+TOP = {"plots", "explorer", "course", "report", "resume", "sweep", "console", "__main__"}
 
 
 def python_files(*folders: str) -> list[Path]:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -84,6 +85,17 @@ def test_out_of_time_the_last_step_is_recorded_and_shown(tmp_path):
     train(config, images, None, tmp_path)
     assert [record["step"] for record in read_records(tmp_path)] == [1]
     assert [path.name for path in (tmp_path / "samples").iterdir()] == ["000001.png"]
+
+
+def test_a_run_that_ended_by_time_is_finished_when_resumed(tmp_path):
+    images, _ = covers_that_say_their_label()
+    config = TrainingConfig(steps=500, max_minutes=1e-6, **SMALL)
+    ended = train(config, images, None, tmp_path)
+    assert torch.equal(weights(ended), weights(train(config, images, None, tmp_path)))
+    assert [record["step"] for record in read_records(tmp_path)] == [1]
+    longer = replace(config, steps=3, max_minutes=60)
+    train(longer, images, None, tmp_path)
+    assert read_records(tmp_path)[-1]["step"] == 3, "with more time it goes on"
 
 
 def test_a_small_run_learns_to_obey(tmp_path):

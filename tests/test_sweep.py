@@ -1,0 +1,129 @@
+"""Sweeps: every run that can be made is made, whatever happens to the others."""
+
+import os
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from albumlib import AlbumlibError
+from albumlib.sweep import SweepError, read_sweep, run_sweep, runs_of
+
+PARAMETERS = """profile: str = "smoke"
+data_dir: str = "data"
+seed: int = 0
+steps: int = 0
+victim: int = 0  # with seed 2, what is killed: 1 the kernel, 2 its parent; once
+"""
+WORK = """import os, signal, time
+from pathlib import Path
+from albumlib import course
+marker = Path(data_dir) / "killed"
+if victim and seed == 2 and not marker.exists():
+    marker.touch()
+    os.kill(os.getpid() if victim == 1 else os.getppid(), signal.SIGKILL)
+    time.sleep(600)
+if steps == 30 and seed == 3:
+    raise ValueError("an unlucky number")
+course.record(data_dir, "01_first", score=10 * steps + seed)
+if "CUDA_VISIBLE_DEVICES" in os.environ:
+    gpu, threads = os.environ["CUDA_VISIBLE_DEVICES"], os.environ["OMP_NUM_THREADS"]
+    course.record(data_dir, "01_first", gpu=int(gpu), threads=int(threads))
+"""
+
+
+@pytest.fixture
+def written(tmp_path):
+    """A function that writes a sweep of one small notebook and reads it."""
+    parameters = new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]})
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    cells = [parameters, new_code_cell(WORK)]
+    notebook = new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(notebook, tmp_path / "01_first.ipynb")
+
+    def write(text):
+        (tmp_path / "sweep.yml").write_text("notebooks: [1]\n" + text)
+        return read_sweep(tmp_path / "sweep.yml", tmp_path)
+
+    return write
+
+
+def test_grids_are_combined_and_cases_are_not(written):
+    grid = written("grid: {steps: [1, 2], victim: [0, 1]}\nseeds: [5, 6]")
+    assert [(run.parameters["steps"], run.parameters["victim"], run.seed) for run in runs_of(grid)][
+        :4
+    ] == [(1, 0, 5), (1, 0, 6), (1, 1, 5), (1, 1, 6)]
+    assert len({run.folder for run in runs_of(grid)}) == 8
+    cases = written("cases: [{steps: 1}, {victim: 1}]\nparameters: {steps: 7}")
+    assert [run.parameters for run in runs_of(cases)] == [{"steps": 1}, {"steps": 7, "victim": 1}]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("steps: 3", "says 'steps'; known are notebooks, profile"),
+        ("seeds: 3", "seeds of"),
+        ("seeds: [a]", "whole numbers"),
+        ("seeds: [1, 1]", "each once"),
+        ("grid: {steps: 3}", "must be a list"),
+        ("grid: {step: [3]}", "no notebook has a parameter 'step'"),
+        ("grid: {steps: [1, 2.5]}", "steps of 01_first must be int, got 2.5"),
+        ("data: nowhere", "no folder nowhere"),
+        ("profile: huge", "smoke, laptop, gpu"),
+        ("a: [", "not YAML"),
+    ],
+)
+def test_mistakes_are_told_before_anything_runs(written, text, words):
+    with pytest.raises(AlbumlibError, match=words.replace("[", r"\[")):
+        written(text)
+
+
+def test_a_killed_kernel_is_tried_again_and_runs_share_gpus_and_cores(
+    written, tmp_path, monkeypatch
+):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    data = tmp_path / "base"
+    (data / "coverset").mkdir(parents=True)
+    sweep = written(f"cases: [{{victim: 1}}]\nseeds: [1, 2]\ndata: {data}")
+    outcome = run_sweep(sweep, tmp_path / "out", gpus=["4", "7"], progress=str)
+    runs = pd.read_csv(tmp_path / "out" / "runs.csv")
+    assert (outcome.done, outcome.failed) == (2, 0)
+    assert set(runs["01_first.gpu"]) <= {4, 7} and list(runs["01_first.score"]) == [1, 2]
+    assert set(runs["01_first.threads"]) == {3}
+    assert (tmp_path / "out" / "victim=1" / "seed=1" / "data" / "coverset").exists()
+
+
+def test_twelve_runs_on_dask_with_a_failure_and_a_lost_worker(written, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    sweep = written("grid: {steps: [10, 20, 30, 40]}\nparameters: {victim: 2}\nseeds: [1, 2, 3]")
+    only = tmp_path / "out" / "steps=20" / "seed=2" / "data"
+    for steps in (10, 30, 40):  # one worker is lost, not four
+        marker = tmp_path / "out" / f"steps={steps}" / "seed=2" / "data" / "killed"
+        marker.parent.mkdir(parents=True)
+        marker.touch()
+    with distributed.LocalCluster(
+        2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
+        outcome = run_sweep(sweep, tmp_path / "out", dask=cluster.scheduler_address, progress=str)
+    assert (only / "killed").exists() and (outcome.done, outcome.failed) == (11, 1)
+    runs = pd.read_csv(tmp_path / "out" / "runs.csv").set_index(["variant", "seed"])
+    assert "ValueError: an unlucky number" in runs.loc[("steps=30", 3), "error"]
+    assert outcome.table["runs"].tolist() == [3, 3, 2, 3]
+    assert outcome.table["01_first.score"].tolist() == [102, 202, 301.5, 402]
+    spread = [1, 1, np.sqrt(0.5), 1]
+    assert outcome.table["01_first.score sd"].to_numpy() == pytest.approx(spread)
+    assert (tmp_path / "out" / "comparison.png").read_bytes().startswith(b"\x89PNG")
+
+    lines = []
+    again = run_sweep(sweep, tmp_path / "out", workers=1, progress=lines.append)
+    assert (again.done, again.failed) == (11, 1)
+    assert sum("skipped, nothing has changed" in line for line in lines) == 11
+
+
+def test_a_sweep_without_any_result_says_why(written, tmp_path):
+    sweep = written("parameters: {steps: 30}\nseeds: [3]")
+    with pytest.raises(SweepError, match="unlucky"):
+        run_sweep(sweep, tmp_path / "out", progress=str)
