@@ -1,174 +1,266 @@
-"""Numbers for what was learned, each with a floor or a control that says what it is worth.
+"""Do generated covers look like real ones? Numbers, each with a floor that says what it is worth.
 
-Two questions: do the labels steer the covers (label recovery, by a reader that had no part in
-the training), and do generated covers look like real ones (sliced Wasserstein distance)?
-Pixels are uint8 arrays (N, S, S, 3); labels are (N, 10) in [-1, 1], NaN where missing.
+`evaluate` takes them all. Two kinds: distances between two sets of covers (sliced Wasserstein on
+pixels; KID and Fréchet distance on features), and shares (precision and density: how many
+generated covers could be real; recall and coverage: how much of the real ones they reach).
+`memorisation` asks whether covers were learned by heart.
+
+The floor of a number is what fresh real covers get in the place of the generated ones, as many
+of them, against the same held-out covers: a perfect generator would come so far and no further.
+
+Pixels are uint8 arrays (N, S, S, 3), features (N, D) arrays by `extractor.extract`.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from albumlib.checkpoint import read_tensors, write_tensors
-from albumlib.networks import LabelScale, to_covers
+from albumlib import AlbumlibError
+from albumlib.extractor import Extractor, extract, load_extractor
+from albumlib.networks import to_covers
 
-RECOVERABLE = 0.3  # R² on real held-out covers from which a feature counts as recoverable
+NEIGHBOURS = 5  # that span the ground of a cover in precision, recall, density and coverage
+COPIED = 0.01  # quantile of held-out distances below which a generated cover counts as copied
 
 
-# Label recovery -------------------------------------------------------------------------------
+class MetricsError(AlbumlibError):
+    """Covers that cannot be compared; the message says why."""
 
 
-class LabelReader(nn.Module):
-    """Reads the ten features off a cover: covers (B, 3, S, S) in [-1, 1] to labels (B, 10).
+# Everything at once ---------------------------------------------------------------------------
 
-    An ordinary residual network that shares nothing with the critics, so that a generator
-    cannot please it by having learned its weaknesses.
+
+def evaluate(
+    fake: np.ndarray,
+    heldout: np.ndarray,
+    train: np.ndarray,
+    *,
+    extractor: Extractor | None = None,
+    most: int = 5000,
+    seed: int = 0,
+) -> dict[str, float]:
+    """All numbers of generated covers, each with its floor: {"kid": ..., "kid_floor": ..., ...}.
+
+    `fake`, `heldout` and `train` are pixels of one size; the held-out covers are the measure,
+    and the floor is of `n` training covers. Up to `most` generated and held-out covers are
+    compared, but never more generated than training ones, since `n` must be the same for both.
+
+        n, n_heldout       covers compared
+        kid, kid_sd        mean and spread over subsets; fd: Fréchet distance (our extractor)
+        swd                sliced Wasserstein distance
+        precision, recall, density, coverage
+        copied             share suspiciously near to a training cover (see `Memory`)
+        nearest_ratio      median distance to the nearest training cover, over held-out covers'
+
+    Raises MetricsError if the sizes differ or covers are too few.
     """
+    if not fake.shape[1:] == heldout.shape[1:] == train.shape[1:]:
+        shapes = ", ".join("x".join(map(str, p.shape[1:3])) for p in (fake, heldout, train))
+        raise MetricsError(f"covers of different sizes cannot be compared: {shapes} px")
+    n = min(len(fake), len(train), most)
+    fake, heldout = fake[:n], heldout[:most]
+    extractor = extractor or load_extractor()
+    seen, measure, known = (extract(extractor, pixels) for pixels in (fake, heldout, train))
+    rows = np.sort(np.random.default_rng(seed).permutation(len(train))[:n])
+    memory = memorisation(seen, measure, known)
+    numbers = likeness(seen, measure, seed) | memory.numbers()
+    numbers["swd"] = sliced_wasserstein(heldout, fake, seed=seed)
+    floor = likeness(known[rows], measure, seed) | memory.floor()
+    floor["swd"] = sliced_wasserstein(heldout, train[rows], seed=seed)
+    pairs = {name: {name: value, f"{name}_floor": floor[name]} for name, value in numbers.items()}
+    counts = {"n": n, "n_heldout": len(heldout)}
+    return counts | {key: value for pair in pairs.values() for key, value in pair.items()}
 
-    def __init__(self, labels: int = 10, width: int = 24):
-        super().__init__()
-        self.scale = LabelScale(labels)
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, width, 5, stride=2, padding=2), nn.BatchNorm2d(width), nn.ReLU()
+
+def likeness(fake: np.ndarray, real: np.ndarray, seed: int = 0) -> dict[str, float]:
+    """KID, Fréchet distance, precision, recall, density and coverage of features."""
+    mean, spread = kid(fake, real, seed=seed)
+    return {"kid": mean, "kid_sd": spread, "fd": frechet(fake, real)} | neighbours(fake, real)
+
+
+# Distances of features ------------------------------------------------------------------------
+
+
+def kid(
+    fake: np.ndarray, real: np.ndarray, *, subsets: int = 50, size: int = 1000, seed: int = 0
+) -> tuple[float, float]:
+    """Kernel distance (KID, arXiv 1801.01401): mean and standard deviation over subsets.
+
+    0 in expectation for two samples of one distribution, whatever their size, so that it may be
+    a little below 0. Subsets have `size` covers, or half of the smaller set.
+    """
+    size = min(size, len(fake) // 2, len(real) // 2)
+    if size < 2:
+        raise MetricsError(f"KID needs four covers or more, got {len(fake)} and {len(real)}")
+    dice = np.random.default_rng(seed)
+    found = [
+        mmd2(
+            *(
+                features[dice.choice(len(features), size, replace=False)]
+                for features in (fake, real)
+            )
         )
-        widths = [width, 2 * width, 4 * width, 4 * width]
-        self.blocks = nn.ModuleList(
-            _ResidualBlock(inputs, outputs) for inputs, outputs in itertools.pairwise(widths)
-        )
-        self.head = nn.Sequential(
-            nn.Linear(widths[-1] * 5, 128), nn.ReLU(), nn.Dropout(0.1), nn.Linear(128, labels)
-        )
-
-    def standardised(self, covers: Tensor) -> Tensor:
-        x = self.stem(covers)
-        for block in self.blocks:
-            x = block(x)
-        # The mean over the whole cover, and over its quarters: where things are matters too.
-        pooled = [F.adaptive_avg_pool2d(x, side).flatten(1) for side in (1, 2)]
-        return self.head(torch.cat(pooled, dim=1))
-
-    def forward(self, covers: Tensor) -> Tensor:
-        return self.standardised(covers) * self.scale.spread + self.scale.mean
+        for _ in range(subsets)
+    ]
+    return float(np.mean(found)), float(np.std(found, ddof=1))
 
 
-class _ResidualBlock(nn.Module):
-    """Half the resolution, two convolutions beside a short cut."""
-
-    def __init__(self, inputs: int, outputs: int):
-        super().__init__()
-        self.first = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False)
-        self.second = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
-        self.norms = nn.ModuleList(nn.BatchNorm2d(outputs) for _ in range(2))
-        self.short = nn.Conv2d(inputs, outputs, 1, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.norms[0](self.first(x)))
-        y = self.norms[1](self.second(y))
-        return F.relu(y + self.short(F.avg_pool2d(x, 2)))
+def mmd2(x: np.ndarray, y: np.ndarray) -> float:
+    """The unbiased squared maximum mean discrepancy, kernel (a·b / D + 1)³ (arXiv 1801.01401)."""
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    within = sum(_mean_off_diagonal(_kernel(a, a)) for a in (x, y))
+    return float(within - 2 * _kernel(x, y).mean())
 
 
-def train_label_reader(
-    pixels: np.ndarray,
+def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return (x @ y.T / x.shape[1] + 1) ** 3
+
+
+def _mean_off_diagonal(matrix: np.ndarray) -> float:
+    count = len(matrix)
+    return (matrix.sum() - np.trace(matrix)) / (count * (count - 1))
+
+
+def frechet(fake: np.ndarray, real: np.ndarray) -> float:
+    """Fréchet distance between the normal distributions fitted to two sets of features.
+
+    |m - n|² + trace(A + B - 2 (A B)^½) of means m, n and covariances A, B (FID's formula, arXiv
+    1706.08500). Its bias grows as sets get smaller: compare only at equal numbers of covers.
+    """
+    fake, real = fake.astype(np.float64), real.astype(np.float64)
+    a, b = np.cov(fake, rowvar=False), np.cov(real, rowvar=False)
+    values, axes = np.linalg.eigh(a)
+    root = axes * np.sqrt(values.clip(0)) @ axes.T
+    shared = np.sqrt(np.linalg.eigvalsh(root @ b @ root).clip(0)).sum()  # trace of (A B)^½
+    return float(np.square(fake.mean(0) - real.mean(0)).sum() + np.trace(a + b) - 2 * shared)
+
+
+def neighbours(fake: np.ndarray, real: np.ndarray, k: int = NEIGHBOURS) -> dict[str, float]:
+    """Precision and recall (arXiv 1904.06991), density and coverage (arXiv 2002.09797).
+
+    The ground of a cover is the ball that reaches to its k-th nearest neighbour in its own set.
+    Precision: share of fakes on the ground of a real cover. Recall: share of real covers on the
+    ground of a fake. Density: on how many real grounds a fake stands, over k; may exceed 1.
+    Coverage: share of real covers with a fake on their ground.
+    """
+    if min(len(fake), len(real)) <= k:
+        raise MetricsError(f"neighbours need more than {k} covers, got {len(fake)}, {len(real)}")
+    there, here = _double(real), _double(fake)
+    apart = torch.cdist(there, here)  # (R, F)
+    on_real = apart < _reach(there, k)[:, None]
+    on_fake = apart < _reach(here, k)
+    return {
+        "precision": on_real.any(0).double().mean().item(),
+        "recall": on_fake.any(1).double().mean().item(),
+        "density": on_real.sum(0).double().mean().item() / k,
+        "coverage": on_real.any(1).double().mean().item(),
+    }
+
+
+def _reach(features: Tensor, k: int) -> Tensor:
+    """The distance of each to its k-th nearest other (N,)."""
+    return torch.cdist(features, features).kthvalue(k + 1).values  # the first is itself
+
+
+def _double(values: np.ndarray) -> Tensor:
+    return torch.as_tensor(values, dtype=torch.float64)
+
+
+# Fidelity where the labels say so -------------------------------------------------------------
+
+
+def conditional_fidelity(
+    fake: np.ndarray,
+    asked: np.ndarray,
+    real: np.ndarray,
     labels: np.ndarray,
     *,
-    epochs: float = 8,
-    batch_size: int = 64,
-    seed: int = 0,
-    progress: Callable[[dict], None] | None = None,
-) -> LabelReader:
-    """Train a reader on real covers (N, S, S, 3) uint8 and their labels (N, 10), some missing."""
-    torch.manual_seed(seed)
-    dice = torch.Generator().manual_seed(seed)
-    targets = torch.as_tensor(labels, dtype=torch.float32)
-    reader = LabelReader(labels.shape[1]).to(memory_format=torch.channels_last)
-    reader.scale.fit(targets)
-    steps = max(1, round(epochs * len(pixels) / batch_size))
-    optimiser = torch.optim.AdamW(reader.parameters(), weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=4e-3, total_steps=steps)
-    for step in range(steps):
-        rows = torch.randint(len(pixels), (batch_size,), generator=dice)
-        wanted = targets[rows]
-        error = (reader.standardised(to_covers(pixels[rows.numpy()])) - reader.scale(wanted)) ** 2
-        known = wanted.isfinite()
-        loss = (error * known).sum() / known.sum().clamp_min(1)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        if progress and (step + 1 == steps or step % 20 == 0):
-            progress({"step": step + 1, "steps": steps, "reading_error": loss.item()})
-    return reader.eval().requires_grad_(False)
+    parts: int = 3,
+    least: int = 8,
+) -> np.ndarray:
+    """Distance of fakes and real covers that share a third of a label's range: (L, parts).
+
+    For each of the L labels, covers are parted at the quantiles of the real ones' `labels`, and
+    the features of fakes asked for in a part are compared with those of the real covers in it
+    (`mmd2`). NaN where either has fewer than `least` covers. Compare with `real` covers of the
+    training set in the place of the fakes (the floor), and with `asked` shuffled: what the same
+    covers would get if they did not heed their labels.
+    """
+    found = np.full((labels.shape[1], parts), np.nan)
+    for label, (wanted, known) in enumerate(zip(asked.T, labels.T, strict=True)):
+        if not np.isfinite(known).any():
+            continue
+        cuts = np.nanquantile(known, np.arange(1, parts) / parts)
+        ours, theirs = _part(wanted, cuts), _part(known, cuts)
+        for part in range(parts):
+            mine, yours = fake[ours == part], real[theirs == part]
+            if min(len(mine), len(yours)) >= least:
+                found[label, part] = mmd2(mine, yours)
+    return found
 
 
-def save_reader(path: str | Path, reader: LabelReader, about: dict | None = None) -> None:
-    """Write a reader to a safetensors file."""
-    write_tensors(Path(path), reader.state_dict(), about or {})
+def _part(values: np.ndarray, cuts: np.ndarray) -> np.ndarray:
+    """The part that each value lies in, -1 where it is missing."""
+    return np.where(np.isfinite(values), np.searchsorted(cuts, values), -1)
 
 
-def load_reader(path: str | Path) -> LabelReader:
-    """A reader by `save_reader`. Raises TrainingError if there is none."""
-    tensors, _ = read_tensors(Path(path))
-    reader = LabelReader(len(tensors["scale.mean"]), len(tensors["stem.0.bias"]))
-    reader.load_state_dict(tensors)
-    return reader.to(memory_format=torch.channels_last).eval().requires_grad_(False)
-
-
-def read_labels(reader: LabelReader, pixels: np.ndarray, batch_size: int = 256) -> np.ndarray:
-    """The labels that a reader sees on covers (N, S, S, 3) uint8: (N, 10) in [-1, 1]."""
-    parts = range(0, len(pixels), batch_size)
-    with torch.no_grad():
-        read = [reader(to_covers(pixels[start : start + batch_size])) for start in parts]
-    return torch.cat(read).numpy()
+# Learned by heart -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Recovery:
-    """How well asked labels were recovered, feature by feature: arrays of ten."""
+class Memory:
+    """How near generated covers come to training covers, and how near held-out ones do."""
 
-    correlation: np.ndarray
-    r2: np.ndarray
+    rows: np.ndarray  # (n,) the training cover nearest to each generated one
+    distances: np.ndarray  # (n,) how far that is
+    heldout: np.ndarray  # (m,) the same of held-out covers: what distance strangers keep
 
-    def mean(self, features: np.ndarray) -> tuple[float, float]:
-        """Mean correlation and mean R² over chosen features, a mask or indices."""
-        return float(self.correlation[features].mean()), float(self.r2[features].mean())
+    def numbers(self) -> dict[str, float]:
+        """`copied`: share nearer than all but 1 % of strangers; `nearest_ratio` of medians."""
+        ratio = np.median(self.distances) / np.median(self.heldout)
+        return {"copied": self._nearer(self.distances), "nearest_ratio": float(ratio)}
+
+    def floor(self) -> dict[str, float]:
+        """The same of the held-out covers themselves: about 0.01, and 1."""
+        return {"copied": self._nearer(self.heldout), "nearest_ratio": 1.0}
+
+    def _nearer(self, distances: np.ndarray) -> float:
+        return float((distances <= np.quantile(self.heldout, COPIED)).mean())
 
 
-def label_recovery(read: np.ndarray, asked: np.ndarray) -> Recovery:
-    """Compare labels read off covers with those asked for, both (N, 10); missing asked ones out.
+def memorisation(fake: np.ndarray, heldout: np.ndarray, train: np.ndarray) -> Memory:
+    """Nearest training covers, by features or by `thumbnails` (N, D) of the three sets.
 
-    R² = 1 - sum (read - asked)² / sum (asked - mean asked)², not clamped: below zero means worse
-    than always saying the mean. Features without spread get a correlation of 0 and R² of 0.
+    Held-out covers were never trained on, so nothing but the ordinary likeness of covers brings
+    them near to training covers. Generated ones that come much nearer were copied. Averages of
+    many covers come near to all of them, too: look at the pairs before you judge.
     """
-    pairs = [_recovery(read[:, column], asked[:, column]) for column in range(asked.shape[1])]
-    correlation, r2 = np.array(pairs).T
-    return Recovery(correlation, r2)
+    distances, rows = nearest(fake, train)
+    return Memory(rows, distances, nearest(heldout, train)[0])
 
 
-def _recovery(read: np.ndarray, asked: np.ndarray) -> tuple[float, float]:
-    known = np.isfinite(asked)
-    read, asked = read[known].astype(np.float64), asked[known].astype(np.float64)
-    if len(asked) < 2 or np.ptp(asked) == 0 or np.ptp(read) == 0:
-        return 0.0, 0.0
-    unexplained = np.square(read - asked).sum() / np.square(asked - asked.mean()).sum()
-    return float(np.corrcoef(read, asked)[0, 1]), float(1 - unexplained)
+def nearest(queries: np.ndarray, candidates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distance (n,) and row (n,) of the candidate nearest to each query."""
+    there = _double(candidates)
+    found = [torch.cdist(part, there).min(1) for part in _double(queries).split(256)]
+    return tuple(torch.cat(parts).numpy() for parts in zip(*found, strict=True))
 
 
-def shuffled_recovery(read: np.ndarray, asked: np.ndarray, seed: int = 0) -> Recovery:
-    """The control: the same with the rows of the asked labels permuted.
+def thumbnails(pixels: np.ndarray, side: int = 16) -> np.ndarray:
+    """Covers (N, S, S, 3) shrunk by averaging to (N, side * side * 3) grey levels.
 
-    In place of R², which a wrong pairing makes negative, its `r2` is the squared correlation.
+    Their distance is of pixels, but forgives a little shift and noise.
     """
-    order = np.random.default_rng(seed).permutation(len(asked))
-    correlation = label_recovery(read, asked[order]).correlation
-    return Recovery(correlation, correlation**2)
+    parts = [
+        F.adaptive_avg_pool2d(to_covers(pixels[start : start + 1024]), side).flatten(1)
+        for start in range(0, len(pixels), 1024)
+    ]
+    return torch.cat(parts).numpy() * 127.5
 
 
 # Sliced Wasserstein distance ------------------------------------------------------------------

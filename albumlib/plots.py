@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.colors import to_rgb
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 
 from albumlib import study
@@ -53,9 +53,11 @@ __all__ = [
     "catalogue_state",
     "correlations",
     "covers",
+    "damage_curves",
     "extremes",
     "feature_histograms",
     "feature_sweeps",
+    "fidelity_maps",
     "funnel",
     "glimpse",
     "interpolation",
@@ -71,6 +73,7 @@ __all__ = [
     "visible",
 ]
 UNITS = {feature.name: feature.unit for feature in FEATURES}
+DISTANCES = LinearSegmentedColormap.from_list("distances", ["#f7f6f3", SKY, BLUE])
 STATES = {"done": GREEN, "todo": "#d9d6cf", "failed": ORANGE}
 
 
@@ -349,4 +352,58 @@ def curves(
     axes.set(xlabel=xlabel, ylabel=ylabel)
     if logarithmic:
         axes.set(xscale="log", yscale="log")
+    return figure
+
+
+# Evaluation -----------------------------------------------------------------------------------
+
+
+def damage_curves(
+    found: pd.DataFrame, floor: Mapping[str, float], title: str = "", xlabel: str = "strength"
+) -> Figure:
+    """One panel a number: a line for each kind of damage over its strength, the floor dotted.
+
+    `found` has columns `kind` and `strength`, and one for each number; `floor` has some of these.
+    """
+    names = [name for name in found if name not in ("kind", "strength")]
+    columns = -(-len(names) // 2)
+    note = "dotted: the floor, fresh real covers against the same held-out ones"
+    figure = new_figure(4.1, title or "What each kind of damage does to each number", note)
+    panels = figure.subplots(2, columns, sharex=True, squeeze=False)
+    for axes, name in zip(panels.flat, names, strict=False):
+        for (kind, rows), colour in zip(found.groupby("kind", sort=False), COLOURS, strict=False):
+            axes.plot(rows["strength"], rows[name], "o-", color=colour, markersize=3, label=kind)
+        if name in floor:
+            axes.axhline(floor[name], color=MUTED, linestyle=":", linewidth=1.4)
+        axes.set_title(name)
+        axes.set_ylim(min(0, found[name].min()), 1.06 * found[name].max())
+    for axes in panels[-1]:
+        axes.set_xlabel(xlabel)
+    for axes in panels.flat[len(names) :]:
+        axes.set_visible(False)
+    lines = panels.flat[0].get_legend_handles_labels()
+    figure.legend(*lines, loc="outside lower left", ncols=len(COLOURS))
+    return figure
+
+
+def fidelity_maps(maps: Mapping[str, pd.DataFrame], title: str = "", note: str = "") -> Figure:
+    """Tables of distances side by side on one scale, pale for none, each with its mean.
+
+    The tables share their rows, named at the left; a value that is missing stays white.
+    """
+    first = next(iter(maps.values()))
+    most = max(np.nanmax(table.to_numpy(), initial=1e-9) for table in maps.values())
+    figure = new_figure(0.3 * len(first) + 0.75, title or "Distance by label", note)
+    panels = np.atleast_1d(figure.subplots(1, len(maps), sharey=True))
+    for axes, (name, table) in zip(panels, maps.items(), strict=True):
+        axes.imshow(table, cmap=DISTANCES, vmin=0, vmax=most, aspect="auto")
+        for (row, column), value in np.ndenumerate(table.to_numpy()):
+            words = f"{value:.2f}".replace("-", "\N{MINUS SIGN}") if np.isfinite(value) else "–"
+            colour = "white" if value > 0.6 * most else INK
+            axes.text(column, row, words, ha="center", va="center", size=8.5, color=colour)
+        axes.set_title(f"{name}: {np.nanmean(table.to_numpy()):.2f}")
+        axes.set_xticks(range(table.shape[1]), table.columns, color=INK)
+        axes.set_yticks(range(len(table)), table.index, color=INK)
+        axes.grid(False)
+        axes.spines[:].set_visible(False)
     return figure

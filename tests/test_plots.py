@@ -230,3 +230,29 @@ def test_signs_that_no_font_has_are_left_out_of_captions(recwarn):
     figure.canvas.draw()
     assert [text.get_text() for text in figure.axes[0].texts] == ["Æther"]
     assert not recwarn.list
+
+
+def test_damage_curves_have_a_panel_for_each_number_and_a_line_for_each_kind():
+    rows = [
+        ("blur", 0, 1.0, 0.9),
+        ("blur", 1, 3.0, 0.7),
+        ("noise", 0, 1.0, 0.9),
+        ("noise", 1, 5, 0),
+    ]
+    found = pd.DataFrame(rows, columns=["kind", "strength", "fd", "coverage"])
+    figure = plots.damage_curves(found, {"fd": 0.5})
+    panels = [axes for axes in figure.axes if axes.get_visible()]
+    assert [axes.get_title(loc="left") for axes in panels] == ["fd", "coverage"]
+    drawn = {line.get_label(): list(line.get_ydata()) for line in panels[0].lines}
+    assert drawn["blur"] == [1, 3] and drawn["noise"] == [1, 5]
+    assert [0.5, 0.5] in drawn.values() and len(panels[1].lines) == 2  # one floor is known
+
+
+def test_fidelity_maps_share_a_scale_and_show_what_is_missing():
+    first = pd.DataFrame([[0.1, np.nan], [2.0, -0.04]], ["energy", "tempo"], ["low", "high"])
+    figure = plots.fidelity_maps({"model": first, "real": first / 10})
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["model: 0.69", "real: 0.07"]
+    assert {axes.images[0].get_clim() for axes in figure.axes} == {(0, 2.0)}
+    assert {"0.10", "–", "2.00", "\N{MINUS SIGN}0.04"} <= {
+        t.get_text() for t in figure.axes[0].texts
+    }
