@@ -43,6 +43,7 @@ from albumlib.style import (
     heat_map,
     legend_below,
     new_figure,
+    sheet,
     use_style,
 )
 
@@ -56,6 +57,7 @@ __all__ = [
     "damage_curves",
     "extremes",
     "feature_histograms",
+    "feature_positions",
     "feature_sweeps",
     "fidelity_maps",
     "funnel",
@@ -157,6 +159,29 @@ def feature_histograms(table: pd.DataFrame, title: str = "", bins: int = 24) -> 
         axes.axvline(values.median(), color=BLUE, linewidth=1.4)
         axes.yaxis.get_major_locator().set_params(nbins=3)
         axes.xaxis.get_major_locator().set_params(nbins=4)
+    return figure
+
+
+def feature_positions(
+    covers: np.ndarray, values: Mapping[str, float | None], table: pd.DataFrame, title: str = ""
+) -> Figure:
+    """Covers (n, S, S, 3) beside the features that they were drawn for, each marked among the
+    real values of `table`; a feature that was left open has no mark."""
+    columns = max(1, int(len(covers) ** 0.5))
+    figure = new_figure(3.3, title or "What was asked for, among real values")
+    grid = figure.add_gridspec(5, 3, width_ratios=[1.25, 1, 1])
+    sheet(figure.add_subplot(grid[:, 0]), covers, columns, inches=3 / columns)
+    for number, feature in enumerate(FEATURES):
+        axes = figure.add_subplot(grid[number % 5, 1 + number // 5])
+        known = table[feature.name].dropna() if feature.name in table else []
+        bare(axes)
+        axes.hist(known, bins=40, range=(feature.low, feature.high), color=SKY)
+        axes.set_xlim(feature.low, feature.high)
+        value = values.get(feature.name)
+        words = "open" if value is None else f"{value:.3g} ({feature.unit})"
+        axes.set_title(f"{feature.name}: {words}", size=8.5, pad=2, weight="normal")
+        if value is not None:
+            axes.axvline(value, color=ORANGE, linewidth=2)
     return figure
 
 
