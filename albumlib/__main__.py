@@ -327,19 +327,17 @@ def _settings(texts: list[str] | None) -> dict:
 
 def _extra_features(arguments: list[str]) -> list[str]:
     """ "--energy 0.9" and "--energy=0.9" as "energy=0.9". Other options are none of ours."""
-    from click import NoSuchOption, UsageError
-
     from albumlib import features
 
     texts, left = [], list(arguments)
     while left:
         name, equals, value = left.pop(0).partition("=")
         if not name.startswith("-"):
-            raise UsageError(f"unexpected argument {name!r}")
+            raise typer.BadParameter(f"unexpected argument {name!r}")
         if name.removeprefix("--") not in features.NAMES:
-            raise NoSuchOption(name, possibilities=[f"--{known}" for known in features.NAMES])
+            raise typer.BadParameter(f"no such option, and no feature: {name}")
         if not equals and not left:
-            raise UsageError(f"{name} needs a value")
+            raise typer.BadParameter(f"{name} needs a value")
         texts.append(f"{name.removeprefix('--')}={value if equals else left.pop(0)}")
     return texts
 

@@ -182,7 +182,7 @@ class Explorer:
         self.previous, self.next = (_button(words, 90) for words in ("◀ previous", "next ▶"))
         self.grid = widgets.Dropdown(options=GRIDS, description="covers", layout=_wide("150px"))
         self.truncation = _plain("truncation", 0, 1, 1.0)
-        self.steps = [_plain(f"direction {n}", -3, 3, 0.0) for n in range(1, 9)]
+        self.steps = [_plain(f"direction {n}", -2, 2, 0.0) for n in range(1, 9)]
         self.reset = _button("reset")
         self.model = widgets.Dropdown(options=list(self.checkpoints), description="model")
         self.kind = widgets.ToggleButtons(
@@ -254,9 +254,9 @@ class Explorer:
     def _repr_mimebundle_(self, **options) -> dict:
         """A still for those who cannot show widgets, and the widgets for the others."""
         picture = io.BytesIO()
-        self.figure().savefig(picture, format="png")
+        self.figure().savefig(picture, format="jpeg")
         shown = self.widget._repr_mimebundle_(**options)
-        return shown | {"image/png": picture.getvalue(), "text/plain": "Explorer"}
+        return shown | {"image/jpeg": picture.getvalue(), "text/plain": "Explorer"}
 
     # What happens when something is moved, clicked or chosen
 

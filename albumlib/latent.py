@@ -200,7 +200,7 @@ def project(
     label towards the average of the training set, in standard deviations.
     """
     device = generator.stem.weight.device
-    target = to_covers(cover[None]).to(device)
+    target = to_covers(np.array(cover[None])).to(device)  # a copy: it may be mapped from disk
     scores = torch.randn(64, generator.labels, generator=torch.Generator().manual_seed(seed))
     z = latents(generator, list(range(seed, seed + 64))).to(device)
     with torch.no_grad():

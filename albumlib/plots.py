@@ -55,6 +55,7 @@ __all__ = [
     "correlations",
     "covers",
     "damage_curves",
+    "distances",
     "extremes",
     "feature_histograms",
     "feature_positions",
@@ -169,7 +170,7 @@ def feature_positions(
     real values of `table`; a feature that was left open has no mark."""
     columns = max(1, int(len(covers) ** 0.5))
     figure = new_figure(3.3, title or "What was asked for, among real values")
-    grid = figure.add_gridspec(5, 3, width_ratios=[1.25, 1, 1])
+    grid = figure.add_gridspec(5, 3, width_ratios=[0.9, 1, 1])
     sheet(figure.add_subplot(grid[:, 0]), covers, columns, inches=3 / columns)
     for number, feature in enumerate(FEATURES):
         axes = figure.add_subplot(grid[number % 5, 1 + number // 5])
@@ -277,6 +278,20 @@ def real_and_independent(
     right.set_title("distance to the nearest real label")
     right.set(xlabel="standard deviations per feature", yticks=[])
     right.grid(False)
+    return figure
+
+
+def distances(groups: Mapping[str, Sequence[float]], xlabel: str, title: str = "") -> Figure:
+    """Histograms of distances, one for each group, on one scale, each with its median in words."""
+    figure = new_figure(2.2, title or "How far it is")
+    axes = figure.subplots()
+    bins = np.linspace(0, max(np.max(values) for values in groups.values()), 50)
+    for (name, values), colour in zip(groups.items(), COLOURS[1::-1], strict=False):
+        words = f"{name}: median {np.median(values):.2f}"
+        axes.hist(values, bins=bins, color=colour, alpha=0.65, label=words)
+    axes.set(xlabel=xlabel, yticks=[])
+    axes.grid(False)
+    axes.legend()
     return figure
 
 
