@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -176,17 +177,19 @@ def load(file: bytes | str | Path, generator: Generator | None = None) -> Drawin
     return drawing
 
 
-def _tuple(value):
+def _tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
 # Songs and albums -----------------------------------------------------------------------------
 
 
-def search(table, words: str, columns: tuple[str, ...], limit: int = 50) -> np.ndarray:
+def search(
+    table: pd.DataFrame, words: str, columns: tuple[str, ...], limit: int = 50
+) -> np.ndarray:
     """Positions of the rows that hold all of the words somewhere in `columns`, exact titles first.
 
-    Upper and lower case count as the same. `table` is a pandas DataFrame.
+    Upper and lower case count as the same.
     """
     text = table[columns[0]].fillna("").astype(str).str.casefold()
     whole = text
@@ -202,7 +205,7 @@ def search(table, words: str, columns: tuple[str, ...], limit: int = 50) -> np.n
 SONG, ALBUM = ("name", "artist", "album"), ("album", "artist")
 
 
-def the_one(table, words: str, columns: tuple[str, ...]) -> int:
+def the_one(table: pd.DataFrame, words: str, columns: tuple[str, ...]) -> int:
     """Position of the only row that fits, or of the only one with exactly that title.
 
     Raises DrawingError if none fits, or too many.

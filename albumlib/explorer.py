@@ -16,6 +16,7 @@ from pathlib import Path
 
 import ipywidgets as widgets
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -95,9 +96,11 @@ class Explorer:
         self.folder, self.newest = Path(folder), Newest()
         self.rows = coverset.rows("train")
         self.labels = coverset.labels[self.rows]
-        self.spread = np.nanstd(self.labels, axis=0) + 1e-6
+        self.middle = np.nan_to_num(latent.album_label(self.labels))
+        self.spread = pd.DataFrame(self.labels).std(ddof=0).fillna(1).clip(lower=1e-3).to_numpy()
         self.slopes = latent.regression_slopes(self.labels)
         self.generator = load_generator(next(iter(self.checkpoints.values())))
+        self._beside: Generator | None = None
         self._thumbnails: np.ndarray | None = None
         self._z: tuple[float, ...] | None = None
         self._quiet = False
@@ -136,7 +139,7 @@ class Explorer:
 
     def complain(self, error: BaseException | str) -> None:
         """Show one sentence over the picture."""
-        words = html.escape(str(error) or type(error).__name__).replace("\n", " ")
+        words = html.escape(str(error)).replace("\n", " ")
         self.message.value = f'<div role="alert" style="{ALERT}">{words}</div>' if words else ""
 
     def figure(self) -> Figure:
@@ -155,8 +158,8 @@ class Explorer:
     def _draw(self, wanted: Drawing) -> None:
         started = time.perf_counter()
         covers = wanted.draw(self.generator)
-        columns = max(1, int(len(covers) ** 0.5))
-        self.picture.value = to_jpeg(drawing.contact_sheet(covers, columns))
+        sheets = [covers] if self._beside is None else [covers, wanted.draw(self._beside)]
+        self.picture.value = to_jpeg(side_by_side(sheets))
         self.message.value = ""
         milliseconds = 1000 * (time.perf_counter() - started)
         self.state.value = f"drawn in {milliseconds:.0f} ms"
@@ -173,8 +176,7 @@ class Explorer:
     # The widgets
 
     def _build(self, seed: int) -> None:
-        start = np.nan_to_num(np.nanmedian(self.labels, axis=0))
-        values = drawing.from_label(start)
+        values = drawing.from_label(self.middle)
         self.sliders = [_slider(f, v) for f, v in zip(FEATURES, values, strict=True)]
         self.numbers = [_number(f, v) for f, v in zip(FEATURES, values, strict=True)]
         self.together = widgets.Checkbox(False, description="related features follow", indent=False)
@@ -185,6 +187,7 @@ class Explorer:
         self.steps = [_plain(f"direction {n}", -2, 2, 0.0) for n in range(1, 9)]
         self.reset = _button("reset")
         self.model = widgets.Dropdown(options=list(self.checkpoints), description="model")
+        self.beside = widgets.Dropdown(options=["", *self.checkpoints], description="beside")
         self.kind = widgets.ToggleButtons(
             options=["songs", "albums"], style={"button_width": "80px"}
         )
@@ -223,6 +226,7 @@ class Explorer:
         self.next.on_click(lambda _: self._step_seed(1))
         self.reset.on_click(self._reset)
         self.model.observe(self._choose_model, "value")
+        self.beside.observe(self._choose_beside, "value")
         for asked in (self.kind, self.search):
             asked.observe(self._search, "value")
         for asked in (self.found, self.average):
@@ -245,7 +249,7 @@ class Explorer:
         ]  # fmt: skip
         middle = [*rows, widgets.HBox([self.together, self.reset])]
         right = [
-            self.model, widgets.HBox([self.seed, self.previous, self.next]), self.grid,
+            self.model, self.beside, widgets.HBox([self.seed, self.previous, self.next]), self.grid,
             self.truncation, *self.steps, self.kind, self.search, self.found, self.average,
         ]  # fmt: skip
         columns = [widgets.VBox(column, layout=_wide("auto")) for column in (left, middle, right)]
@@ -279,6 +283,7 @@ class Explorer:
         if not feature.low <= value <= feature.high:  # also for NaN
             self.complain(drawing.out_of_range(feature, value))
         else:
+            self.message.value = ""
             self.sliders[column].value = value
 
     def _unit(self, column: int, value: float) -> float:
@@ -286,10 +291,8 @@ class Explorer:
         return float(features.to_unit(whole)[column])
 
     def _set_label(self, label: np.ndarray) -> None:
-        """Move all sliders at once; a missing feature goes to the middle of real values."""
-        label = np.where(
-            np.isfinite(label), label, np.nan_to_num(np.nanmedian(self.labels, axis=0))
-        )
+        """Move all sliders at once; a missing feature goes to the mean of real values."""
+        label = np.where(np.isfinite(label), label, self.middle)
         for column, value in enumerate(drawing.from_label(label)):
             self._quietly(self.sliders[column], value)
             self._quietly(self.numbers[column], value)
@@ -330,6 +333,19 @@ class Explorer:
         self._fit_to_model()
         self.redraw()
 
+    def _choose_beside(self, change: dict) -> None:
+        """Another model at the same latents and labels, at the right of the first."""
+        if self._quiet:
+            return
+        try:
+            name = change["new"]
+            self._beside = load_generator(self.checkpoints[name]) if name else None
+        except LOST as error:
+            self._quietly(self.beside, change["old"])
+            self.complain(error)
+        else:
+            self.redraw()
+
     def _fit_to_model(self) -> None:
         """A model without labels cannot be steered by features: say so where one would try."""
         for widget in (*self.sliders, *self.numbers, self.search, self.found):
@@ -346,10 +362,10 @@ class Explorer:
         self._quiet, before = True, self._quiet
         self.found.options, self.found.value = named, None
         self._quiet = before
-        if not named:
-            self.complain(f"no {self.kind.value[:-1]} has {self.search.value!r} in its name")
+        nothing = f"no {self.kind.value[:-1]} has {self.search.value!r} in its name"
+        self.complain("" if named else nothing)
 
-    def _searched(self):
+    def _searched(self) -> tuple[pd.DataFrame, tuple[str, ...]]:
         if self.kind.value == "songs":
             return self.coverset.tracks, SONG
         return self.coverset.table, ALBUM
@@ -436,6 +452,17 @@ def still(wanted: Drawing, generator: Generator, coverset: CoverSet) -> Figure:
     """A still of the explorer: covers at the left, the ten features among real values."""
     values = dict(zip(NAMES, wanted.features, strict=True))
     return plots.feature_positions(wanted.draw(generator), values, coverset.table)
+
+
+def side_by_side(sheets: list[np.ndarray]) -> np.ndarray:
+    """Sets of covers (n, S, S, 3), each a square sheet, next to each other with a white gap."""
+    size = max(covers.shape[1] for covers in sheets)
+    squares = [
+        drawing.contact_sheet(drawing.enlarge(covers, size), max(1, int(len(covers) ** 0.5)))
+        for covers in sheets
+    ]
+    gap = np.full((len(squares[0]), max(4, size // 8), 3), 255, np.uint8)
+    return np.hstack([squares[0], *(part for square in squares[1:] for part in (gap, square))])
 
 
 def average(labels: np.ndarray, way: str, spread: np.ndarray) -> np.ndarray:

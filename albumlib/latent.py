@@ -304,6 +304,8 @@ def regression_slopes(labels: np.ndarray) -> np.ndarray:
     known = np.isfinite(labels).any(0)
     rows = labels[np.isfinite(labels[:, known]).all(1)].astype(np.float64)
     rows = np.where(known, rows, 0)
+    if len(rows) < 2:
+        return np.zeros((labels.shape[1], labels.shape[1]))
     covariance = np.cov(rows, rowvar=False)
     variance = np.diag(covariance)
     return np.divide(covariance, variance, out=np.zeros_like(covariance), where=variance > 1e-12)

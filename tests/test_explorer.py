@@ -243,6 +243,31 @@ def test_another_checkpoint_draws_the_same_seed_and_a_saved_picture_knows_its_ow
     assert explorer.wait().picture.value == one
 
 
+def test_two_checkpoints_stand_side_by_side_at_the_same_latents(explorer):
+    alone = shown(explorer)
+    explorer.beside.value = "two"
+    both = shown(explorer)
+    assert both.shape == (32, 68, 3)
+    explorer.beside.value = ""
+    explorer.model.value = "two"
+    for part, single in ((both[:, :32], alone), (both[:, 36:], shown(explorer))):
+        assert np.abs(part[:, 2:-2].astype(int) - single[:, 2:-2]).mean() < 12
+    explorer.beside.value = "missing"
+    assert "no checkpoint" in said(explorer) and explorer.beside.value == ""
+    assert lives(explorer)
+
+
+def test_a_feature_that_the_data_lacks_does_no_harm(models, coverset, tmp_path, recwarn):
+    table = coverset.table.assign(popularity=np.nan)
+    tracks = coverset.tracks.assign(popularity=np.nan)
+    lacking = CoverSet(coverset.images, table, tracks, {})
+    explorer = Explorer(models, lacking, tmp_path)
+    explorer.together.value = True
+    explorer.sliders[ENERGY].value = 0.7
+    explorer.found.value = 5
+    assert not said(explorer) and lives(explorer) and not recwarn.list
+
+
 def test_a_checkpoint_without_labels_says_so_and_still_draws(explorer):
     explorer.model.value = "plain"
     before = explorer.wait().picture.value

@@ -1,6 +1,7 @@
 """From moving a slider to the new picture's bytes in the widget: how long, for 1, 16, 64 covers.
 
-Beside it stands what the generator's own work takes, the baseline: the rest is the explorer's.
+Beside it stands what the generator's own work takes, the baseline: the rest is the explorer's. The
+way through the kernel's sockets and the browser is not in it.
 """
 
 import argparse
