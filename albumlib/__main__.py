@@ -265,22 +265,36 @@ def train(
     typer.echo(f"next: python -m albumlib generate {out}")
 
 
-@app.command()
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def generate(
-    model: Annotated[Path, typer.Argument(help="A checkpoint's folder, as written by `train`.")],
-    out: Annotated[Path, typer.Option(help="The picture to write, PNG or JPEG.")] = Path(
-        "covers.png"
-    ),
-    count: Annotated[int, typer.Option(min=1, help="How many covers.")] = 16,
+    context: typer.Context,
+    model: Annotated[Path, typer.Argument(help="A checkpoint, or its folder from `train`.")],
+    out: Annotated[
+        Path,
+        typer.Option(help="The picture to write, PNG or JPEG; a folder with --table."),
+    ] = Path("covers.png"),
+    count: Annotated[
+        int, typer.Option(min=0, help="How many covers [1 with --song, --album; else 16].")
+    ] = 0,
     feature: Annotated[
         list[str] | None,
         typer.Option(
             "-f",
             "--feature",
             metavar="NAME=VALUE",
-            help="An audio feature in its own unit, repeatable; others stay in the middle.",
+            help="An audio feature in its own unit, repeatable, also as --energy 0.9; "
+            "others stay in the middle, or as the song or album has them.",
         ),
     ] = None,
+    song: Annotated[str, typer.Option(help="A song of --data, words of its title.")] = "",
+    album: Annotated[str, typer.Option(help="An album of --data, its songs' average.")] = "",
+    data: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="The cover set with --song or --album.")
+    ] = None,
+    table: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="CSV of features, a cover for each row.")
+    ] = None,
+    size: Annotated[int, typer.Option(help="Pixels a side; 0 for the model's own.")] = 0,
     truncation: Annotated[
         float, typer.Option(min=0, max=1, help="1 for variety, less for ordinary covers.")
     ] = 1.0,
@@ -288,18 +302,35 @@ def generate(
 ) -> None:
     """Draw covers with a trained model.
 
+    What was asked for is kept in the picture, so that the explorer can open it again.
+
     \b
-    Example: python -m albumlib generate data/model -f energy=0.9 -f valence=0.2 --out loud.png
+    Examples: python -m albumlib generate data/model --energy 0.9 --valence 0.2 --out loud.png
+              python -m albumlib generate data/model --album Harvest --data data/label/coverset
+              python -m albumlib generate data/model --table songs.csv --out covers --size 512
     """
-    from albumlib import checkpoint, latent
+    from albumlib import checkpoint, generating
 
     generator = checkpoint.load_generator(model)
-    label = _label(feature or []) if generator.labels else None
-    if feature and label is None:
-        raise AlbumlibError(f"{model} was trained without labels, so it cannot take -f")
-    z = latent.latents(generator, list(range(seed, seed + count)), truncation)
-    _write_sheet(latent.draw(generator, z, label), out)
-    typer.echo(out)
+    given = _features([*(feature or []), *_extra_features(context.args)])
+    if (given or song or album or table) and not generator.labels:
+        raise AlbumlibError(f"{model} was trained without labels: only --seed changes its covers")
+    if bool(song) + bool(album) + bool(table) > 1:
+        raise typer.BadParameter("--song, --album and --table are three ways; choose one")
+    if table:
+        with bars() as progress:
+            say(generating.table_to_files(
+                generator, table, out, size=size, seed=seed, truncation=truncation,
+                progress=progress,
+            ))  # fmt: skip
+        return
+    if (song or album) and data is None:
+        raise typer.BadParameter("--song and --album need --data, the cover set to search")
+    values = generating.wanted(data, song, album) | given
+    count = count or (1 if song or album else 16)
+    typer.echo(generating.to_file(
+        generator, out, values, count=count, size=size, seed=seed, truncation=truncation
+    ))  # fmt: skip
 
 
 @app.command()
@@ -425,8 +456,25 @@ def _settings(texts: list[str] | None) -> dict:
     return {n: from_text(kinds.get(n, "str"), v) for n, v in _pairs(texts or []).items()}
 
 
-def _label(texts: list[str]):
-    """A label (10,) in [-1, 1] from "energy=0.9", NaN where nothing was said."""
+def _extra_features(arguments: list[str]) -> list[str]:
+    """ "--energy 0.9" and "--energy=0.9" as "energy=0.9". Other options are none of ours."""
+    from albumlib import features
+
+    texts, left = [], list(arguments)
+    while left:
+        name, equals, value = left.pop(0).partition("=")
+        if not name.startswith("-"):
+            raise typer.BadParameter(f"unexpected argument {name!r}")
+        if name.removeprefix("--") not in features.NAMES:
+            raise typer.BadParameter(f"no such option, and no feature: {name}")
+        if not equals and not left:
+            raise typer.BadParameter(f"{name} needs a value")
+        texts.append(f"{name.removeprefix('--')}={value if equals else left.pop(0)}")
+    return texts
+
+
+def _features(texts: list[str]) -> dict[str, float]:
+    """Features by name from "energy=0.9"."""
     from albumlib import features
 
     values = {}
@@ -439,25 +487,7 @@ def _label(texts: list[str]):
             values[name] = float(text)
         except ValueError:
             raise typer.BadParameter(f"{name} must be a number, got {text!r}") from None
-    return features.to_unit(features.to_array(values))
-
-
-def _write_sheet(covers, path: Path) -> None:
-    """Covers (n, S, S, 3) side by side, in rows of up to eight, as a picture file."""
-    import numpy as np
-    from PIL import Image
-
-    columns = min(8, len(covers))
-    rows = -(-len(covers) // columns)
-    size = covers.shape[1]
-    sheet = np.full((rows * columns, size, size, 3), 255, np.uint8)
-    sheet[: len(covers)] = covers
-    sheet = sheet.reshape(rows, columns, size, size, 3).swapaxes(1, 2)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        Image.fromarray(sheet.reshape(rows * size, columns * size, 3)).save(path)
-    except ValueError as error:
-        raise AlbumlibError(f"{path} must end in .png or .jpg") from error
+    return values
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ Shapes: B covers a batch, S pixels a side, L labels (10, or 0 for no conditions)
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -88,13 +89,18 @@ class Generator(nn.Module):
         self.to_rgb = nn.Conv2d(rest[-1], 3, 3, padding=1)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        condition = self._condition(z, labels)  # (B, Z + L)
-        x = self.stem(condition).unflatten(1, (-1, 4, 4))
-        for block in self.blocks:
+        condition = self.condition(z, labels)
+        return self.synthesis(condition, [condition] * len(self.blocks))
+
+    def synthesis(self, first: Tensor, others: Sequence[Tensor]) -> Tensor:
+        """Covers from the condition of the stem and of each block, which need not be the same."""
+        x = self.stem(first).unflatten(1, (-1, 4, 4))
+        for block, condition in zip(self.blocks, others, strict=True):
             x = block(x, condition)
         return torch.tanh(self.to_rgb(x))
 
-    def _condition(self, z: Tensor, labels: Tensor | None) -> Tensor:
+    def condition(self, z: Tensor, labels: Tensor | None) -> Tensor:
+        """What the layers listen to: latents and standardised labels, (B, Z + L)."""
         if self.labels == 0:
             return z
         if labels is None or labels.shape != (len(z), self.labels):

@@ -43,6 +43,7 @@ from albumlib.style import (
     heat_map,
     legend_below,
     new_figure,
+    sheet,
     use_style,
 )
 
@@ -55,8 +56,10 @@ __all__ = [
     "correlations",
     "covers",
     "damage_curves",
+    "distances",
     "extremes",
     "feature_histograms",
+    "feature_positions",
     "feature_sweeps",
     "fidelity_maps",
     "funnel",
@@ -161,6 +164,29 @@ def feature_histograms(table: pd.DataFrame, title: str = "", bins: int = 24) -> 
     return figure
 
 
+def feature_positions(
+    covers: np.ndarray, values: Mapping[str, float | None], table: pd.DataFrame, title: str = ""
+) -> Figure:
+    """Covers (n, S, S, 3) beside the features that they were drawn for, each marked among the
+    real values of `table`; a feature that was left open has no mark."""
+    columns = max(1, int(len(covers) ** 0.5))
+    figure = new_figure(3.3, title or "What was asked for, among real values")
+    grid = figure.add_gridspec(5, 3, width_ratios=[0.9, 1, 1])
+    sheet(figure.add_subplot(grid[:, 0]), covers, columns, inches=3 / columns)
+    for number, feature in enumerate(FEATURES):
+        axes = figure.add_subplot(grid[number % 5, 1 + number // 5])
+        known = table[feature.name].dropna() if feature.name in table else []
+        bare(axes)
+        axes.hist(known, bins=40, range=(feature.low, feature.high), color=SKY)
+        axes.set_xlim(feature.low, feature.high)
+        value = values.get(feature.name)
+        words = "open" if value is None else f"{value:.3g} ({feature.unit})"
+        axes.set_title(f"{feature.name}: {words}", size=8.5, pad=2, weight="normal")
+        if value is not None:
+            axes.axvline(value, color=ORANGE, linewidth=2)
+    return figure
+
+
 def correlations(table: pd.DataFrame, title: str = "") -> Figure:
     """Rank correlation of each pair of features, the lower triangle of the matrix."""
     matrix = study.rank_correlations(table)
@@ -253,6 +279,20 @@ def real_and_independent(
     right.set_title("distance to the nearest real label")
     right.set(xlabel="standard deviations per feature", yticks=[])
     right.grid(False)
+    return figure
+
+
+def distances(groups: Mapping[str, Sequence[float]], xlabel: str, title: str = "") -> Figure:
+    """Histograms of distances, one for each group, on one scale, each with its median in words."""
+    figure = new_figure(2.2, title or "How far it is")
+    axes = figure.subplots()
+    bins = np.linspace(0, max(np.max(values) for values in groups.values()), 50)
+    for (name, values), colour in zip(groups.items(), COLOURS[1::-1], strict=False):
+        words = f"{name}: median {np.median(values):.2f}"
+        axes.hist(values, bins=bins, color=colour, alpha=0.65, label=words)
+    axes.set(xlabel=xlabel, yticks=[])
+    axes.grid(False)
+    axes.legend()
     return figure
 
 

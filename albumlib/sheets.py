@@ -121,15 +121,20 @@ def album_row(
     return figure
 
 
-def feature_sweeps(grid: np.ndarray, names: Sequence[str], title: str = "") -> Figure:
+def feature_sweeps(
+    grid: np.ndarray,
+    names: Sequence[str],
+    title: str = "",
+    ends: tuple[str, str] = ("low", "high"),
+) -> Figure:
     """One row a feature, from its low end at the left to its high end: (rows, steps, S, S, 3)."""
     rows, steps, margin, gap = len(grid), len(grid[0]), 1.7, 0.05
     width, height = margin + steps * (1 + gap), 0.3 + rows * (1 + gap)
     words = title or "One latent, one label turned from low to high"
     figure = new_figure(0.86 * WIDTH * height / width, words, width=0.86 * WIDTH)
     axes = blank(figure.subplots(), width, height)
-    caption(axes, margin, 0.24, "low", va="bottom", size=9)
-    caption(axes, width - gap, 0.24, "high", va="bottom", ha="right", size=9)
+    caption(axes, margin, 0.24, ends[0], va="bottom", size=9)
+    caption(axes, width - gap, 0.24, ends[1], va="bottom", ha="right", size=9)
     for row, (name, pictures) in enumerate(zip(names, grid, strict=True)):
         y = 0.3 + row * (1 + gap)
         axes.text(margin - 0.12, y + 0.5, name, ha="right", va="center", size=9.5)

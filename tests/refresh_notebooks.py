@@ -23,6 +23,7 @@ GALLERY = {  # picture in figures/: the notebook that makes it, and a piece of t
     "albums.png": ("05_acgan", "drawn from the average of their songs"),
 }
 LARGE = 100_000  # characters of a picture
+WIDGET = "application/vnd.jupyter.widget-view+json"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -66,6 +67,7 @@ def merged(outputs: list) -> list:
     kept: list = []
     for output in outputs:
         output.pop("transient", None)
+        output.get("data", {}).pop(WIDGET, None)  # beside it is a still; a widget needs a kernel
         last = kept[-1] if kept else {}
         if output.output_type == "stream" and last.get("name") == output.name:
             last.text += output.text

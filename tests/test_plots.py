@@ -256,3 +256,21 @@ def test_fidelity_maps_share_a_scale_and_show_what_is_missing():
     assert {"0.10", "–", "2.00", "\N{MINUS SIGN}0.04"} <= {
         t.get_text() for t in figure.axes[0].texts
     }
+
+
+def test_feature_positions_mark_what_was_asked_among_real_values():
+    table = pd.DataFrame({"energy": [0.1, 0.2, np.nan], "tempo": [100, 120, 130]})
+    covers = np.zeros((4, 8, 8, 3), np.uint8)
+    figure = plots.feature_positions(covers, {"energy": 0.75, "tempo": None}, table)
+    panels = {axes.get_title(loc="left"): axes for axes in figure.axes[1:]}
+    energy, tempo = panels["energy: 0.75 (share)"], panels["tempo: open"]
+    assert energy.lines[0].get_xdata()[0] == 0.75 and not tempo.lines
+    assert sum(bar.get_height() for bar in energy.patches) == 2
+    assert len(figure.axes[0].images) == 4 and len(panels) == 10
+
+
+def test_distances_share_their_bins_and_name_their_medians():
+    figure = plots.distances({"far": [4.0, 5.0, 6.0], "near": [1.0, 1.0]}, "distance")
+    words = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert words == ["far: median 5.00", "near: median 1.00"]
+    assert sum(bar.get_height() for bar in figure.axes[0].patches) == 5

@@ -1,0 +1,71 @@
+"""From moving a slider to the new picture's bytes in the widget: how long, for 1, 16, 64 covers.
+
+Beside it stands what the generator's own work takes, the baseline: the rest is the explorer's. The
+way through the kernel's sockets and the browser is not in it.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from albumlib import features
+from albumlib.coverset import CoverSet
+from albumlib.explorer import Explorer
+
+ROOT = Path(__file__).parents[2]
+
+
+def label_only(size: int) -> CoverSet:
+    """A cover set with labels for the sliders; its pictures are noise."""
+    dice = np.random.default_rng(0)
+    values = features.from_unit(dice.uniform(-0.5, 0.5, (500, features.COUNT)))
+    table = pd.DataFrame(values, columns=list(features.NAMES))
+    table["album"], table["artist"], table["split"] = "album", "artist", "train"
+    images = dice.integers(0, 255, (500, size, size, 3), dtype=np.uint8)
+    return CoverSet(images, table, table.assign(row=range(500), name="song"), {})
+
+
+def latencies(explorer: Explorer, covers: int, repeats: int) -> tuple[list[float], list[float]]:
+    """Milliseconds of each move, and of drawing alone."""
+    explorer.grid.value = covers
+    slider, moves, draws = explorer.wait().sliders[3], [], []
+    for value in np.random.default_rng(1).permutation(np.linspace(0, 1, repeats)):
+        before, started = explorer.picture.value, time.perf_counter()
+        slider.value = float(value)
+        explorer.wait()
+        moves.append(1000 * (time.perf_counter() - started))
+        assert explorer.picture.value != before
+        started = time.perf_counter()
+        explorer.drawing.draw(explorer.generator)
+        draws.append(1000 * (time.perf_counter() - started))
+    return moves, draws
+
+
+def main() -> None:
+    """Print the numbers as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    checkpoint = ROOT / "data" / "pretrained" / "acgan.safetensors"
+    parser.add_argument("--checkpoint", default=checkpoint, help="a model with labels")
+    parser.add_argument("--repeats", type=int, default=40)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    explorer = Explorer({"model": options.checkpoint}, label_only(64))
+    found: dict[str, float] = {}
+    for covers in (1, 16, 64):
+        moves, draws = latencies(explorer, covers, options.repeats)
+        ending = "" if covers == 1 else f"_{covers}"
+        found[f"median_ms{ending}"] = round(float(np.median(moves)), 1)
+        found[f"worst_ms{ending}"] = round(max(moves), 1)
+        found[f"drawing_ms{ending}"] = round(float(np.median(draws)), 1)
+    found["size"] = explorer.generator.size
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
