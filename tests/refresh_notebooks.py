@@ -48,7 +48,9 @@ def hang() -> None:
         cells = nbformat.read(NOTEBOOKS / f"{notebook}.ipynb", as_version=4).cells
         [outputs] = [c.outputs for c in cells if c.cell_type == "code" and piece in c.source]
         [picture] = [o.data["image/png"] for o in outputs if "image/png" in o.get("data", {})]
-        (NOTEBOOKS.parent / "figures" / name).write_bytes(base64.b64decode(picture))
+        path = NOTEBOOKS.parent / "figures" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(base64.b64decode(picture))
 
 
 def slim(output: dict) -> dict:
