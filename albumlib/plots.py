@@ -111,15 +111,15 @@ def catalogue_state(snapshots: Mapping[str, Sequence[str]], title: str = "") -> 
     return figure
 
 
-def timeline(seconds: Sequence[float], title: str = "") -> Figure:
-    """How many covers had arrived after how many seconds; a flat stretch is an interruption."""
+def timeline(seconds: Sequence[float], title: str = "", what: str = "cover") -> Figure:
+    """How many covers, or what else, had come after how many seconds; a flat stretch is a pause."""
     arrived = np.sort(np.asarray(seconds, dtype=np.float64))
     figure = new_figure(2.2, title or "Covers on disk while gathering")
     axes = figure.subplots()
     counts = np.arange(1, len(arrived) + 1)
     axes.fill_between(arrived, counts, step="post", color=SKY, alpha=0.35)
     axes.step(arrived, counts, where="post", color=BLUE)
-    axes.set(xlabel="seconds since the first cover", ylabel="covers", ylim=(0, None))
+    axes.set(xlabel=f"seconds since the first {what}", ylabel=f"{what}s", ylim=(0, None))
     axes.margins(x=0)
     return figure
 

@@ -252,7 +252,7 @@ def listener(tmp_path):
     np.save(folder / "images.npy", np.zeros((2, 32, 32, 3), np.uint8))
     table.to_parquet(folder / "table.parquet")
     tracks.to_parquet(folder / "tracks.parquet")
-    (folder / "manifest.json").write_text("{}")
+    (folder / "manifest.json").write_text('{"size": 32}')
     return tmp_path
 
 

@@ -131,14 +131,15 @@ def test_killed_again_and_again_nothing_is_lost_or_doubled(tmp_path):
 def test_ctrl_c_is_heard_by_the_parent_alone(tmp_path):
     script = tmp_path / "child.py"
     caught = "    except KeyboardInterrupt:\n        print('stopped')\n"
+    long = CHILD.replace("albums=250", "albums=1500")  # not done before it is interrupted
     script.write_text(
-        CHILD.replace("    gathering.gather", "    try:\n        gathering.gather") + caught
+        long.replace("    gathering.gather", "    try:\n        gathering.gather") + caught
     )
     child = subprocess.Popen(
         [sys.executable, script, tmp_path], start_new_session=True, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
-    while done_so_far(tmp_path) < len(RecordLabel(albums=250)) + 8 and child.poll() is None:
+    while done_so_far(tmp_path) < len(RecordLabel(albums=1500)) + 8 and child.poll() is None:
         time.sleep(0.002)
     os.killpg(child.pid, signal.SIGINT)
     assert child.communicate(timeout=20)[0] == "stopped\n"
