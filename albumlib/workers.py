@@ -1,4 +1,4 @@
-"""Work spread over processes or threads: results in order, a few tasks ahead of the reader."""
+"""Work spread over processes, threads or a Dask cluster, a few tasks ahead of the reader."""
 
 from __future__ import annotations
 
@@ -6,8 +6,16 @@ import contextlib
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing import get_context
 from typing import TypeVar
 
@@ -24,37 +32,84 @@ def spread(
     *,
     threads: bool = False,
     stop: Callable[[], None] | None = None,
+    dask: str = "",
 ) -> Iterator[Result]:
     """Yield task(item) for each item, in order; with less than two workers, do it right here.
 
-    Processes are for work that computes, `threads` for work that waits. The task travels to each
-    process once, so it may carry much. Whatever ends the reading early (an error, Ctrl-C) takes
-    back the tasks that have not begun; those under way end first, and `stop` is called to tell
-    them to hurry.
+    Processes are for work that computes, `threads` for work that waits: there, a result comes as
+    soon as it is there, so that what waits longest holds up nothing. The task travels to each
+    process once, so it may carry much. With the address of a Dask scheduler the same task runs on
+    its cluster, however many workers that has. Whatever ends the reading early (an error, Ctrl-C)
+    takes back the tasks that have not begun; those under way end first, and `stop` is called to
+    tell them to hurry.
     """
-    if workers < 2:
+    if dask:
+        yield from _on_cluster(task, items, dask)
+    elif workers < 2:
         yield from map(task, items)
-        return
-    with _pool(task, workers, threads) as pool:
-        waiting: deque = deque()
+    else:
+        with _pool(task, workers, threads) as pool:
+            submit = partial(pool.submit, task if threads else _run)
+            yield from _ahead(submit, items, workers, stop, _soonest if threads else deque.popleft)
+
+
+def _soonest(waiting: deque[Future]) -> Future:
+    """Take out the first that is done."""
+    done = wait(waiting, return_when=FIRST_COMPLETED).done
+    future = next(future for future in waiting if future in done)
+    waiting.remove(future)
+    return future
+
+
+def _ahead(
+    submit: Callable,
+    items: Iterable[Item],
+    workers: int,
+    stop: Callable[[], None] | None = None,
+    take: Callable[[deque], Future] = deque.popleft,
+) -> Iterator[Result]:
+    waiting: deque[Future] = deque()
+    try:
+        for item in items:
+            with _without_ctrl_c():  # processes begin here, and inherit it
+                waiting.append(submit(item))
+            if len(waiting) >= 2 * workers:
+                yield take(waiting).result()
+        while waiting:
+            yield take(waiting).result()
+    except BrokenProcessPool as error:
+        raise AlbumlibError(
+            "a worker process was killed, perhaps for want of memory: start again with "
+            "fewer workers, all that was done is kept"
+        ) from error
+    finally:
+        for future in waiting:
+            future.cancel()
+        if waiting and stop:
+            stop()
+
+
+def _on_cluster(task: Callable, items: Iterable[Item], address: str) -> Iterator[Result]:
+    """The same on a Dask cluster, whose workers must see the same files under the same names."""
+    try:
+        from distributed import Client, KilledWorker
+    except ImportError as error:
+        raise AlbumlibError(
+            "Dask is not installed: python -m pip install 'albumlib[cluster]'"
+        ) from error
+    try:
+        client = Client(address, timeout=10, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise AlbumlibError(f"no Dask scheduler answers at {address} ({error})") from error
+    with client:
+        submit = partial(client.submit, task, pure=False)
         try:
-            for item in items:
-                with _without_ctrl_c():  # processes begin here, and inherit it
-                    waiting.append(pool.submit(task if threads else _run, item))
-                if len(waiting) >= 2 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        except BrokenProcessPool as error:
+            yield from _ahead(submit, items, max(1, sum(client.nthreads().values())))
+        except KilledWorker as error:
             raise AlbumlibError(
-                "a worker process was killed, perhaps for want of memory: start again with "
-                "fewer workers, all that was done is kept"
+                "a worker of the cluster was lost several times over the same part, perhaps for "
+                "want of memory: start again, all that was done is kept"
             ) from error
-        finally:
-            for future in waiting:
-                future.cancel()
-            if waiting and stop:
-                stop()
 
 
 def _pool(task: Callable, workers: int, threads: bool) -> Executor:
