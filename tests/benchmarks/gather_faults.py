@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 import re
 import signal
@@ -124,32 +125,33 @@ class Run:
     def repeated(self) -> tuple[int, int]:
         """Whole answers that were asked for again: because of a kill, and otherwise."""
         in_flight = otherwise = 0
-        finished = self._finished()
+        kept = self._kept()
         for server in self.services.all.values():
             whole: dict[str, float] = {}
             for request in server.requests:
                 before = whole.get(request.path)
                 if before is not None and not request.fault:
-                    end = finished.get(_album(request.path), before)
-                    killed = any(
-                        before <= kill <= request.came and kill - end < IN_FLIGHT
-                        for kill in self.kills
-                    )
+                    album = _album(request.path)
+                    end = before if album < 0 else kept.get(album, math.inf)
+                    killed = self._was_killed(before, min(request.came, end + IN_FLIGHT))
                     in_flight, otherwise = in_flight + killed, otherwise + (not killed)
                 if request.answered:
                     whole[request.path] = request.came
         return in_flight, otherwise
 
-    def _finished(self) -> dict[int, float]:
-        """When the last of a cover's answers first came: until then it was in flight."""
-        services, finished = self.services, {}
-        bare = [
-            r for r in services.coverart.requests if not services.world.has_cover(_album(r.path))
-        ]
-        for request in services.node.requests + bare:
-            if request.answered:
-                finished.setdefault(_album(request.path), request.came)
-        return finished
+    def _was_killed(self, start: float, end: float) -> bool:
+        return any(start <= kill <= end for kill in self.kills)
+
+    def _kept(self) -> dict[int, float]:
+        """When the last answer for a cover came that no kill followed at once; by album."""
+        kept: dict[int, float] = {}
+        for request in self.services.node.requests + self.services.coverart.requests:
+            album = _album(request.path)
+            last = request.path.startswith("/items") or not self.services.world.has_cover(album)
+            at_once = self._was_killed(request.came, request.came + IN_FLIGHT)
+            if request.answered and last and not at_once:
+                kept.setdefault(album, request.came)
+        return kept
 
     def exceeded(self) -> int:
         """Windows in which more requests came than the limit allows."""
