@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable
+from operator import attrgetter
 from pathlib import Path
 
 import pandas as pd
@@ -56,7 +57,8 @@ class Catalog:
             self._db = sqlite3.connect(path, isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.execute("PRAGMA cache_size=-65536")
+            self._db.execute("PRAGMA cache_size=-65536")  # kB
+            self._db.execute("PRAGMA wal_autocheckpoint=16384")  # pages: 64 MB, so once a while
             self._db.executescript(SCHEMA)
         except sqlite3.OperationalError as error:
             raise SourceError(f"the catalogue {path} cannot be opened ({error})") from error
@@ -213,6 +215,8 @@ _UPSERT = (
 )
 
 
+_about = attrgetter(*ABOUT)
+
+
 def _row(track: Track) -> tuple:
-    about = tuple(getattr(track, name) for name in ABOUT)
-    return about + tuple(track.features.get(name) for name in features.NAMES)
+    return (*_about(track), *map(track.features.get, features.NAMES))

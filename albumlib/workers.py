@@ -1,4 +1,4 @@
-"""Work spread over processes, threads or a Dask cluster: results in order, a few tasks ahead."""
+"""Work spread over processes, threads or a Dask cluster, a few tasks ahead of the reader."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ import contextlib
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing import get_context
@@ -29,7 +36,8 @@ def spread(
 ) -> Iterator[Result]:
     """Yield task(item) for each item, in order; with less than two workers, do it right here.
 
-    Processes are for work that computes, `threads` for work that waits. The task travels to each
+    Processes are for work that computes, `threads` for work that waits: there, a result comes as
+    soon as it is there, so that what waits longest holds up nothing. The task travels to each
     process once, so it may carry much. With the address of a Dask scheduler the same task runs on
     its cluster, however many workers that has. Whatever ends the reading early (an error, Ctrl-C)
     takes back the tasks that have not begun; those under way end first, and `stop` is called to
@@ -42,24 +50,33 @@ def spread(
     else:
         with _pool(task, workers, threads) as pool:
             submit = partial(pool.submit, task if threads else _run)
-            yield from _in_order(submit, items, workers, stop)
+            yield from _ahead(submit, items, workers, stop, _soonest if threads else deque.popleft)
 
 
-def _in_order(
+def _soonest(waiting: deque[Future]) -> Future:
+    """Take out the first that is done."""
+    done = wait(waiting, return_when=FIRST_COMPLETED).done
+    future = next(future for future in waiting if future in done)
+    waiting.remove(future)
+    return future
+
+
+def _ahead(
     submit: Callable,
     items: Iterable[Item],
     workers: int,
     stop: Callable[[], None] | None = None,
+    take: Callable[[deque], Future] = deque.popleft,
 ) -> Iterator[Result]:
-    waiting: deque = deque()
+    waiting: deque[Future] = deque()
     try:
         for item in items:
             with _without_ctrl_c():  # processes begin here, and inherit it
                 waiting.append(submit(item))
             if len(waiting) >= 2 * workers:
-                yield waiting.popleft().result()
+                yield take(waiting).result()
         while waiting:
-            yield waiting.popleft().result()
+            yield take(waiting).result()
     except BrokenProcessPool as error:
         raise AlbumlibError(
             "a worker process was killed, perhaps for want of memory: start again with "
@@ -87,7 +104,7 @@ def _on_cluster(task: Callable, items: Iterable[Item], address: str) -> Iterator
     with client:
         submit = partial(client.submit, task, pure=False)
         try:
-            yield from _in_order(submit, items, max(1, sum(client.nthreads().values())))
+            yield from _ahead(submit, items, max(1, sum(client.nthreads().values())))
         except KilledWorker as error:
             raise AlbumlibError(
                 "a worker of the cluster was lost several times over the same part, perhaps for "

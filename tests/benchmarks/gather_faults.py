@@ -9,7 +9,8 @@ the servers and in the catalogue:
 - `lost`: tracks, labels or covers that the world has and the catalogue has not, or has otherwise;
 - `doubled`: tracks that stand in the catalogue twice;
 - `repeated_in_flight`: whole answers that were asked for again because the process was killed
-  before it could keep them; `repeated_otherwise` are those for which no kill is to blame;
+  before it could keep what they were for, which for a cover takes three; `repeated_otherwise`
+  are those for which no kill is to blame;
 - `limit_exceeded`: windows in which a server counted more requests than its limit.
 
 The limits are a window of half a second each, so that it ends in minutes. As a baseline the same
@@ -20,7 +21,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -35,11 +38,11 @@ from albumlib import features
 from albumlib.catalog import Catalog
 from albumlib.sources.web import Limit
 from tests.servers.standin import FAULTS
-from tests.servers.world import GROUP, Services, World, mbid
+from tests.servers.world import GROUP, Services, World, mbid, number_of
 
 LIMIT = Limit(60, 0.5)
 WORKERS = 8
-IN_FLIGHT = 2.0  # seconds before a kill in which an answer may have been on its way
+IN_FLIGHT = 0.5  # seconds before a kill in which an answer may have been on its way
 CHILD = """
 import json, sys
 from albumlib.gathering import gather
@@ -122,19 +125,33 @@ class Run:
     def repeated(self) -> tuple[int, int]:
         """Whole answers that were asked for again: because of a kill, and otherwise."""
         in_flight = otherwise = 0
+        kept = self._kept()
         for server in self.services.all.values():
             whole: dict[str, float] = {}
             for request in server.requests:
                 before = whole.get(request.path)
                 if before is not None and not request.fault:
-                    killed = any(
-                        before <= kill <= request.came and kill - before < IN_FLIGHT
-                        for kill in self.kills
-                    )
+                    album = _album(request.path)
+                    end = before if album < 0 else kept.get(album, math.inf)
+                    killed = self._was_killed(before, min(request.came, end + IN_FLIGHT))
                     in_flight, otherwise = in_flight + killed, otherwise + (not killed)
                 if request.answered:
                     whole[request.path] = request.came
         return in_flight, otherwise
+
+    def _was_killed(self, start: float, end: float) -> bool:
+        return any(start <= kill <= end for kill in self.kills)
+
+    def _kept(self) -> dict[int, float]:
+        """When the last answer for a cover came that no kill followed at once; by album."""
+        kept: dict[int, float] = {}
+        for request in self.services.node.requests + self.services.coverart.requests:
+            album = _album(request.path)
+            last = request.path.startswith("/items") or not self.services.world.has_cover(album)
+            at_once = self._was_killed(request.came, request.came + IN_FLIGHT)
+            if request.answered and last and not at_once:
+                kept.setdefault(album, request.came)
+        return kept
 
     def exceeded(self) -> int:
         """Windows in which more requests came than the limit allows."""
@@ -149,6 +166,12 @@ class Run:
             for request in server.requests:
                 met[request.fault] += 1
         return {fault: met[fault] for fault in FAULTS}
+
+
+def _album(path: str) -> int:
+    """The album that a request is about, if it is one for a cover; else -1."""
+    found = re.match(r"/(release-group/|download/mbid-|items/mbid-)([0-9a-f-]{36})", path)
+    return number_of(found[2]) if found else -1
 
 
 def main() -> None:
