@@ -6,8 +6,8 @@ text for a line. It needs `pip install 'albumlib[lettering]'`; the models come w
 needs nothing, looks for rows of strokes between quiet rows, and is much weaker: it is for covers
 drawn by this program and for machines without the other.
 
-Text too small to be read at 416 pixels a side is no text here; other scripts than Latin, Chinese and
-Japanese may be missed.
+Text too small to be read at 416 pixels a side is no text here, and scripts other than Latin,
+Chinese and Japanese may be missed.
 """
 
 from __future__ import annotations
