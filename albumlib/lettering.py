@@ -6,13 +6,15 @@ text for a line. It needs `pip install 'albumlib[lettering]'`; the models come w
 needs nothing, looks for rows of strokes between quiet rows, and is much weaker: it is for covers
 drawn by this program and for machines without the other.
 
-Text too small to be seen at 320 pixels a side is no text here.
+Text too small to be read at 416 pixels a side is no text here, and scripts other than Latin,
+Chinese and Japanese may be missed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
@@ -29,9 +31,9 @@ from albumlib.covers import CoverRejected, decode, read_cover
 from albumlib.workers import spread
 
 Progress = Callable[[str, int, int], None]
-SIDE = 320  # pixels that a detector sees
+SIDE = 416  # pixels that a detector sees
 SURE = 0.6  # of a line's reading, from 0 to 1
-LETTERS = 2  # that a line has at least; a lone O is a disc more often than a letter
+LETTERS = 3  # that a line has at least; a lone O is a disc more often than a letter
 PART = 64  # covers a file, and a task
 COLUMNS = {"reference": str, "lettering": bool, "text_area": float, "detector": str}
 
@@ -85,12 +87,15 @@ def find_lettering(
 
 
 def lettering_of(data: bytes, detector: str = "auto") -> Lettering:
-    """The lettering of a cover's bytes. Raises CoverRejected if they are no usable cover."""
-    return lettering_on(decode(data, SIDE).pixels, detector)
+    """The lettering of a cover's bytes, of an oblong one in the middle square.
+
+    Raises CoverRejected if they are no picture that could be a cover.
+    """
+    return lettering_on(decode(data, SIDE, aspect=math.inf).pixels, detector)
 
 
 def lettering_on(pixels: np.ndarray, detector: str = "auto") -> Lettering:
-    """The lettering of a decoded cover (S, S, 3) uint8; S should be at least 300."""
+    """The lettering of a decoded cover (S, S, 3) uint8, best with S = SIDE."""
     name = chosen(detector)
     quads = _DETECTORS[name](pixels) / len(pixels)
     boxes = np.concatenate([quads.min(1), quads.max(1)], axis=1).clip(0, 1).round(3)
@@ -171,7 +176,7 @@ def _rapidocr() -> Callable:
 
 # Strokes ----------------------------------------------------------------------------------------
 
-HEIGHTS = (8, 12, 18, 27, 40)  # of lines, in pixels of SIDE
+HEIGHTS = (0.025, 0.0375, 0.055, 0.085, 0.125)  # of lines, in shares of the side
 EDGE = 24  # grey levels between neighbours
 BUSY = 2.2  # edges over a line's height in its row, at least
 QUIET = 0.3  # of that above and below, at most
@@ -182,7 +187,9 @@ def _stroke_rows(pixels: np.ndarray) -> np.ndarray:
     grey = pixels.mean(2)
     steep = np.abs(np.diff(grey, axis=1, prepend=grey[:, :1])) > EDGE
     edges = np.pad((steep[:, 1:] & ~steep[:, :-1]).astype(np.float32), ((0, 0), (1, 0)))
-    boxes = [box for height in HEIGHTS for box in _rows_of_height(edges, height)]
+    boxes = [
+        box for height in HEIGHTS for box in _rows_of_height(edges, round(height * len(edges)))
+    ]
     left, top, right, bottom = np.array(boxes, dtype=float).reshape(-1, 4).T
     return np.stack([left, top, right, top, right, bottom, left, bottom], 1).reshape(-1, 4, 2)
 
