@@ -78,6 +78,8 @@ def pairs(
 
 def _two_rows(top, bottom, titles, names: tuple[str, str], title: str) -> Figure:
     count, gap = len(top), 0.06
+    if not count:
+        return empty_figure(f"{title}: there are none.")
     unit = (WIDTH - 0.85) / (count * (1 + gap))  # inches a cover; 0.85 for the names at the left
     margin, height = 0.85 / unit, 2 + gap + (0.22 / unit if titles is not None else 0)
     width = WIDTH / unit
@@ -223,7 +225,8 @@ def quarantine(
 
     `examples` maps a reason to a picture (H, W, 3), or None for files that show nothing.
     """
-    reasons = dict(sorted(reasons.items(), key=lambda pair: -pair[1]))
+    met = [pair for pair in reasons.items() if pair[1]]
+    reasons = dict(sorted(met, key=lambda pair: -pair[1]))
     rows, most, examples = len(reasons), max(reasons.values(), default=1), examples or {}
     if not rows:
         return empty_figure("Nothing was rejected.")

@@ -274,3 +274,9 @@ def test_distances_share_their_bins_and_name_their_medians():
     words = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert words == ["far: median 5.00", "near: median 1.00"]
     assert sum(bar.get_height() for bar in figure.axes[0].patches) == 5
+
+
+def test_where_nothing_was_rejected_or_paired_the_figure_says_so():
+    nothing = plots.quarantine({"duplicate": 0}), plots.pairs([], [], title="Duplicates")
+    words = [figure.axes[0].texts[0].get_text() for figure in nothing]
+    assert words == ["Nothing was rejected.", "Duplicates: there are none."]
