@@ -138,6 +138,8 @@ def test_ctrl_c_is_heard_by_the_parent_alone(tmp_path):
     child = subprocess.Popen(
         [sys.executable, script, tmp_path], start_new_session=True, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        # shells let what they start in the background ignore Ctrl-C, tests too
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     while done_so_far(tmp_path) < len(RecordLabel(albums=1500)) + 8 and child.poll() is None:
         time.sleep(0.002)
