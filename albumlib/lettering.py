@@ -120,7 +120,7 @@ def _part(folder: Path, work: Path, detector: str, part: list) -> Path:
     version = metadata.version("rapidocr") if detector == "rapidocr" else ""
     named = json.dumps([__version__, detector, version, part])
     path = work / f"{hashlib.sha256(named.encode()).hexdigest()[:20]}.json"
-    if path.exists():
+    if path.exists() and path.read_bytes().endswith(b"]"):  # and not cut off by a power failure
         return path
     rows = []
     for reference, file, digest in part:
