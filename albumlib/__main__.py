@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from albumlib import AlbumlibError, __version__
-from albumlib.console import Sentences, bars, say, training_bar
+from albumlib.console import Sentences, bars, say, ticker, training_bar
 
 NAME = "python -m albumlib"
 
@@ -35,6 +35,10 @@ class Source(str, Enum):
     synthetic = "synthetic"
     tables = "tables"
     folder = "folder"
+    musicbrainz = "musicbrainz"
+    music = "music"
+    spotify = "spotify"
+    legacy = "legacy"
 
 
 class Profile(str, Enum):
@@ -45,16 +49,37 @@ class Profile(str, Enum):
     gpu = "gpu"
 
 
+class Recipe(str, Enum):
+    """The builds of the course, see albumlib.config.RECIPES."""
+
+    acgan = "acgan"
+    acgan_wgan_logan = "acgan_wgan_logan"
+    wgan_logan = "wgan_logan"
+
+
 SourceOption = Annotated[Source, typer.Option(help="Where tracks and covers come from.")]
 TableOption = Annotated[
-    str, typer.Option(metavar="FILE", help="CSV or Parquet of tracks, for --source tables.")
+    str,
+    typer.Option(
+        metavar="FILE",
+        help="CSV or Parquet of tracks, for --source tables; spd_train.npy, for --source legacy; "
+        "release.tar.xz, for --source musicbrainz without requests for tracks.",
+    ),
 ]
 PicturesOption = Annotated[
     str,
     typer.Option(
         metavar="FOLDER",
-        help="Pictures, for --source folder. For --source tables: a folder of covers, or `url` "
-        "for the addresses in the table; without it covers are drawn.",
+        help="Pictures, for --source folder; music, for --source music. For --source tables: a "
+        "folder of covers, or `url` for the addresses in the table; without it covers are drawn.",
+    ),
+]
+AskOption = Annotated[
+    str,
+    typer.Option(
+        metavar="KIND:WORDS",
+        help="For --source musicbrainz: artist:NAME, label:NAME, tag:WORD or year:1999. For "
+        "--source spotify: search:WORDS, artist:NAME, albums:LINKS or playlists:all.",
     ),
 ]
 SeedOption = Annotated[int, typer.Option(help="The same seed gives the same result.")]
@@ -93,6 +118,13 @@ def gather(
     source: SourceOption = Source.synthetic,
     table: TableOption = "",
     pictures: PicturesOption = "",
+    ask: AskOption = "",
+    labels: Annotated[
+        str, typer.Option(metavar="SERVICE", help="Ask `reccobeats` for features that are missing.")
+    ] = "",
+    covers: Annotated[
+        str, typer.Option(metavar="SERVICE", help="Take covers from `coverart`, not the source.")
+    ] = "",
     out: Annotated[Path, typer.Option(help="Folder for the catalogue and the covers.")] = Path(
         "data/gathered"
     ),
@@ -109,39 +141,112 @@ def gather(
     \b
     Examples: python -m albumlib gather --albums 2000 --out data/label
               python -m albumlib gather --source tables --table songs.csv --out data/songs
+              python -m albumlib gather --source musicbrainz --ask "artist:Nina Simone"
+                --labels reccobeats --out data/simone
     """
     from albumlib import gathering
-    from albumlib.sources.choose import open_source
+    from albumlib.sources.choose import open_covers, open_labels, open_source
 
-    chosen = open_source(source.value, table=table, pictures=pictures, seed=seed, albums=albums)
+    chosen = open_source(
+        source.value, table=table, pictures=pictures, ask=ask, seed=seed, albums=albums
+    )
     with bars() as progress:
         counts = gathering.gather(
-            chosen, out, limit=limit or None, size=size, workers=workers, progress=progress
-        )
+            chosen, out, labels=open_labels(labels), covers=open_covers(covers),
+            limit=limit or None, size=size, workers=workers, progress=progress,
+        )  # fmt: skip
     say(counts)
     typer.echo(f"next: python -m albumlib clean {out}")
+
+
+@app.command()
+def budget(
+    tracks: Annotated[int, typer.Option(min=1, help="How many, with labels and covers.")] = (
+        1_000_000
+    ),
+) -> None:
+    """Say how many requests and days a gathering takes, by each route.
+
+    \b
+    Example: python -m albumlib budget --tracks 50000
+    """
+    from albumlib.sources import budget as room
+
+    for route, requests in room.budget(tracks).items():
+        typer.echo(f"{route}: {room.hours(requests) / 24:.1f} days")
+        say(requests)
 
 
 @app.command()
 def clean(
     folder: Annotated[Path, typer.Argument(help="What was gathered.")] = Path("data/gathered"),
     out: Annotated[Path | None, typer.Option(help="The cover set [FOLDER/coverset].")] = None,
-    size: Annotated[int, typer.Option(help="Pixels a side: 32, 64, 128 or 256.")] = 64,
+    size: Annotated[
+        list[int], typer.Option(help="Pixels a side: 32, 64, 128 or 256. Repeatable.")
+    ] = [64],  # noqa: B006
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WINDOW",
+            help="Only covers in this window, such as popularity=50.., genre=rock,pop, "
+            "release_date=1990..1999 or lettering=no. Repeatable.",
+        ),
+    ] = None,
+    lettering: Annotated[bool, typer.Option(help="Look for text on the covers; slow.")] = False,
     workers: Annotated[int, typer.Option(help="Processes that decode covers.")] = 2,
+    dask: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Decode on the cluster of this scheduler.")
+    ] = "",
 ) -> None:
     """Turn what was gathered into a cover set.
 
     Tracks and covers that break a rule are put aside, each with the reasons.
 
     \b
-    Example: python -m albumlib clean data/label --size 64
+    Examples: python -m albumlib clean data/label --size 64
+              python -m albumlib clean data/label --where year=1990.. --out data/nineties
     """
     from albumlib import cleaning
 
     with bars() as progress:
-        covers = cleaning.clean(folder, out, size=size, workers=workers, progress=progress)
+        covers = cleaning.clean(
+            folder, out, size=size, where=where or [], lettering=lettering,
+            workers=workers, dask=dask, progress=progress,
+        )  # fmt: skip
     say(covers.manifest["funnel"])
     typer.echo(f"next: python -m albumlib train {out or folder / 'coverset'}")
+
+
+@app.command()
+def quarantine(
+    folder: Annotated[Path, typer.Argument(help="What was gathered and cleaned.")] = Path(
+        "data/gathered"
+    ),
+    coverset: Annotated[Path | None, typer.Option(help="The cover set [FOLDER/coverset].")] = None,
+    sheets: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write a contact sheet for each reason.")
+    ] = None,
+    release: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="Let a cover or track go. Repeatable.")
+    ] = None,
+) -> None:
+    """Look at what cleaning put aside, and release from it.
+
+    \b
+    Examples: python -m albumlib quarantine data/label --sheets data/sheets
+              python -m albumlib quarantine data/label --release album/17
+    """
+    from albumlib import quarantine as room
+    from albumlib.sheets import write_quarantine
+
+    coverset = coverset or folder / "coverset"
+    counts = room.read(coverset).groupby(["what", "reason"]).size()
+    say({f"{what}: {reason}": int(count) for (what, reason), count in counts.items()})
+    for path in write_quarantine(folder, coverset, sheets) if sheets else ():
+        typer.echo(path)
+    if release:
+        typer.echo(f"released: {room.release(folder, coverset, release)}")
+        typer.echo(f"next: python -m albumlib clean {folder}")
 
 
 @app.command()
@@ -150,7 +255,9 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder for the checkpoint and samples.")] = Path(
         "data/model"
     ),
-    labels: Annotated[bool, typer.Option(help="Let the ten features steer the covers.")] = True,
+    recipe: Annotated[
+        Recipe, typer.Option(help="The build; all but wgan_logan let the ten features steer.")
+    ] = Recipe.acgan,
     steps: Annotated[int, typer.Option(help="Updates of the generator.")] = 2000,
     minutes: Annotated[float, typer.Option(help="Stop after so long; 0 for no limit.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda or mps [the fastest there is].")] = "",
@@ -163,15 +270,15 @@ def train(
     -p sets any field of albumlib.config.TrainingConfig.
 
     \b
-    Example: python -m albumlib train data/label/coverset -p latent_method=off --out data/model
+    Example: python -m albumlib train data/label/coverset -p batch_size=32 --out data/model
     """
+    from albumlib import config as settings
     from albumlib import training
     from albumlib.coverset import CoverSet
 
-    given = {"labels": labels, "steps": steps, "seed": seed, "max_minutes": minutes}
-    given |= _settings(parameter)
     covers = CoverSet.open(data)
-    config = training.TrainingConfig.from_dict({"size": covers.size} | given)
+    given = {"size": covers.size, "steps": steps, "seed": seed, "max_minutes": minutes}
+    config = settings.recipe(recipe.value, **given | _settings(parameter))
     with training_bar(config.steps) as progress:
         training.train(
             config, covers.images, covers.labels, out,
@@ -180,22 +287,36 @@ def train(
     typer.echo(f"next: python -m albumlib generate {out}")
 
 
-@app.command()
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def generate(
-    model: Annotated[Path, typer.Argument(help="A checkpoint's folder, as written by `train`.")],
-    out: Annotated[Path, typer.Option(help="The picture to write, PNG or JPEG.")] = Path(
-        "covers.png"
-    ),
-    count: Annotated[int, typer.Option(min=1, help="How many covers.")] = 16,
+    context: typer.Context,
+    model: Annotated[Path, typer.Argument(help="A checkpoint, or its folder from `train`.")],
+    out: Annotated[
+        Path,
+        typer.Option(help="The picture to write, PNG or JPEG; a folder with --table."),
+    ] = Path("covers.png"),
+    count: Annotated[
+        int, typer.Option(min=0, help="How many covers [1 with --song, --album; else 16].")
+    ] = 0,
     feature: Annotated[
         list[str] | None,
         typer.Option(
             "-f",
             "--feature",
             metavar="NAME=VALUE",
-            help="An audio feature in its own unit, repeatable; others stay in the middle.",
+            help="An audio feature in its own unit, repeatable, also as --energy 0.9; "
+            "others stay in the middle, or as the song or album has them.",
         ),
     ] = None,
+    song: Annotated[str, typer.Option(help="A song of --data, words of its title.")] = "",
+    album: Annotated[str, typer.Option(help="An album of --data, its songs' average.")] = "",
+    data: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="The cover set with --song or --album.")
+    ] = None,
+    table: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="CSV of features, a cover for each row.")
+    ] = None,
+    size: Annotated[int, typer.Option(help="Pixels a side; 0 for the model's own.")] = 0,
     truncation: Annotated[
         float, typer.Option(min=0, max=1, help="1 for variety, less for ordinary covers.")
     ] = 1.0,
@@ -203,18 +324,35 @@ def generate(
 ) -> None:
     """Draw covers with a trained model.
 
+    What was asked for is kept in the picture, so that the explorer can open it again.
+
     \b
-    Example: python -m albumlib generate data/model -f energy=0.9 -f valence=0.2 --out loud.png
+    Examples: python -m albumlib generate data/model --energy 0.9 --valence 0.2 --out loud.png
+              python -m albumlib generate data/model --album Harvest --data data/label/coverset
+              python -m albumlib generate data/model --table songs.csv --out covers --size 512
     """
-    from albumlib import checkpoint, latent
+    from albumlib import checkpoint, generating
 
     generator = checkpoint.load_generator(model)
-    label = _label(feature or []) if generator.labels else None
-    if feature and label is None:
-        raise AlbumlibError(f"{model} was trained without labels, so it cannot take -f")
-    z = latent.latents(generator, list(range(seed, seed + count)), truncation)
-    _write_sheet(latent.draw(generator, z, label), out)
-    typer.echo(out)
+    given = _features([*(feature or []), *_extra_features(context.args)])
+    if (given or song or album or table) and not generator.labels:
+        raise AlbumlibError(f"{model} was trained without labels: only --seed changes its covers")
+    if bool(song) + bool(album) + bool(table) > 1:
+        raise typer.BadParameter("--song, --album and --table are three ways; choose one")
+    if table:
+        with bars() as progress:
+            say(generating.table_to_files(
+                generator, table, out, size=size, seed=seed, truncation=truncation,
+                progress=progress,
+            ))  # fmt: skip
+        return
+    if (song or album) and data is None:
+        raise typer.BadParameter("--song and --album need --data, the cover set to search")
+    values = generating.wanted(data, song, album) | given
+    count = count or (1 if song or album else 16)
+    typer.echo(generating.to_file(
+        generator, out, values, count=count, size=size, seed=seed, truncation=truncation
+    ))  # fmt: skip
 
 
 @app.command()
@@ -225,6 +363,7 @@ def course(
     source: SourceOption = Source.synthetic,
     table: TableOption = "",
     pictures: PicturesOption = "",
+    ask: AskOption = "",
     only: Annotated[
         str, typer.Option(metavar="LIST", help="Notebooks, such as 1,2,4 or 05_acgan.")
     ] = "",
@@ -234,32 +373,89 @@ def course(
         Path | None, typer.Option(help="Folder of the run [runs/PROFILE, or runs/PROFILE-SOURCE].")
     ] = None,
     seed: SeedOption = 2021,
+    jobs: Annotated[int, typer.Option(min=1, help="Notebooks that may run at a time.")] = 1,
+    timeout: Annotated[int, typer.Option(min=0, help="Seconds for a cell; 0 for no limit.")] = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and why.")] = (
+        False
+    ),
 ) -> None:
     """Run the notebooks and write a report.
 
-    They run headless and in order; the report holds all their numbers and figures.
+    They run headless and in order; the report holds all their numbers and figures. Stopped or
+    killed, the same command goes on from there; what has not changed since is skipped.
 
     -p sets a parameter of the notebooks: the first cell of each one names its own.
 
     \b
     Examples: python -m albumlib course --profile smoke
               python -m albumlib course --source tables --table songs.csv --from 3
+              python -m albumlib course -p steps=500 --jobs 2 --dry-run
     """
     from albumlib import course as room
     from albumlib.sources.choose import open_source
 
     parameters = _pairs(parameter or [])
-    open_source(source.value, table=table, pictures=pictures, seed=seed)  # fail now, not in 01
+    if source in (Source.music, Source.spotify, Source.legacy):
+        raise typer.BadParameter(
+            f"notebook 01 has no {source.value}: use the commands gather, clean and train"
+        )
+    given = {"table": table, "pictures": pictures, "seed": seed} | ({"ask": ask} if ask else {})
+    open_source(source.value, **given)  # fail now, not in 01
     ending = "" if source is Source.synthetic else f"-{source.value}"
-    report = room.run_course(
-        profile.value,
-        out or Path("runs") / (profile.value + ending),
-        room.find_notebooks([name for name in only.split(",") if name], start),
-        parameters=parameters,
-        common={"seed": seed, "source": source.value, "table": table, "pictures": pictures},
-        progress=typer.echo,
-    )
+    asked = {
+        "profile": profile.value,
+        "out": out or Path("runs") / (profile.value + ending),
+        "notebooks": room.find_notebooks([name for name in only.split(",") if name], start),
+        "parameters": parameters,
+        "common": {"source": source.value, **given},
+    }
+    if dry_run:
+        for job, reason in room.preview(**asked):
+            typer.echo(f"{'runs' if reason else 'skipped':>8}  {job.name}  {reason}".rstrip())
+        return
+    with ticker() as progress:
+        report = room.run_course(**asked, progress=progress, workers=jobs, timeout=timeout)
     typer.echo(f"report: {report}")
+
+
+@app.command()
+def sweep(
+    file: Annotated[Path, typer.Argument(help="The runs to make, as YAML.")],
+    out: Annotated[Path | None, typer.Option(help="Folder of the runs [runs/NAME].")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Runs at a time.")] = 1,
+    gpus: Annotated[
+        str, typer.Option(metavar="LIST", help="Such as 0,1: a run at a time on each.")
+    ] = "",
+    dask: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Run on the Dask cluster of this scheduler.")
+    ] = "",
+) -> None:
+    """Run notebooks many times with other parameters, and compare.
+
+    Runs that fail are noted and the others go on; the same command again makes what is missing.
+
+    \b
+    Example: python -m albumlib sweep sweep.yml --workers 2
+    \b
+    notebooks: [5]              # numbers or names
+    profile: smoke
+    data: runs/smoke/data       # what earlier chapters made; without it each run makes its own
+    parameters: {steps: 500}    # of every run
+    grid: {minutes: [1, 2]}     # every combination; or `cases:`, such as [{minutes: 1}]
+    seeds: [1, 2, 3]
+    measures: [05_acgan.label_r2]  # numbers to compare; without it all
+    """
+    from albumlib import sweep as room
+
+    asked = room.read_sweep(file)
+    with ticker() as progress:
+        outcome = room.run_sweep(
+            asked, out or Path("runs") / file.stem, workers=workers,
+            gpus=[gpu for gpu in gpus.split(",") if gpu], dask=dask, progress=progress,
+        )  # fmt: skip
+    typer.echo(outcome.table.to_string())
+    typer.echo(f"runs: {outcome.done} done, {outcome.failed} failed; see {outcome.folder}")
+    raise typer.Exit(bool(outcome.failed))
 
 
 # Helpers of the commands ----------------------------------------------------------
@@ -284,8 +480,25 @@ def _settings(texts: list[str] | None) -> dict:
     return {n: from_text(kinds.get(n, "str"), v) for n, v in _pairs(texts or []).items()}
 
 
-def _label(texts: list[str]):
-    """A label (10,) in [-1, 1] from "energy=0.9", NaN where nothing was said."""
+def _extra_features(arguments: list[str]) -> list[str]:
+    """ "--energy 0.9" and "--energy=0.9" as "energy=0.9". Other options are none of ours."""
+    from albumlib import features
+
+    texts, left = [], list(arguments)
+    while left:
+        name, equals, value = left.pop(0).partition("=")
+        if not name.startswith("-"):
+            raise typer.BadParameter(f"unexpected argument {name!r}")
+        if name.removeprefix("--") not in features.NAMES:
+            raise typer.BadParameter(f"no such option, and no feature: {name}")
+        if not equals and not left:
+            raise typer.BadParameter(f"{name} needs a value")
+        texts.append(f"{name.removeprefix('--')}={value if equals else left.pop(0)}")
+    return texts
+
+
+def _features(texts: list[str]) -> dict[str, float]:
+    """Features by name from "energy=0.9"."""
     from albumlib import features
 
     values = {}
@@ -298,25 +511,7 @@ def _label(texts: list[str]):
             values[name] = float(text)
         except ValueError:
             raise typer.BadParameter(f"{name} must be a number, got {text!r}") from None
-    return features.to_unit(features.to_array(values))
-
-
-def _write_sheet(covers, path: Path) -> None:
-    """Covers (n, S, S, 3) side by side, in rows of up to eight, as a picture file."""
-    import numpy as np
-    from PIL import Image
-
-    columns = min(8, len(covers))
-    rows = -(-len(covers) // columns)
-    size = covers.shape[1]
-    sheet = np.full((rows * columns, size, size, 3), 255, np.uint8)
-    sheet[: len(covers)] = covers
-    sheet = sheet.reshape(rows, columns, size, size, 3).swapaxes(1, 2)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        Image.fromarray(sheet.reshape(rows * size, columns * size, 3)).save(path)
-    except ValueError as error:
-        raise AlbumlibError(f"{path} must end in .png or .jpg") from error
+    return values
 
 
 def main() -> None:

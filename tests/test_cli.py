@@ -5,15 +5,27 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from albumlib import __version__, checkpoint, console, doctor, gathering, networks
-from albumlib.__main__ import app
+from albumlib import (
+    __version__,
+    checkpoint,
+    console,
+    doctor,
+    drawing,
+    features,
+    gathering,
+    networks,
+)
+from albumlib.__main__ import Recipe, app
+from albumlib.config import RECIPES
 from albumlib.doctor import Finding
 
-COMMANDS = ("doctor", "gather", "clean", "train", "generate", "course")
+COMMANDS = ("doctor", "gather", "budget", "clean", "train", "generate", "course", "sweep")
 
 
 def run(*arguments):
@@ -93,6 +105,16 @@ def test_failures_are_one_sentence(arguments, words, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir()), "nothing is left behind"
 
 
+def test_a_dry_run_says_what_would_run_and_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, said, _ = run("course", "--profile", "smoke", "--only", "2,3", "--dry-run")
+    assert code == 0 and not list(tmp_path.iterdir())
+    assert [line.split() for line in said.splitlines()] == [
+        ["runs", "02_cleaning", "new"],
+        ["runs", "03_label_eda", "new"],
+    ]
+
+
 def test_a_table_without_usable_columns(tmp_path):
     (tmp_path / "t.csv").write_text("a,b\n1,2\n")
     words = fails("gather", "--source", "tables", "--table", tmp_path / "t.csv")
@@ -122,6 +144,10 @@ def test_debug_shows_the_traceback_wherever_it_stands(tmp_path):
         command = [sys.executable, "-m", "albumlib", *arguments]
         found = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
         assert found.returncode == 1 and "Traceback" in found.stderr
+
+
+def test_every_recipe_can_be_asked_for():
+    assert {recipe.value for recipe in Recipe} == set(RECIPES)
 
 
 # Work -------------------------------------------------------------------------------------------
@@ -204,3 +230,76 @@ def test_the_doctor_tells_what_is_missing_too_old_or_optional():
 def test_a_failed_check_fails_the_command(monkeypatch):
     monkeypatch.setattr(doctor, "examine", lambda: [Finding("FAIL", "torch", "install it")])
     assert run("doctor")[:2] == (1, "[FAIL] torch: install it\n")
+
+
+# Covers for features, songs, albums and tables ---------------------------------------------------
+
+
+@pytest.fixture
+def listener(tmp_path):
+    """A model with labels, and a cover set of two albums for it."""
+    torch.manual_seed(0)
+    generator = networks.Generator(size=32, latent=8, labels=10, width=4)
+    checkpoint.save_generator(tmp_path / "generator.safetensors", generator, {})
+    tracks = pd.DataFrame({name: [0.1, 0.3, 0.9] for name in features.NAMES})
+    tracks["tempo"] = [100.0, 140.0, 90.0]
+    tracks["name"], tracks["album"] = ["Moon", "Sun", "Moon"], ["Sky", "Sky", "Other"]
+    tracks["artist"], tracks["row"] = ["A", "A", "B"], [0, 0, 1]
+    table = tracks.groupby("row").first()
+    table["split"] = "train"
+    folder = tmp_path / "coverset"
+    folder.mkdir()
+    np.save(folder / "images.npy", np.zeros((2, 32, 32, 3), np.uint8))
+    table.to_parquet(folder / "table.parquet")
+    tracks.to_parquet(folder / "tracks.parquet")
+    (folder / "manifest.json").write_text('{"size": 32}')
+    return tmp_path
+
+
+def asked(path) -> dict:
+    """The features that a picture says it was drawn for."""
+    return dict(zip(features.NAMES, drawing.load(path).features, strict=True))
+
+
+@pytest.mark.parametrize("options", [["--energy", 0.9], ["--energy=0.9"], ["-f", "energy=0.9"]])
+def test_features_are_options(listener, options):
+    out = listener / "a.png"
+    code, _, errors = run("generate", listener, *options, "--count", 1, "--out", out)
+    assert code == 0, errors
+    found = asked(out)
+    assert found.pop("energy") == 0.9 and set(found.values()) == {None}
+
+
+def test_a_song_and_an_album_are_found_and_features_can_be_changed(listener):
+    out, data = listener / "a.png", ["--data", listener / "coverset"]
+    arguments = ["generate", listener, *data, "--out", out]
+    code, _, errors = run(*arguments, "--album", "sky", "--valence", 0.7, "--size", 80)
+    assert code == 0, errors
+    assert asked(out)["tempo"] == pytest.approx(120) and asked(out)["valence"] == 0.7
+    assert Image.open(out).size == (80, 80)
+    assert run(*arguments, "--song", "moon other")[0] == 0
+    assert asked(out)["tempo"] == pytest.approx(90, abs=1e-4)
+    assert "more than one song" in fails(*arguments, "--song", "moon")
+    assert "no album" in fails(*arguments, "--album", "nowhere")
+
+
+def test_a_table_becomes_a_file_for_each_row_and_bad_rows_are_named(listener):
+    table = listener / "songs.csv"
+    table.write_text("name,Energy,tempo\nA b/c,0.2,120\nodd,7,120\nwords,high,\n,,80\n")
+    out = listener / "covers"
+    code, said, errors = run("generate", listener, "--table", table, "--out", out)
+    assert code == 0 and "2  covers drawn" in said and "2  rows rejected" in said, errors
+    assert sorted(path.name for path in out.glob("*.png")) == ["1_A_b_c.png", "4.png"]
+    assert asked(out / "1_A_b_c.png")["energy"] == 0.2 and asked(out / "4.png")["tempo"] == 80
+    rejected = pd.read_csv(out / "rejected.csv")
+    assert rejected["row"].tolist() == [2, 3]
+    assert "energy is from 0 to 1" in rejected["reason"][0] and "number" in rejected["reason"][1]
+
+
+def test_generate_tells_bad_input(listener):
+    assert "energy is from 0 to 1" in fails("generate", listener, "--energy", 3)
+    assert "size is from 32" in fails("generate", listener, "--size", 7)
+    (listener / "no.csv").write_text("a,b\n1,2\n")
+    assert "has no feature" in fails("generate", listener, "--table", listener / "no.csv")
+    for odd in (["--energi", 1], ["--energy"], ["--song", "x"], ["more"]):
+        assert run("generate", listener, *odd)[0] == 2, odd

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from albumlib.sources import Source, SourceError
+import re
 
-NAMES = ("synthetic", "tables", "folder")
+from albumlib.sources import Covers, Labels, Source, SourceError
+
+NAMES = ("synthetic", "tables", "folder", "musicbrainz", "music", "spotify", "legacy")
+ASKED = {  # what the live sources may be asked for
+    "musicbrainz": ("artist", "label", "tag", "year"),
+    "spotify": ("search", "artist", "albums", "playlists"),
+}
 
 
 def open_source(
@@ -12,14 +18,18 @@ def open_source(
     *,
     table: str = "",
     pictures: str = "",
+    ask: str = "",
     seed: int = 2021,
     albums: int = 8000,
     dirt: float = 0.03,
 ) -> Source:
     """The source called `name`.
 
-    `table` is the file for "tables"; `pictures` the folder for "folder", and for "tables" a
-    folder of covers or "url" (drawn covers if empty). `seed`, `albums` and `dirt` are those of
+    `table` is the file for "tables" and "legacy", and for "musicbrainz" its dump of releases, if
+    that is to be read instead of asking the service; `pictures` the folder for "folder" and
+    "music", and for "tables" a folder of covers or "url" (drawn covers if empty). `ask` says what
+    is wanted of "musicbrainz" and "spotify": "artist:NAME" or another of ASKED, a colon, and
+    words; of "musicbrainz" also "tag:jazz year:1959". `seed`, `albums` and `dirt` are those of
     "synthetic".
     Raises SourceError for an unknown name or a missing path.
     """
@@ -33,7 +43,76 @@ def open_source(
         return Table(table, covers=pictures or "draw")
     if name == "folder" and pictures:
         return Folder(pictures)
-    missing = {"tables": "a table", "folder": "a folder of pictures"}
+    if name == "music" and pictures:
+        from albumlib.sources.music import Music
+
+        return Music(pictures)
+    if name == "legacy" and table:
+        from albumlib.sources.legacy import Legacy
+
+        return Legacy(table)
+    if name == "musicbrainz" and (ask or table):
+        return _musicbrainz(ask, table)
+    if name == "spotify" and ask:
+        return _spotify(ask)
+    missing = {
+        "tables": "a table",
+        "folder": "a folder of pictures",
+        "music": "a folder of music, given as --pictures",
+        "legacy": "the file of 2021, given as --table",
+        **dict.fromkeys(ASKED, "to know what to ask for, such as --ask 'artist:Nina Simone'"),
+    }
     if name in missing:
         raise SourceError(f"the source {name!r} needs {missing[name]}")
     raise SourceError(f"there is no source {name!r}; there are {', '.join(NAMES)}")
+
+
+def _musicbrainz(ask: str, dump: str) -> Source:
+    from albumlib.sources.musicbrainz import Dump, MusicBrainz
+
+    kinds = "|".join(ASKED["musicbrainz"])
+    before, *parts = re.split(rf"(?:^|[\s,]+)({kinds}):", ask.strip())
+    if before:
+        raise _refused("musicbrainz", ask)
+    wish = dict(zip(parts[::2], map(str.strip, parts[1::2]), strict=True))
+    covers = open_covers("coverart")
+    return Dump(dump, covers, **wish) if dump else MusicBrainz(covers.web, covers, **wish)
+
+
+def _spotify(ask: str) -> Source:
+    from albumlib.sources.spotify import HOSTS, Spotify
+    from albumlib.sources.web import Web
+
+    kind, _, words = ask.partition(":")
+    if kind not in ASKED["spotify"]:
+        raise _refused("spotify", ask)
+    return Spotify(Web(HOSTS), **{kind: words})
+
+
+def _refused(name: str, ask: str) -> SourceError:
+    known = ", ".join(f"{kind}:" for kind in ASKED[name])
+    return SourceError(f"{name} cannot be asked for {ask!r}: begin with one of {known}")
+
+
+def open_covers(name: str) -> Covers | None:
+    """The service that covers come from instead of the source: "coverart", or "" for none."""
+    if not name:
+        return None
+    if name != "coverart":
+        raise SourceError(f"there is no service {name!r} for covers; there is coverart")
+    from albumlib.sources.coverart import HOSTS, CoverArtArchive, contact
+    from albumlib.sources.web import Web
+
+    return CoverArtArchive(Web(HOSTS, contact=contact()))
+
+
+def open_labels(name: str) -> Labels | None:
+    """The service that is asked for missing features: "reccobeats", or "" for none."""
+    if not name:
+        return None
+    if name != "reccobeats":
+        raise SourceError(f"there is no service {name!r} for features; there is reccobeats")
+    from albumlib.sources.reccobeats import HOSTS, ReccoBeats
+    from albumlib.sources.web import Web
+
+    return ReccoBeats(Web(HOSTS))
