@@ -62,7 +62,8 @@ TableOption = Annotated[
     str,
     typer.Option(
         metavar="FILE",
-        help="CSV or Parquet of tracks, for --source tables; spd_train.npy, for --source legacy.",
+        help="CSV or Parquet of tracks, for --source tables; spd_train.npy, for --source legacy; "
+        "release.tar.xz, for --source musicbrainz without requests for tracks.",
     ),
 ]
 PicturesOption = Annotated[
@@ -121,6 +122,9 @@ def gather(
     labels: Annotated[
         str, typer.Option(metavar="SERVICE", help="Ask `reccobeats` for features that are missing.")
     ] = "",
+    covers: Annotated[
+        str, typer.Option(metavar="SERVICE", help="Take covers from `coverart`, not the source.")
+    ] = "",
     out: Annotated[Path, typer.Option(help="Folder for the catalogue and the covers.")] = Path(
         "data/gathered"
     ),
@@ -141,18 +145,36 @@ def gather(
                 --labels reccobeats --out data/simone
     """
     from albumlib import gathering
-    from albumlib.sources.choose import open_labels, open_source
+    from albumlib.sources.choose import open_covers, open_labels, open_source
 
     chosen = open_source(
         source.value, table=table, pictures=pictures, ask=ask, seed=seed, albums=albums
     )
     with bars() as progress:
         counts = gathering.gather(
-            chosen, out, labels=open_labels(labels), limit=limit or None, size=size,
-            workers=workers, progress=progress,
+            chosen, out, labels=open_labels(labels), covers=open_covers(covers),
+            limit=limit or None, size=size, workers=workers, progress=progress,
         )  # fmt: skip
     say(counts)
     typer.echo(f"next: python -m albumlib clean {out}")
+
+
+@app.command()
+def budget(
+    tracks: Annotated[int, typer.Option(min=1, help="How many, with labels and covers.")] = (
+        1_000_000
+    ),
+) -> None:
+    """Say how many requests and days a gathering takes, by each route.
+
+    \b
+    Example: python -m albumlib budget --tracks 50000
+    """
+    from albumlib.sources import budget as room
+
+    for route, requests in room.budget(tracks).items():
+        typer.echo(f"{route}: {room.hours(requests) / 24:.1f} days")
+        say(requests)
 
 
 @app.command()
@@ -341,6 +363,7 @@ def course(
     source: SourceOption = Source.synthetic,
     table: TableOption = "",
     pictures: PicturesOption = "",
+    ask: AskOption = "",
     only: Annotated[
         str, typer.Option(metavar="LIST", help="Notebooks, such as 1,2,4 or 05_acgan.")
     ] = "",
@@ -372,18 +395,19 @@ def course(
     from albumlib.sources.choose import open_source
 
     parameters = _pairs(parameter or [])
-    if source in (Source.musicbrainz, Source.music, Source.spotify, Source.legacy):
+    if source in (Source.music, Source.spotify, Source.legacy):
         raise typer.BadParameter(
             f"notebook 01 has no {source.value}: use the commands gather, clean and train"
         )
-    open_source(source.value, table=table, pictures=pictures, seed=seed)  # fail now, not in 01
+    given = {"table": table, "pictures": pictures, "seed": seed} | ({"ask": ask} if ask else {})
+    open_source(source.value, **given)  # fail now, not in 01
     ending = "" if source is Source.synthetic else f"-{source.value}"
     asked = {
         "profile": profile.value,
         "out": out or Path("runs") / (profile.value + ending),
         "notebooks": room.find_notebooks([name for name in only.split(",") if name], start),
         "parameters": parameters,
-        "common": {"seed": seed, "source": source.value, "table": table, "pictures": pictures},
+        "common": {"source": source.value, **given},
     }
     if dry_run:
         for job, reason in room.preview(**asked):

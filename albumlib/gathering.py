@@ -19,7 +19,7 @@ from pathlib import Path
 
 from albumlib import AlbumlibError
 from albumlib.catalog import Catalog
-from albumlib.sources import CoverError, Covers, Labels, Page, Source, SourceError
+from albumlib.sources import CoverError, Covers, Labels, Page, Source, SourceError, Track
 from albumlib.sources.web import Web
 from albumlib.workers import spread
 
@@ -110,6 +110,12 @@ def _gather_tracks(
             progress("tracks", done, total)
         if done == limit:
             return
+
+
+def tracks_of(source: Source) -> Iterator[Track]:
+    """All tracks of any source, from the beginning; nothing is kept."""
+    for page in _pages(source, ""):
+        yield from page.tracks
 
 
 def _pages(source: Source, position: str) -> Iterator[Page]:

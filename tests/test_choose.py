@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from albumlib.sources import SourceError, web
-from albumlib.sources.choose import NAMES, open_labels, open_source
+from albumlib.sources.choose import NAMES, open_covers, open_labels, open_source
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "synthetic"])
@@ -43,8 +43,31 @@ def test_what_musicbrainz_is_asked_for(monkeypatch):
     monkeypatch.setattr(web, "Web", partial(web.Web, memory=":memory:"))
     source = open_source("musicbrainz", ask="tag:trip hop")
     assert (source.identity, source.web.contact) == ("musicbrainz:tag=trip hop", "me@example.org")
+    assert open_source("musicbrainz", ask="tag:hip, hop, year:1999").wish == {
+        "tag": "hip, hop", "year": "1999",
+    }  # fmt: skip
     with pytest.raises(SourceError, match="begin with one of artist:, label:, tag:, year:"):
         open_source("musicbrainz", ask="search:trip hop")
+
+
+def test_a_dump_is_read_where_there_is_one(monkeypatch, tmp_path):
+    monkeypatch.setenv("ALBUMLIB_CONTACT", "me@example.org")
+    monkeypatch.setattr(web, "Web", partial(web.Web, memory=":memory:"))
+    (tmp_path / "release").touch()
+    whole = open_source("musicbrainz", table=str(tmp_path / "release"))
+    some = open_source("musicbrainz", table=str(tmp_path / "release"), ask="label:ECM")
+    assert (whole.identity, some.identity) == (
+        "musicbrainz:release:", "musicbrainz:release:label=ECM",
+    )  # fmt: skip
+
+
+def test_the_service_that_is_asked_for_covers(monkeypatch):
+    monkeypatch.setenv("ALBUMLIB_CONTACT", "me@example.org")
+    monkeypatch.setattr(web, "Web", partial(web.Web, memory=":memory:"))
+    assert open_covers("") is None
+    assert open_covers("coverart").name == "coverart"
+    with pytest.raises(SourceError, match="there is no service 'deezer'"):
+        open_covers("deezer")
 
 
 def test_the_service_that_is_asked_for_features(monkeypatch):

@@ -25,7 +25,7 @@ from albumlib.__main__ import Recipe, app
 from albumlib.config import RECIPES
 from albumlib.doctor import Finding
 
-COMMANDS = ("doctor", "gather", "clean", "train", "generate", "course", "sweep")
+COMMANDS = ("doctor", "gather", "budget", "clean", "train", "generate", "course", "sweep")
 
 
 def run(*arguments):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from albumlib.sources import Labels, Source, SourceError
+import re
+
+from albumlib.sources import Covers, Labels, Source, SourceError
 
 NAMES = ("synthetic", "tables", "folder", "musicbrainz", "music", "spotify", "legacy")
 ASKED = {  # what the live sources may be asked for
@@ -23,10 +25,12 @@ def open_source(
 ) -> Source:
     """The source called `name`.
 
-    `table` is the file for "tables" and "legacy"; `pictures` the folder for "folder" and "music",
-    and for "tables" a folder of covers or "url" (drawn covers if empty). `ask` says what is wanted
-    of "musicbrainz" and "spotify": "artist:NAME" or another of ASKED, a colon, and words. `seed`,
-    `albums` and `dirt` are those of "synthetic".
+    `table` is the file for "tables" and "legacy", and for "musicbrainz" its dump of releases, if
+    that is to be read instead of asking the service; `pictures` the folder for "folder" and
+    "music", and for "tables" a folder of covers or "url" (drawn covers if empty). `ask` says what
+    is wanted of "musicbrainz" and "spotify": "artist:NAME" or another of ASKED, a colon, and
+    words; of "musicbrainz" also "tag:jazz year:1959". `seed`, `albums` and `dirt` are those of
+    "synthetic".
     Raises SourceError for an unknown name or a missing path.
     """
     from albumlib.sources.folder import Folder
@@ -47,8 +51,10 @@ def open_source(
         from albumlib.sources.legacy import Legacy
 
         return Legacy(table)
-    if name in ASKED and ask:
-        return _live(name, ask)
+    if name == "musicbrainz" and (ask or table):
+        return _musicbrainz(ask, table)
+    if name == "spotify" and ask:
+        return _spotify(ask)
     missing = {
         "tables": "a table",
         "folder": "a folder of pictures",
@@ -61,18 +67,43 @@ def open_source(
     raise SourceError(f"there is no source {name!r}; there are {', '.join(NAMES)}")
 
 
-def _live(name: str, ask: str) -> Source:
-    from albumlib.sources import coverart, musicbrainz, spotify
+def _musicbrainz(ask: str, dump: str) -> Source:
+    from albumlib.sources.musicbrainz import Dump, MusicBrainz
+
+    kinds = "|".join(ASKED["musicbrainz"])
+    before, *parts = re.split(rf"(?:^|[\s,]+)({kinds}):", ask.strip())
+    if before:
+        raise _refused("musicbrainz", ask)
+    wish = dict(zip(parts[::2], map(str.strip, parts[1::2]), strict=True))
+    covers = open_covers("coverart")
+    return Dump(dump, covers, **wish) if dump else MusicBrainz(covers.web, covers, **wish)
+
+
+def _spotify(ask: str) -> Source:
+    from albumlib.sources.spotify import HOSTS, Spotify
     from albumlib.sources.web import Web
 
     kind, _, words = ask.partition(":")
-    if kind not in ASKED[name]:
-        known = ", ".join(f"{kind}:" for kind in ASKED[name])
-        raise SourceError(f"{name} cannot be asked for {ask!r}: begin with one of {known}")
-    if name == "spotify":
-        return spotify.Spotify(Web(spotify.HOSTS), **{kind: words})
-    web = Web(musicbrainz.HOSTS, contact=coverart.contact())
-    return musicbrainz.MusicBrainz(web, **{kind: words})
+    if kind not in ASKED["spotify"]:
+        raise _refused("spotify", ask)
+    return Spotify(Web(HOSTS), **{kind: words})
+
+
+def _refused(name: str, ask: str) -> SourceError:
+    known = ", ".join(f"{kind}:" for kind in ASKED[name])
+    return SourceError(f"{name} cannot be asked for {ask!r}: begin with one of {known}")
+
+
+def open_covers(name: str) -> Covers | None:
+    """The service that covers come from instead of the source: "coverart", or "" for none."""
+    if not name:
+        return None
+    if name != "coverart":
+        raise SourceError(f"there is no service {name!r} for covers; there is coverart")
+    from albumlib.sources.coverart import HOSTS, CoverArtArchive, contact
+    from albumlib.sources.web import Web
+
+    return CoverArtArchive(Web(HOSTS, contact=contact()))
 
 
 def open_labels(name: str) -> Labels | None:

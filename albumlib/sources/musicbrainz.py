@@ -26,6 +26,7 @@ __all__ = ["HOSTS", "Dump", "MusicBrainz"]
 API = "https://musicbrainz.org/ws/2"
 WITH = "recordings+isrcs+artist-credits+release-groups+genres"
 MOST = 100  # of anything a page
+TRACKS = 500  # of which a page of releases has no more, but whole releases
 LINES = 1000  # of a dump a page
 LICENCE = "Names, dates and codes are MusicBrainz's, CC0. " + CoverArtArchive.licence
 
