@@ -342,7 +342,8 @@ class Web:
                 return place
             if ready - now > self.longest_wait:
                 raise Wait(gate, ready)
-            self._sleep(max(ready - now, 0.001))
+            # a place under way counts with its grace, and is free much sooner once answered
+            self._sleep(max(min(ready - now, limit.seconds), 0.001))
         raise SourceError("stopped; everything gathered so far is kept")
 
 
