@@ -84,7 +84,8 @@ class Run:
                 return time.monotonic() - begun
             if child.returncode != -signal.SIGKILL:
                 self.restarts += 1  # it ended politely; somebody starts it again
-                print(child.stderr.read().decode().splitlines()[-1], file=sys.stderr)
+                said = child.stderr.read().decode().splitlines() or [f"exit {child.returncode}"]
+                print(said[-1], file=sys.stderr)
 
     def _start(self) -> subprocess.Popen:
         addresses = json.dumps(self.services.addresses)
