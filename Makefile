@@ -21,7 +21,7 @@ lab: $(READY)  ## open the notebooks in JupyterLab
 	$(BIN)/python -m jupyterlab notebooks
 
 bench: $(READY)  ## every benchmark, each ends with a line of JSON
-	@set -e; for file in $(wildcard tests/benchmarks/*.py); do echo $$file; $(BIN)/python $$file; done
+	@set -e; for file in $(wildcard tests/benchmarks/*.py); do echo $$file; PYTHONPATH=. $(BIN)/python $$file; done
 
 notebooks: $(READY)  ## for authors: run the notebooks in place and refresh what is committed
 	$(BIN)/python tests/refresh_notebooks.py
