@@ -297,8 +297,9 @@ def test_a_seed_below_zero_is_told(explorer):
 
 
 def test_the_newest_request_wins():
-    newest, gate, done = Newest(), threading.Event(), []
-    newest.ask(gate.wait)
+    newest, started, gate, done = Newest(), threading.Event(), threading.Event(), []
+    newest.ask(lambda: (started.set(), gate.wait()))
+    assert started.wait(60)  # else the first request, too, would be replaced by a newer one
     for number in range(50):
         newest.ask(lambda number=number: done.append(number))
     with pytest.raises(Stopped):
