@@ -348,7 +348,7 @@ def test_spotipy_would_sleep_and_we_do_not_let_it(started, tmp_path):
 
 
 def test_the_policy_is_said_once(started, tmp_path, capfd):
-    spotify._tell_policy.cache_clear()
+    spotify._tell.cache_clear()
     for _ in range(2):
         opened(started(), tmp_path, search="x")
     assert capfd.readouterr().err.count("forbids using its content to train") == 1

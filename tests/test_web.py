@@ -232,9 +232,9 @@ def test_stopped_it_wakes_up_at_once(server):
     [("7", 7), ("0.5", 0.5), ("Fri, 31 Dec 1999 23:59:59 GMT", 0), ("soon", 0), ("", 0)],
 )
 def test_what_retry_after_says(text, seconds):
-    assert web._seconds(text) == seconds
+    assert web.retry_after({"Retry-After": text}) == seconds
     later = email.utils.format_datetime(datetime.now(timezone.utc) + timedelta(hours=1))
-    assert web._seconds(later) == pytest.approx(3600, abs=5)
+    assert web.retry_after({"Retry-After": later}) == pytest.approx(3600, abs=5)
 
 
 def test_credentials_from_the_environment_or_a_file(tmp_path, monkeypatch):

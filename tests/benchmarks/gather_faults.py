@@ -170,11 +170,11 @@ class Run:
         for asked in every:
             before = whole.get(asked.url)
             if before and not asked.request.fault:
-                if before.life == asked.life and f"{before.life} {before.url}" not in heard:
-                    blamed["timed out"] += 1
+                timed_out = f"{before.life} {before.url}" not in heard
+                if before.life < asked.life and self._was_in_flight(before, last):
+                    blamed["in flight"] += 1
                 else:
-                    in_flight = before.life < asked.life and self._was_in_flight(before, last)
-                    blamed["in flight" if in_flight else "otherwise"] += 1
+                    blamed["timed out" if timed_out else "otherwise"] += 1
             if asked.request.answered:
                 whole[asked.url] = asked
         return blamed
