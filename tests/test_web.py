@@ -3,6 +3,7 @@ import socket
 import threading
 import time
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 
 import pytest
 
@@ -201,6 +202,13 @@ def test_slow_bodies_are_cut(server, monkeypatch):
     monkeypatch.setattr(web, "RETRIES", 1)
     with pytest.raises(Failed, match="slower than"):
         get(server, "trickle/a")
+
+
+def test_a_slow_body_that_has_come_whole_is_kept(monkeypatch):
+    monkeypatch.setattr(web, "SLOW", -1.0)
+    pieces = iter([b"late", b""])
+    body = SimpleNamespace(read1=lambda *args, **options: next(pieces), length_remaining=0)
+    assert web.whole_body(SimpleNamespace(raw=body)) == b"late"
 
 
 def test_json_and_kinds_are_asked_for_again_when_broken(server):
