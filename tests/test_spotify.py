@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+import requests
 import spotipy
 from spotipy.cache_handler import MemoryCacheHandler
 from spotipy.oauth2 import SpotifyOAuth
@@ -17,6 +18,7 @@ from albumlib.gathering import gather
 from albumlib.sources import SourceError, spotify
 from albumlib.sources.spotify import DAY, QuotaUsed, requests_for
 from albumlib.sources.web import Limit, Unreachable, Wait, Web
+from tests.servers.pictures import PictureServer
 from tests.servers.spotify import USER, WIDTHS, spotify_id
 from tests.servers.spotify import Spotify as Server
 from tests.servers.standin import FAULTS
@@ -347,8 +349,19 @@ def test_spotipy_would_sleep_and_we_do_not_let_it(started, tmp_path):
     assert isinstance(source._client._spotify, spotipy.Spotify)
 
 
+@pytest.mark.parametrize(
+    ("path", "words"), [("endless/a", "more than 8 MB"), ("trickle/a", "slower than")]
+)
+def test_bodies_are_cut_off_while_they_stream(monkeypatch, path, words):
+    monkeypatch.setattr(spotify.http, "SLOW", 0.05)
+    server = PictureServer(b"")
+    with pytest.raises(requests.RequestException, match=words):
+        spotify._session().get(server.url(path))
+    server.close()
+
+
 def test_the_policy_is_said_once(started, tmp_path, capfd):
-    spotify._tell_policy.cache_clear()
+    spotify._tell.cache_clear()
     for _ in range(2):
         opened(started(), tmp_path, search="x")
     assert capfd.readouterr().err.count("forbids using its content to train") == 1

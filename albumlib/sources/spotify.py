@@ -43,6 +43,10 @@ POLICY = (
     "Spotify's Developer Policy forbids using its content to train a machine-learning model. Look "
     "at what you gather here, and train on the built-in label or on open music instead."
 )
+NO_FEATURES = (
+    "Spotify refuses audio features to your app: add --labels reccobeats to have them from there; "
+    "otherwise they stay missing."
+)
 PAGE, FARTHEST = 10, 1000  # of a search: results a page, and in all
 MANY_ALBUMS, MANY_TRACKS, MANY_FEATURES = 20, 50, 100  # ids a request, where several may be asked
 GONE_FOR = 30 * 86_400.0  # seconds until we ask again for what was gone
@@ -85,7 +89,7 @@ class Spotify:
             raise SourceError(
                 "Spotify needs one thing to gather: a search, an artist, albums, or playlists"
             )
-        _tell_policy()
+        _tell(POLICY)
         self.web = web
         self._client = _Client(web, api, login or _login(tokens, bool(playlists)), Path(memory))
 
@@ -221,6 +225,7 @@ class Spotify:
         for some in _parts([track["id"] for track in known], MANY_FEATURES):
             answer = self._client.try_many("audio_features", some)
             if answer is None:
+                _tell(NO_FEATURES)
                 break
             measured |= {one["id"]: one for one in answer if one}
         return [_track(track, measured.get(track["id"], {})) for track in known]
@@ -262,8 +267,9 @@ def _parts(ids: list[str], length: int) -> Iterator[list[str]]:
 
 
 @functools.cache
-def _tell_policy() -> None:
-    print(POLICY, file=sys.stderr)
+def _tell(sentence: str) -> None:
+    """Say it once."""
+    print(sentence, file=sys.stderr)
 
 
 def requests_for(tracks: int, album: int = 10, *, many: bool = False) -> dict[str, int]:
@@ -392,7 +398,7 @@ class _Client:
     def _told(self, error: Any, what: str) -> Exception:
         """What to raise for an answer that is none."""
         status, about = error.http_status, (error.msg or "").split("\n")[-1].strip()
-        seconds = _seconds(error.headers.get("Retry-After", ""))
+        seconds = http.retry_after(error.headers)
         if status == 429 and error.reason == "QUOTA_EXCEEDED":
             self._web.pause(self._host + DAY, seconds or http.COME_BACK)
             until = datetime.fromtimestamp(time.time() + (seconds or http.COME_BACK))
@@ -441,8 +447,7 @@ def _called(method: Any, about: tuple, options: dict) -> Any:
 def _told_of_login(error: Any) -> Exception:
     if error.error not in WRONG:
         answer = getattr(error.__context__, "response", None)
-        waits = "" if answer is None else answer.headers.get("Retry-After", "")
-        return _Again(_BROKEN, _seconds(waits))
+        return _Again(_BROKEN, 0.0 if answer is None else http.retry_after(answer.headers))
     return SourceError(
         "Spotify does not accept your credentials: compare SPOTIPY_CLIENT_ID and "
         f"SPOTIPY_CLIENT_SECRET with your app's at {DASHBOARD}"
@@ -472,26 +477,23 @@ def _login(tokens: str, user: bool) -> Any:
 
 
 def _session() -> Any:
-    """A session that follows no redirect, and reads no huge body that says so."""
+    """A session that follows no redirect, and hangs up on what is too long or too slow."""
     import requests
 
     session = requests.Session()
     session.headers["User-Agent"] = f"albumlib/{__version__}"
     session.max_redirects = 0
-    session.hooks["response"].append(_check_size)
+    session.hooks["response"].append(_read)
     return session
 
 
-def _check_size(answer: Any, **options: Any) -> None:
+def _read(answer: Any, **options: Any) -> None:
+    """Read the body before requests does, which would take any."""
     import requests
+    from urllib3.exceptions import HTTPError
 
-    if int(answer.headers.get("Content-Length", 0)) > http.MOST_BYTES:
-        answer.close()
-        raise requests.RequestException("the body is too large")
-
-
-def _seconds(text: str) -> float:
     try:
-        return max(0.0, float(text))
-    except ValueError:
-        return 0.0
+        answer._content = http.whole_body(answer)
+    except (http.TooMuch, HTTPError) as error:
+        answer.close()
+        raise requests.RequestException(str(error)) from error

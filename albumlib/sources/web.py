@@ -270,7 +270,9 @@ class Web:
                 )
                 status.append(raw.status_code)
             with raw:
-                return Answer(url, raw.status_code, raw.headers, self._body(raw, most_bytes))
+                return Answer(url, raw.status_code, raw.headers, whole_body(raw, most_bytes))
+        except TooMuch as error:
+            raise _Again(host, str(error)) from error
         except (requests.RequestException, HTTPError) as error:
             cut_off = isinstance(next(iter(error.args), None), ProtocolError)
             lost = isinstance(error, requests.ConnectionError) and not cut_off
@@ -284,17 +286,6 @@ class Web:
         finally:
             if self._watch:
                 self._watch(sent, host, status[0] if status else 0)
-
-    def _body(self, raw: Any, most_bytes: int) -> bytes:
-        data, begun = bytearray(), time.monotonic()
-        while piece := raw.raw.read1(65536, decode_content=True):
-            data += piece
-            if len(data) > most_bytes:
-                host = urlsplit(raw.url).netloc
-                raise _Again(host, f"more than {most_bytes / 2**20:.0f} MB")
-            if time.monotonic() - begun > SLOW:
-                raise _Again(urlsplit(raw.url).netloc, f"slower than {SLOW:.0f} seconds")
-        return bytes(data)
 
     def _session(self) -> Any:
         """A session for each thread: it keeps the connection open."""
@@ -347,6 +338,10 @@ class Web:
         raise SourceError("stopped; everything gathered so far is kept")
 
 
+class TooMuch(Exception):
+    """A body is longer than we take, or comes too slowly."""
+
+
 class _Again(Exception):
     """It went wrong this time. `lost`: the host did not even answer; `seconds`: so it asks."""
 
@@ -365,6 +360,18 @@ class _Hop:
     count: int = 0
 
 
+def whole_body(raw: Any, most_bytes: int = MOST_BYTES) -> bytes:
+    """The body of requests' answer, unpacked. Raises TooMuch while it streams."""
+    data, begun = bytearray(), time.monotonic()
+    while piece := raw.raw.read1(65536, decode_content=True):
+        data += piece
+        if len(data) > most_bytes:
+            raise TooMuch(f"more than {most_bytes / 2**20:.0f} MB")
+        if time.monotonic() - begun > SLOW and raw.raw.length_remaining != 0:
+            raise TooMuch(f"slower than {SLOW:.0f} seconds")
+    return bytes(data)
+
+
 def _prepared(url: str, params: object) -> str:
     import requests
 
@@ -378,7 +385,7 @@ def _judged(answer: Answer) -> Answer:
     """The answer, if it is one."""
     host = urlsplit(answer.url).netloc
     if answer.status in BUSY or answer.status in BROKEN:
-        seconds = _seconds(answer.headers.get("Retry-After", ""))
+        seconds = retry_after(answer.headers)
         raise _Again(host, f"HTTP {answer.status}", status=answer.status, seconds=seconds)
     if answer.status in (404, 410):
         raise NotFound(f"HTTP {answer.status}")
@@ -387,8 +394,9 @@ def _judged(answer: Answer) -> Answer:
     return answer
 
 
-def _seconds(text: str) -> float:
-    """A Retry-After: seconds, or a date."""
+def retry_after(headers: Mapping[str, str]) -> float:
+    """The seconds of a Retry-After, which may be a date; 0 without one."""
+    text = headers.get("Retry-After", "")
     with contextlib.suppress(ValueError):
         return max(0.0, float(text))
     try:

@@ -8,9 +8,10 @@ the servers and in the catalogue:
 
 - `lost`: tracks, labels or covers that the world has and the catalogue has not, or has otherwise;
 - `doubled`: tracks that stand in the catalogue twice;
-- `repeated_in_flight`: whole answers that were asked for again because the process was killed
-  before it could keep what they were for, which for a cover takes three; `repeated_otherwise`
-  are those for which no kill is to blame;
+- `repeated_in_flight`: whole answers that were asked for again because a kill came before what
+  they were for was kept (a cover takes three): the files that the kill left say whether it was;
+  `repeated_timed_out`: because the client, which says what it got, had hung up on a slow one;
+  `repeated_otherwise`: without such an excuse;
 - `limit_exceeded`: windows in which a server counted more requests than its limit.
 
 The limits are a window of half a second each, so that it ends in minutes. As a baseline the same
@@ -21,40 +22,60 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from albumlib import features
 from albumlib.catalog import Catalog
+from albumlib.gathering import _place
 from albumlib.sources.web import Limit
-from tests.servers.standin import FAULTS
+from tests.servers.standin import FAULTS, Request
 from tests.servers.world import GROUP, Services, World, mbid, number_of
 
 LIMIT = Limit(60, 0.5)
 WORKERS = 8
-IN_FLIGHT = 0.5  # seconds before a kill in which an answer may have been on its way
 CHILD = """
-import json, sys
+import json, os, sys
 from albumlib.gathering import gather
 from albumlib.sources import web
 from albumlib.sources.web import Limit
 from tests.servers.world import sources_for, web_for
 web.SLOW, web.TIMEOUT, web.GRACE = 0.5, (5, 5), 1.0
-folder, addresses = sys.argv[1], json.loads(sys.argv[2])
-polite = web_for(addresses, limit=Limit(*json.loads(sys.argv[3])), memory=folder + "/memory")
+folder, addresses, limit = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
+life = sys.argv[5]
+heard = os.open(folder + "/heard", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+ask = web.Web._ask
+
+def telling(self, url, *options):
+    answer = ask(self, url, *options)
+    os.write(heard, (life + " " + url + chr(10)).encode())
+    return answer
+
+web.Web._ask = telling
+polite = web_for(addresses, limit=Limit(*limit), memory=folder + "/memory", contact="life " + life)
 source, labels = sources_for(polite, addresses, label="The Label")
 gather(source, folder, labels=labels, size=250, workers=int(sys.argv[4]))
 """
+
+
+class Asked(NamedTuple):
+    """A request, at which address, and in which of the processes' lives."""
+
+    request: Request
+    url: str
+    life: int
 
 
 class Run:
@@ -62,8 +83,8 @@ class Run:
 
     def __init__(self, world: World, folder: Path, faults: float):
         self.services, self.folder = Services(world, faults), folder
-        self.kills: list[float] = []
-        self.restarts = 0
+        self.settled: dict[int, set[int]] = {}  # albums, by the life that was killed after them
+        self.lives = self.restarts = 0
         folder.mkdir()
 
     @property
@@ -90,13 +111,29 @@ class Run:
     def _start(self) -> subprocess.Popen:
         addresses = json.dumps(self.services.addresses)
         limit = json.dumps([LIMIT.requests, LIMIT.seconds])
-        command = [sys.executable, "-c", CHILD, self.folder, addresses, limit, str(WORKERS)]
+        self.lives += 1
+        options = [addresses, limit, str(WORKERS), str(self.lives)]
+        command = [sys.executable, "-c", CHILD, self.folder, *options]
         return subprocess.Popen(command, stderr=subprocess.PIPE)
 
     def _kill(self, child: subprocess.Popen) -> None:
         child.kill()
         child.wait()
-        self.kills.append(time.time())
+        self.settled[self.lives] = self._settled()
+
+    def _settled(self) -> set[int]:
+        """Albums whose covers are in the catalogue or on the disk; a copy is opened, not theirs."""
+        with tempfile.TemporaryDirectory() as folder:
+            for file in self.folder.glob("catalog.sqlite*"):
+                shutil.copy(file, folder)
+            with Catalog(Path(folder) / "catalog.sqlite") as catalog:
+                covers = catalog.covers().set_index("reference")["state"]
+        known = set(covers.index[covers != "todo"])
+        files = {file.stem for file in self.folder.glob("covers/*/*.jpg")}
+        every = {album: _reference(album) for album in range(self.services.world.albums)}
+        return {
+            n for n, cover in every.items() if cover in known or _place(Path(), cover).name in files
+        }
 
     # What became of it ------------------------------------------------------------------------
 
@@ -111,7 +148,7 @@ class Run:
         lost = int((~right.all(1) | found["name"].isna()).sum())
         states = covers.set_index("reference")
         for album in range(world.albums):
-            row = states.loc[f"release-group/{mbid(GROUP, album)}"]
+            row = states.loc[_reference(album)]
             lost += not self._is_right(row, album)
         return lost, int(tracks.duplicated(["album_id", "name"]).sum())
 
@@ -123,36 +160,40 @@ class Run:
             return False
         return (self.folder / cover["file"]).read_bytes() == world.picture(album, 250)
 
-    def repeated(self) -> tuple[int, int]:
-        """Whole answers that were asked for again: because of a kill, and otherwise."""
-        in_flight = otherwise = 0
-        kept = self._kept()
+    def repeated(self) -> Counter[str]:
+        """Whole answers that were asked for again, by what is to blame."""
+        every = sorted(self._asked(), key=lambda asked: asked.request.came)
+        last = {asked.life: asked for asked in every}
+        heard = set((self.folder / "heard").read_text().splitlines())
+        whole: dict[str, Asked] = {}
+        blamed: Counter[str] = Counter()
+        for asked in every:
+            before = whole.get(asked.url)
+            if before and not asked.request.fault:
+                timed_out = f"{before.life} {before.url}" not in heard
+                if before.life < asked.life and self._was_in_flight(before, last):
+                    blamed["in flight"] += 1
+                else:
+                    blamed["timed out" if timed_out else "otherwise"] += 1
+            if asked.request.answered:
+                whole[asked.url] = asked
+        return blamed
+
+    def _asked(self) -> Iterator[Asked]:
         for server in self.services.all.values():
-            whole: dict[str, float] = {}
             for request in server.requests:
-                before = whole.get(request.path)
-                if before is not None and not request.fault:
-                    album = _album(request.path)
-                    end = before if album < 0 else kept.get(album, math.inf)
-                    killed = self._was_killed(before, min(request.came, end + IN_FLIGHT))
-                    in_flight, otherwise = in_flight + killed, otherwise + (not killed)
-                if request.answered:
-                    whole[request.path] = request.came
-        return in_flight, otherwise
+                life = int(re.search(r"life (\d+)", request.agent)[1])
+                yield Asked(request, server.url + request.path, life)
 
-    def _was_killed(self, start: float, end: float) -> bool:
-        return any(start <= kill <= end for kill in self.kills)
+    def _was_in_flight(self, asked: Asked, last: dict[int, Asked]) -> bool:
+        """Whether a kill came before what was answered could be kept.
 
-    def _kept(self) -> dict[int, float]:
-        """When the last answer for a cover came that no kill followed at once; by album."""
-        kept: dict[int, float] = {}
-        for request in self.services.node.requests + self.services.coverart.requests:
-            album = _album(request.path)
-            last = request.path.startswith("/items") or not self.services.world.has_cover(album)
-            at_once = self._was_killed(request.came, request.came + IN_FLIGHT)
-            if request.answered and last and not at_once:
-                kept.setdefault(album, request.came)
-        return kept
+        Covers come side by side; of all else, each answer is kept before the next request.
+        """
+        if asked.life not in self.settled:
+            return False
+        album = _album(asked.request.path)
+        return last[asked.life] is asked if album < 0 else album not in self.settled[asked.life]
 
     def exceeded(self) -> int:
         """Windows in which more requests came than the limit allows."""
@@ -162,11 +203,12 @@ class Run:
         )
 
     def faults(self) -> dict[str, int]:
-        met: dict[str, int] = defaultdict(int)
-        for server in self.services.all.values():
-            for request in server.requests:
-                met[request.fault] += 1
+        met = Counter(r.fault for server in self.services.all.values() for r in server.requests)
         return {fault: met[fault] for fault in FAULTS}
+
+
+def _reference(album: int) -> str:
+    return f"release-group/{mbid(GROUP, album)}"
 
 
 def _album(path: str) -> int:
@@ -190,13 +232,15 @@ def main() -> None:
         moments = sorted(dice.sample(range(1, int(0.95 * clean.requests)), options.kills))
         seconds = run.gather(moments)
         lost, doubled = run.lost_and_doubled()
-        in_flight, otherwise = run.repeated()
+        repeated = run.repeated()
     faults = run.faults()
     for fault, count in faults.items():
         print(f"{count:>6}  {fault}")
     print(json.dumps({
-        "tracks": world.tracks, "kills": len(run.kills), "lost": lost, "doubled": doubled,
-        "repeated_in_flight": in_flight, "repeated_otherwise": otherwise,
+        "tracks": world.tracks, "kills": len(run.settled), "lost": lost, "doubled": doubled,
+        "repeated_in_flight": repeated["in flight"],
+        "repeated_timed_out": repeated["timed out"],
+        "repeated_otherwise": repeated["otherwise"],
         "limit_exceeded": run.exceeded(), "requests": run.requests,
         "faults": sum(faults.values()), "ended_politely": run.restarts,
         "seconds": round(seconds, 1), "clean_s": round(clean_s, 1),
