@@ -12,7 +12,7 @@ import copy
 import itertools
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from albumlib.augment import augment
 from albumlib.checkpoint import (
     TrainingError,
     load_generator,
+    read_networks,
     read_tensors,
     restore_optimiser,
     save_generator,
@@ -35,6 +36,7 @@ from albumlib.checkpoint import (
 from albumlib.config import TrainingConfig
 from albumlib.coverset import Batches
 from albumlib.networks import Critic, Generator, draw_latents, to_pixels
+from albumlib.titles import TOKENS, forget_words
 
 __all__ = ["TrainingConfig", "TrainingDiverged", "TrainingError", "load_generator", "train"]
 
@@ -52,25 +54,39 @@ class Trainer:
     `dice`, the step's own random generator.
     """
 
-    def __init__(self, config: TrainingConfig, labels: Tensor | None, device: str = "cpu"):
+    def __init__(
+        self,
+        config: TrainingConfig,
+        labels: Tensor | None,
+        device: str = "cpu",
+        words: Sequence[str] = (),
+    ):
         self.config, self.device, self.step = config, torch.device(device), 0
         self.minutes = 0.0  # trained so far, earlier parts of an interrupted run included
-        count = 0 if labels is None else labels.shape[1]
+        count = 0 if labels is None else labels.shape[1] - (TOKENS if config.titles else 0)
         torch.manual_seed(config.seed)
-        self.generator = Generator(config.size, config.latent, count, config.generator_width)
-        self.critic = Critic(config.size, count, config.critic_width, config.projection)
+        self.generator = Generator(
+            config.size, config.latent, count, config.generator_width, config.extra_names,
+            words, config.titles, config.prior, config.qubits, config.prior_layers,
+        )  # fmt: skip
+        self.critic = Critic(
+            config.size, count, config.critic_width, config.projection, len(words), config.titles
+        )
         if labels is not None:
-            self.generator.scale.fit(labels)
-            self.critic.scale.fit(labels)
+            self.generator.scale.fit(labels[:, :count])
+            self.critic.scale.fit(labels[:, :count])
         for network in (self.generator, self.critic):  # channels last: twice as fast on CPUs
             network.to(self.device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.generator).requires_grad_(False).eval()
-        self.critic_optimiser = self._adam(self.critic, config.critic_rate)
-        self.generator_optimiser = self._adam(self.generator, config.generator_rate)
+        # What an optimiser does not know stays as it is.
+        still = set(self.critic.blocks[: config.freeze_critic].parameters())
+        moving = [weight for weight in self.critic.parameters() if weight not in still]
+        drawing = self.generator.prior if config.freeze_generator else self.generator
+        self.critic_optimiser = self._adam(moving, config.critic_rate)
+        self.generator_optimiser = self._adam(drawing.parameters(), config.generator_rate)
 
-    def _adam(self, network: nn.Module, rate: float) -> torch.optim.Adam:
-        betas = (self.config.beta1, self.config.beta2)
-        return torch.optim.Adam(network.parameters(), lr=rate, betas=betas)
+    def _adam(self, weights: Iterable[nn.Parameter], rate: float) -> torch.optim.Adam:
+        return torch.optim.Adam(weights, lr=rate, betas=(self.config.beta1, self.config.beta2))
 
     # One step of the algorithm --------------------------------------------------------------
 
@@ -97,7 +113,8 @@ class Trainer:
         loss = self._critic_loss(real, fake) + config.latent_weight * cost
         record = {"critic_loss": loss.detach(), "score_gap": (real.mean() - fake.mean()).detach()}
         if reading is not None:
-            error = losses.label_error(reading, self.critic.scale(labels), labels.isfinite())
+            asked = labels[:, : self.critic.labels]
+            error = losses.label_error(reading, self.critic.scale(asked), asked.isfinite())
             loss = loss + config.reading_weight * error
             record["reading_error"] = error.detach()
         if config.critic_loss != "wgan-clip" and index % config.penalty_every == 0:
@@ -123,7 +140,8 @@ class Trainer:
             loss = losses.wasserstein_generator(fake)
         record = {"generator_loss": loss.detach(), "latent_cost": cost.detach()}
         if reading is not None:
-            error = losses.label_error(reading, self.critic.scale(labels), labels.isfinite())
+            asked = labels[:, : self.critic.labels]
+            error = losses.label_error(reading, self.critic.scale(asked), asked.isfinite())
             loss = loss + config.obedience_weight * error
             record["obedience_error"] = error.detach()
         _update(self.generator_optimiser, loss + config.latent_weight * cost)
@@ -173,10 +191,15 @@ class Trainer:
         return augment(covers, policy, dice), augment(fakes, policy, dice)
 
     def _smoothed(self, labels: Tensor | None, dice) -> Tensor | None:
-        if labels is None or self.generator.labels == 0:
+        """Conditions with a little noise on the labels, and some words of the title forgotten."""
+        if labels is None or not self.generator.columns:
             return None
-        noise = torch.randn(labels.shape, generator=dice).to(labels)
-        return labels + self.config.label_noise * self.critic.scale.spread * noise
+        numbers, titles = labels.tensor_split([self.generator.labels], dim=1)
+        noise = torch.randn(numbers.shape, generator=dice).to(labels)
+        numbers = numbers + self.config.label_noise * self.critic.scale.spread * noise
+        if not self.config.titles:
+            return numbers
+        return torch.cat([numbers, forget_words(titles, self.config.word_dropout, dice)], dim=1)
 
     def _update_average(self) -> None:
         seen = (self.step + 1) * self.config.batch_size
@@ -219,6 +242,21 @@ class Trainer:
             restore_optimiser(name, getattr(self, name), tensors)
         self.step, self.minutes = about["step"], about.get("minutes", 0.0)
 
+    def begin_from(self, path: str | Path) -> None:
+        """Take the networks of another run; what is new in this one, such as a prior, begins
+        afresh. TrainingError if they are of another shape."""
+        generator, critic, _ = read_networks(path)
+        pairs = [(self.generator, generator), (self.average, generator), (self.critic, critic)]
+        for network, state in pairs:
+            fresh = {k: v for k, v in network.state_dict().items() if k.startswith("prior.")}
+            try:
+                network.load_state_dict(fresh | state)
+            except RuntimeError as error:
+                raise TrainingError(
+                    f"{path} holds networks of another shape than this configuration asks for "
+                    f"({str(error).splitlines()[-1].strip()})"
+                ) from error
+
     @property
     def finished(self) -> bool:
         """Whether all steps are done, or the time is over."""
@@ -236,8 +274,14 @@ def train(
     device: str = "",
     resume: bool = True,
     progress: Progress | None = None,
+    words: Sequence[str] = (),
+    start: str | Path | None = None,
 ) -> Generator:
-    """Train on covers (N, S, S, 3) uint8 and, if `config.labels`, labels (N, 10) in [-1, 1].
+    """Train on covers (N, S, S, 3) uint8 and, if conditional, rows of conditions (N, C).
+
+    These are labels in [-1, 1], the ten features for a start (see conditions.py), and `words` is
+    the vocabulary if there are titles. `start` is another run's folder to begin with the networks
+    of; what is new in this one, such as a prior, begins afresh.
 
     `rows` are the rows to train on (all by default). `folder` gets the checkpoint, one line of
     numbers every `log_every` steps in `metrics.jsonl`, and sample grids at fixed latents. With
@@ -246,12 +290,15 @@ def train(
     that are no longer finite.
     """
     rows = np.arange(len(images)) if rows is None else np.asarray(rows)
-    labels = _checked(config, images, labels, rows)
+    labels = _checked(config, images, labels, rows, start)
     device = device or best_device()
     folder = Path(folder)
     (folder / "samples").mkdir(parents=True, exist_ok=True)
     batches = Batches(images, labels, rows, config.batch_size, config.seed, device)
-    trainer = Trainer(config, None if labels is None else torch.from_numpy(labels[rows]), device)
+    known = None if labels is None else torch.from_numpy(labels[rows])
+    trainer = Trainer(config, known, device, words)
+    if start:
+        trainer.begin_from(start)
     if resume and (folder / "training.safetensors").exists():
         trainer.load(folder)
     _forget_later_records(folder / "metrics.jsonl", trainer.step)
@@ -291,7 +338,7 @@ def _loop(trainer: Trainer, batches: Batches, folder: Path, progress: Progress |
             trainer.save(folder)
 
 
-def _checked(config: TrainingConfig, images, labels, rows) -> np.ndarray | None:
+def _checked(config: TrainingConfig, images, labels, rows, start) -> np.ndarray | None:
     """The labels to train with, after all that can be wrong with the data was looked at."""
     if images.shape[1:] != (config.size, config.size, 3):
         found = "x".join(map(str, images.shape[1:]))
@@ -301,9 +348,9 @@ def _checked(config: TrainingConfig, images, labels, rows) -> np.ndarray | None:
             f"{len(rows)} covers cannot fill a batch of {config.batch_size}; gather more covers "
             f"or lower batch_size"
         )
-    if not config.labels:
+    if not config.conditional:
         return None
-    if labels is None or not np.isfinite(labels[rows]).any():
+    if labels is None or (not start and not np.isfinite(labels[rows]).any()):
         raise TrainingError("a conditional model needs labels, and this cover set has none")
     return np.asarray(labels, dtype=np.float32)
 
@@ -351,7 +398,7 @@ def fixed_latents(trainer: Trainer, batches: Batches, count: int = 64) -> tuple:
     """The latents and labels of the sample grids: the same at every step of a run."""
     dice = torch.Generator().manual_seed(trainer.config.seed)
     z = draw_latents(count, trainer.config.latent, dice).to(trainer.device)
-    if trainer.generator.labels == 0:
+    if not trainer.generator.columns:
         return z, None
     labels = batches.batch(0)[1]
     return z, labels[torch.arange(count) % len(labels)]

@@ -1,0 +1,61 @@
+"""Rows of conditions: what a conditional model is told beside its latents.
+
+A row is the ten features, then the extras that were asked for, then a title's tokens. Labels are
+scaled to [-1, 1], NaN where missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from albumlib.coverset import CoverSet, CoverSetError
+from albumlib.titles import tokens
+
+# Labels beyond the ten features: the column of the table, and the values that become -1 and 1.
+EXTRAS = {"year": (1950.0, 2030.0), "lettering": (0.0, 1.0)}
+
+
+def extra_to_unit(name: str, values: np.ndarray | float) -> np.ndarray:
+    """Values of an extra label to the scale of labels."""
+    low, high = EXTRAS[name]
+    return 2 * (np.asarray(values, dtype=np.float64) - low) / (high - low) - 1
+
+
+def rows(
+    labels: np.ndarray, extras: dict[str, np.ndarray], titles: Sequence[str] = (), words=()
+) -> np.ndarray:
+    """Conditions (N, C) float32 of labels (N, 10 or 0), extras by name, and titles if any."""
+    columns = [labels, *(extra_to_unit(name, values)[:, None] for name, values in extras.items())]
+    if len(titles):
+        columns.append(tokens(titles, words))
+    return np.concatenate(columns, axis=1).astype(np.float32)
+
+
+def of_covers(
+    covers: CoverSet, labels: bool, extras: Sequence[str] = (), titles=(), words=()
+) -> np.ndarray:
+    """Conditions (N, C) of a cover set: its features if `labels`, extras from its table, titles.
+
+    Raises CoverSetError if the table lacks an extra.
+    """
+    known = {name: _column(covers.table, name) for name in extras}
+    return rows(covers.labels if labels else covers.labels[:, :0], known, titles, words)
+
+
+def _column(table: pd.DataFrame, name: str) -> np.ndarray:
+    if name not in table or table[name].isna().all():
+        raise CoverSetError(
+            f"these covers have no {name} to condition on: "
+            + ("clean them with lettering" if name == "lettering" else "their table has no dates")
+        )
+    return table[name].astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def song_titles(covers: CoverSet, seed: int = 2021) -> list[str]:
+    """For each cover the title of one of its songs, drawn by chance; "" where there is none."""
+    order = np.random.default_rng(seed).permutation(len(covers.tracks))
+    drawn = covers.tracks.iloc[order].drop_duplicates("row").set_index("row")["name"]
+    return drawn.reindex(range(len(covers))).fillna("").tolist()
