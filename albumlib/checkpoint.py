@@ -93,7 +93,7 @@ def read_networks(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Tensor
     path = Path(path)
     if path.is_dir():
         tensors, _ = read_tensors(path / "training.safetensors")
-        critic = {k.removeprefix("critic."): v for k, v in tensors.items() if "critic." == k[:7]}
+        critic = {k.removeprefix("critic."): v for k, v in tensors.items() if k[:7] == "critic."}
         path = path / "generator.safetensors"
     else:
         critic, _ = read_tensors(path.with_name(f"{path.stem}_critic{path.suffix}"))

@@ -7,12 +7,16 @@ scaled to [-1, 1], NaN where missing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from albumlib.coverset import CoverSet, CoverSetError
-from albumlib.titles import tokens
+from albumlib.titles import tokens, vocabulary
+
+if TYPE_CHECKING:
+    from albumlib.config import TrainingConfig
 
 # Labels beyond the ten features: the column of the table, and the values that become -1 and 1.
 EXTRAS = {"year": (1950.0, 2030.0), "lettering": (0.0, 1.0)}
@@ -35,14 +39,24 @@ def rows(
 
 
 def of_covers(
-    covers: CoverSet, labels: bool, extras: Sequence[str] = (), titles=(), words=()
-) -> np.ndarray:
-    """Conditions (N, C) of a cover set: its features if `labels`, extras from its table, titles.
+    covers: CoverSet, config: TrainingConfig, seed: int = 2021
+) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Conditions (N, C) of a cover set as `config` asks for them, and the vocabulary of titles.
 
-    Raises CoverSetError if the table lacks an extra.
+    None for an unconditional model. Raises CoverSetError if the table lacks an extra, or if no
+    song has a title.
     """
-    known = {name: _column(covers.table, name) for name in extras}
-    return rows(covers.labels if labels else covers.labels[:, :0], known, titles, words)
+    if not config.conditional:
+        return None, ()
+    known = {name: _column(covers.table, name) for name in config.extra_names}
+    labels = covers.labels if config.labels else covers.labels[:, :0]
+    if not config.titles:
+        return rows(labels, known), ()
+    titles = cover_titles(covers, seed)
+    if not any(titles):
+        raise CoverSetError("these covers have no titles to condition on: their songs are nameless")
+    words = vocabulary(titles[row] for row in covers.rows("train"))
+    return rows(labels, known, titles, words), words
 
 
 def _column(table: pd.DataFrame, name: str) -> np.ndarray:
@@ -54,8 +68,13 @@ def _column(table: pd.DataFrame, name: str) -> np.ndarray:
     return table[name].astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def song_titles(covers: CoverSet, seed: int = 2021) -> list[str]:
-    """For each cover the title of one of its songs, drawn by chance; "" where there is none."""
+def cover_titles(covers: CoverSet, seed: int = 2021) -> list[str]:
+    """For each cover "Album: Song", a song of it drawn by chance; "" where neither has a name.
+
+    Both, since a cover is the album's: a song's title alone says little about it.
+    """
     order = np.random.default_rng(seed).permutation(len(covers.tracks))
     drawn = covers.tracks.iloc[order].drop_duplicates("row").set_index("row")["name"]
-    return drawn.reindex(range(len(covers))).fillna("").tolist()
+    songs = drawn.reindex(range(len(covers))).fillna("")
+    albums = covers.table["album"].fillna("")
+    return [": ".join(filter(None, pair)) for pair in zip(albums, songs, strict=True)]
