@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import torch
+from torch import Tensor
 
 from albumlib.coverset import CoverSet, CoverSetError
-from albumlib.titles import tokens, vocabulary
+from albumlib.titles import forget_words, tokens, vocabulary
 
 if TYPE_CHECKING:
     from albumlib.config import TrainingConfig
@@ -78,3 +80,29 @@ def cover_titles(covers: CoverSet, seed: int = 2021) -> list[str]:
     songs = drawn.reindex(range(len(covers))).fillna("")
     albums = covers.table["album"].fillna("")
     return [": ".join(filter(None, pair)) for pair in zip(albums, songs, strict=True)]
+
+
+# In training -----------------------------------------------------------------------------------
+
+
+def smoothed(rows: Tensor, spread: Tensor, config: TrainingConfig, dice: torch.Generator) -> Tensor:
+    """Conditions (B, C) as a training step hears them: with noise on the labels, in units of
+    their `spread` (CcGAN, arXiv 2011.07466), some words forgotten, and some parts left out."""
+    labels, title = rows.tensor_split([len(spread)], dim=1)
+    noise = torch.randn(labels.shape, generator=dice).to(labels)
+    labels = labels + config.label_noise * spread * noise
+    if config.titles:
+        title = forget_words(title, config.word_dropout, dice)
+    if config.label_dropout:
+        labels, title = _left_out(labels, title, config, dice)
+    return torch.cat([labels, title], dim=1)
+
+
+def _left_out(labels: Tensor, title: Tensor, config: TrainingConfig, dice: torch.Generator):
+    """The ten features together, each extra and the title, each left out by chance: so a model
+    learns what to draw when any of them is all that it is told."""
+    sizes = [labels.shape[1] - len(config.extra_names), *(1 for _ in config.extra_names)]
+    missing = torch.rand(len(labels), len(sizes) + 1, generator=dice) < config.label_dropout
+    columns = missing[:, :-1].repeat_interleave(torch.tensor(sizes), dim=1).to(labels.device)
+    silent = missing[:, -1:].to(title.device)
+    return labels.masked_fill(columns, torch.nan), title.masked_fill(silent, 0)

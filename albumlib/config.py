@@ -44,6 +44,7 @@ class TrainingConfig:
     reading_weight: float = 3.0  # critic learns to read labels from real covers (ACGAN)
     obedience_weight: float = 3.0  # generator is held to the labels that the critic reads
     label_noise: float = 0.05  # smoothing of the labels, in standard deviations (CcGAN)
+    label_dropout: float = 0.0  # share of rows whose features, each extra, title are left out
     word_dropout: float = 0.1  # share of a title's words that are made unknown
     augment: str = ""  # of "shift", "flip", "color", joined by commas: for small sets
     # LOGAN

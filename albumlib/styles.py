@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from albumlib import features, metrics
 from albumlib.checkpoint import TrainingError, load_generator, read_networks
@@ -92,6 +93,35 @@ def fine_tune(
             "or lower the learning rates"
         )
     return load_generator(folder)
+
+
+def how_few(
+    start: str | Path,
+    images: np.ndarray,
+    labels: np.ndarray,
+    folder: str | Path,
+    *,
+    counts: Sequence[int],
+    heldout: np.ndarray,
+    seeds: Sequence[int] = (0,),
+    **changes,
+) -> pd.DataFrame:
+    """Fine-tune on ever more of the covers: a row for each count and seed, the best look of each
+    beside the start's (`kid_start`). What was made is not made again."""
+    rows = []
+    for count in counts:
+        for seed in seeds:
+            config = style_config(start, seed=seed, **changes)
+            here = Path(folder) / f"{count}_{seed}"
+            fine_tune(
+                start, images, labels, here,
+                rows=np.arange(count), heldout=heldout, config=config, every=config.steps // 6,
+            )  # fmt: skip
+            history = read_history(here)
+            rows.append(
+                {"covers": count, "seed": seed, "kid_start": history[0]["kid"]} | best(history)
+            )
+    return pd.DataFrame(rows)
 
 
 class _Look:

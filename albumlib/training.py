@@ -33,10 +33,11 @@ from albumlib.checkpoint import (
     store_optimiser,
     write_tensors,
 )
+from albumlib.conditions import smoothed
 from albumlib.config import TrainingConfig
 from albumlib.coverset import Batches
 from albumlib.networks import Critic, Generator, draw_latents, to_pixels
-from albumlib.titles import TOKENS, forget_words
+from albumlib.titles import TOKENS
 
 __all__ = ["TrainingConfig", "TrainingDiverged", "TrainingError", "load_generator", "train"]
 
@@ -191,15 +192,9 @@ class Trainer:
         return augment(covers, policy, dice), augment(fakes, policy, dice)
 
     def _smoothed(self, labels: Tensor | None, dice) -> Tensor | None:
-        """Conditions with a little noise on the labels, and some words of the title forgotten."""
         if labels is None or not self.generator.columns:
             return None
-        numbers, titles = labels.tensor_split([self.generator.labels], dim=1)
-        noise = torch.randn(numbers.shape, generator=dice).to(labels)
-        numbers = numbers + self.config.label_noise * self.critic.scale.spread * noise
-        if not self.config.titles:
-            return numbers
-        return torch.cat([numbers, forget_words(titles, self.config.word_dropout, dice)], dim=1)
+        return smoothed(labels, self.critic.scale.spread, self.config, dice)
 
     def _update_average(self) -> None:
         seen = (self.step + 1) * self.config.batch_size
@@ -243,18 +238,17 @@ class Trainer:
         self.step, self.minutes = about["step"], about.get("minutes", 0.0)
 
     def begin_from(self, path: str | Path) -> None:
-        """Take the networks of another run; what is new in this one, such as a prior, begins
-        afresh. TrainingError if they are of another shape."""
+        """Take the networks of another run. What is new in this one begins afresh: a prior, or
+        the weights of labels that the other did not hear. TrainingError if it cannot be."""
         generator, critic, _ = read_networks(path)
         pairs = [(self.generator, generator), (self.average, generator), (self.critic, critic)]
         for network, state in pairs:
-            fresh = {k: v for k, v in network.state_dict().items() if k.startswith("prior.")}
             try:
-                network.load_state_dict(fresh | state)
-            except RuntimeError as error:
+                network.load_state_dict(_grown(network.state_dict(), state))
+            except (KeyError, ValueError, RuntimeError) as error:
                 raise TrainingError(
-                    f"{path} holds networks of another shape than this configuration asks for "
-                    f"({str(error).splitlines()[-1].strip()})"
+                    f"{path} holds networks of another shape than this configuration asks for; "
+                    "set size, latent, labels and the widths as that run had them"
                 ) from error
 
     @property
@@ -389,6 +383,21 @@ def _forget_later_records(path: Path, step: int) -> None:
     temporary = path.with_suffix(".tmp")
     temporary.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
     temporary.replace(path)
+
+
+EARS = ("stem.weight", "film.weight", "projection.weight", "reading.", "scale.")
+
+
+def _grown(fresh: dict[str, Tensor], known: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A network's fresh state with all that is known of it written over: where labels go in, over
+    the corner that the other network's fewer labels fill. Raises KeyError or RuntimeError if the
+    two differ in anything else."""
+    state = {name: weight.clone() for name, weight in fresh.items()}
+    for name, weight in known.items():
+        hears = any(part in name for part in EARS)
+        corner = tuple(slice(side) for side in weight.shape) if hears else ...
+        state[name][corner] = weight
+    return state
 
 
 # Samples --------------------------------------------------------------------------
