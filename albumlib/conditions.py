@@ -85,24 +85,30 @@ def cover_titles(covers: CoverSet, seed: int = 2021) -> list[str]:
 # In training -----------------------------------------------------------------------------------
 
 
-def smoothed(rows: Tensor, spread: Tensor, config: TrainingConfig, dice: torch.Generator) -> Tensor:
-    """Conditions (B, C) as a training step hears them: with noise on the labels, in units of
-    their `spread` (CcGAN, arXiv 2011.07466), some words forgotten, and some parts left out."""
+def smoothed(
+    rows: Tensor, spread: Tensor, config: TrainingConfig, dice: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Conditions (B, C) as a training step tells them, and labels (B, L): all that are known, and
+    those to which drawn covers are held.
+
+    Told is less than is known: labels get noise in units of their `spread` (CcGAN, arXiv
+    2011.07466), and with `label_dropout` the ten features together, each extra and the title are
+    left out by chance, so that any of them may be all there is. A cover is held to the labels
+    that were told, and to the features also if only the title was: it leads to expect them.
+    """
     labels, title = rows.tensor_split([len(spread)], dim=1)
     noise = torch.randn(labels.shape, generator=dice).to(labels)
     labels = labels + config.label_noise * spread * noise
     if config.titles:
         title = forget_words(title, config.word_dropout, dice)
-    if config.label_dropout:
-        labels, title = _left_out(labels, title, config, dice)
-    return torch.cat([labels, title], dim=1)
-
-
-def _left_out(labels: Tensor, title: Tensor, config: TrainingConfig, dice: torch.Generator):
-    """The ten features together, each extra and the title, each left out by chance: so a model
-    learns what to draw when any of them is all that it is told."""
-    sizes = [labels.shape[1] - len(config.extra_names), *(1 for _ in config.extra_names)]
-    missing = torch.rand(len(labels), len(sizes) + 1, generator=dice) < config.label_dropout
-    columns = missing[:, :-1].repeat_interleave(torch.tensor(sizes), dim=1).to(labels.device)
-    silent = missing[:, -1:].to(title.device)
-    return labels.masked_fill(columns, torch.nan), title.masked_fill(silent, 0)
+    if not config.label_dropout:
+        return torch.cat([labels, title], dim=1), labels, labels
+    extras = len(config.extra_names)
+    sizes = torch.tensor([labels.shape[1] - extras, *(1,) * extras])
+    missing = torch.rand(len(labels), 2 + extras, generator=dice) < config.label_dropout
+    columns = missing[:, :-1].repeat_interleave(sizes, dim=1).to(labels.device)
+    title = title.masked_fill(missing[:, -1:].to(title.device), 0)
+    features = torch.arange(labels.shape[1]) < sizes[0]
+    unheld = columns & ~(features.to(columns.device) & (title > 0).any(1, keepdim=True))
+    told = torch.cat([labels.masked_fill(columns, torch.nan), title], dim=1)
+    return told, labels, labels.masked_fill(unheld, torch.nan)

@@ -63,15 +63,17 @@ def encoded(rows: Tensor, scale: LabelScale, titles: TrackNameEncoder | None) ->
     """Rows of conditions (B, C) as the numbers that a network listens to: (B, L) or (B, L + WIDTH).
 
     Columns that are left out at the end, such as the title's, are missing as NaN is: a missing
-    label is heard as the mean, a missing title as an empty one.
+    title is heard as an empty one, a missing label as what the title leads to expect, or as the
+    mean.
     """
     count = len(scale.mean)
     columns = count + (TOKENS if titles else 0)
     rows = F.pad(rows, (0, columns - rows.shape[1]), value=torch.nan)
-    labels = scale(rows[:, :count])
+    labels = rows[:, :count]
     if titles is None:
-        return labels
-    return torch.cat([labels, titles(rows[:, count:].nan_to_num())], dim=1)
+        return scale(labels)
+    title = titles(rows[:, count:].nan_to_num())
+    return torch.cat([scale(labels).where(labels.isfinite(), titles.guess(title)), title], dim=1)
 
 
 class GeneratorBlock(nn.Module):
@@ -119,7 +121,7 @@ class Generator(nn.Module):
         self.extras, self.words = tuple(extras), tuple(words)
         first, *rest = channels(size, width)
         self.scale = LabelScale(labels)
-        self.titles = TrackNameEncoder(len(words), titles) if titles else None
+        self.titles = TrackNameEncoder(len(words), titles, labels) if titles else None
         condition = latent + labels + (WIDTH if titles else 0)
         self.stem = nn.Linear(condition, first * 16)
         self.blocks = nn.ModuleList([GeneratorBlock(first, first, condition, upsample=False)])
@@ -188,7 +190,7 @@ class Critic(nn.Module):
         self.dense = nn.Linear(widths[-1] * 16, 256)
         self.score = nn.Linear(256, 1)
         self.reading = nn.Linear(256, labels) if labels else None
-        self.titles = TrackNameEncoder(words, titles) if titles else None
+        self.titles = TrackNameEncoder(words, titles, labels) if titles else None
         heard = labels + (WIDTH if titles else 0)
         self.projection = nn.Linear(heard, 256, bias=False) if heard and projection else None
 

@@ -8,13 +8,15 @@ which one was asked for, it ranks them: chance is 1 %, real covers give the ceil
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from albumlib.checkpoint import read_tensors, write_tensors
 from albumlib.networks import to_covers
 from albumlib.recovery import LabelReader
 from albumlib.titles import WIDTH, TrackNameEncoder, forget_words
@@ -71,6 +73,20 @@ def train_matcher(
         if progress and (step + 1 == steps or step % 20 == 0):
             progress({"step": step + 1, "steps": steps, "contrast": loss.item()})
     return matcher.eval().requires_grad_(False)
+
+
+def save_matcher(path: str | Path, matcher: TitleMatcher, words: Sequence[str]) -> None:
+    """Write a matcher and the vocabulary it was trained with to a safetensors file."""
+    write_tensors(Path(path), matcher.state_dict(), {"words": list(words)})
+
+
+def load_matcher(path: str | Path) -> tuple[TitleMatcher, tuple[str, ...]]:
+    """A matcher by `save_matcher`, and its vocabulary. Raises TrainingError if there is none."""
+    tensors, about = read_tensors(Path(path))
+    matcher = TitleMatcher(len(about["words"]))
+    matcher.load_state_dict(tensors)
+    matcher.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+    return matcher, tuple(about["words"])
 
 
 def _contrast(matcher: TitleMatcher, covers: Tensor, titles: Tensor) -> Tensor:

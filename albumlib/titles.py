@@ -30,7 +30,7 @@ _WORD = re.compile(r"\w+")
 
 def vocabulary(titles: Iterable[str], least: int = 3, most: int = 5000) -> tuple[str, ...]:
     """The words that occur in at least `least` of the titles, the most frequent ones first."""
-    counts = Counter(word for title in titles for word in set(_words(title)))
+    counts = Counter(word for title in titles for word in set(split_words(title)))
     ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
     return tuple(word for word, count in ranked[:most] if count >= least)
 
@@ -43,7 +43,7 @@ def tokens(titles: Sequence[str], words: Sequence[str]) -> np.ndarray:
     for row, title in zip(found, titles, strict=True):
         clean = _normal(title)
         letters = [1 + _bucket(letter) for letter in clean[:CHARACTERS]]
-        known = [numbers.get(word, UNKNOWN) for word in _words(clean)[:WORDS]]
+        known = [numbers.get(word, UNKNOWN) for word in split_words(clean)[:WORDS]]
         row[: len(letters)], row[CHARACTERS : CHARACTERS + len(known)] = letters, known
     return found
 
@@ -53,7 +53,8 @@ def _normal(title: str | None) -> str:
     return " ".join(unicodedata.normalize("NFKC", title or "").casefold().split())
 
 
-def _words(title: str) -> list[str]:
+def split_words(title: str | None) -> list[str]:
+    """The words of a title, small, without punctuation."""
     return _WORD.findall(_normal(title))
 
 
@@ -80,10 +81,11 @@ class TrackNameEncoder(nn.Module):
 
     Characters pass a convolution over neighbours of five and the strongest response counts
     (Kim 2014, arXiv 1408.5882; Zhang et al. 2015, arXiv 1509.01626); words are averaged
-    (fastText, arXiv 1607.01759). `reads` is one of ENCODERS.
+    (fastText, arXiv 1607.01759). `reads` is one of ENCODERS. `guess` says what labels a title
+    leads to expect, in standardised units, where they are not told.
     """
 
-    def __init__(self, words: int, reads: str = "both"):
+    def __init__(self, words: int, reads: str = "both", labels: int = 0):
         super().__init__()
         if reads not in ENCODERS:
             raise ValueError(f"reads must be one of {', '.join(ENCODERS)}, got {reads!r}")
@@ -92,6 +94,7 @@ class TrackNameEncoder(nn.Module):
         self.neighbours = nn.Conv1d(24, WIDTH, 5, padding=2)
         self.words = nn.Embedding(words + UNKNOWN + 1, WIDTH, padding_idx=0)
         self.both = nn.Linear(2 * WIDTH, WIDTH)
+        self.guess = nn.Linear(WIDTH, labels, bias=False)  # an empty title: the mean
 
     def forward(self, titles: Tensor) -> Tensor:
         letters, words = titles.long().split([CHARACTERS, WORDS], dim=1)

@@ -97,14 +97,14 @@ class Trainer:
         for repeat in range(self.config.critic_steps):
             index = self.step * self.config.critic_steps + repeat
             covers, labels = batches.batch(index)
-            labels = self._smoothed(labels, dice)
-            record = self._critic_step(covers, labels, index, dice)
-        record |= self._generator_step(covers, labels, dice)
+            labels, known, held = self._smoothed(labels, dice)
+            record = self._critic_step(covers, labels, known, index, dice)
+        record |= self._generator_step(covers, labels, held, dice)
         self._update_average()
         self.step += 1
         return record
 
-    def _critic_step(self, covers: Tensor, labels, index: int, dice) -> dict[str, Tensor]:
+    def _critic_step(self, covers: Tensor, labels, known, index: int, dice) -> dict[str, Tensor]:
         config = self.config
         self.generator.requires_grad_(False)
         z, cost = self._latents(len(covers), labels, dice)
@@ -114,8 +114,7 @@ class Trainer:
         loss = self._critic_loss(real, fake) + config.latent_weight * cost
         record = {"critic_loss": loss.detach(), "score_gap": (real.mean() - fake.mean()).detach()}
         if reading is not None:
-            asked = labels[:, : self.critic.labels]
-            error = losses.label_error(reading, self.critic.scale(asked), asked.isfinite())
+            error = losses.label_error(reading, self.critic.scale(known), known.isfinite())
             loss = loss + config.reading_weight * error
             record["reading_error"] = error.detach()
         if config.critic_loss != "wgan-clip" and index % config.penalty_every == 0:
@@ -127,7 +126,7 @@ class Trainer:
         self.generator.requires_grad_(True)
         return record
 
-    def _generator_step(self, covers: Tensor, labels, dice) -> dict[str, Tensor]:
+    def _generator_step(self, covers: Tensor, labels, held, dice) -> dict[str, Tensor]:
         config = self.config
         self.critic.requires_grad_(False)
         z, cost = self._latents(len(covers), labels, dice)
@@ -141,8 +140,7 @@ class Trainer:
             loss = losses.wasserstein_generator(fake)
         record = {"generator_loss": loss.detach(), "latent_cost": cost.detach()}
         if reading is not None:
-            asked = labels[:, : self.critic.labels]
-            error = losses.label_error(reading, self.critic.scale(asked), asked.isfinite())
+            error = losses.label_error(reading, self.critic.scale(held), held.isfinite())
             loss = loss + config.obedience_weight * error
             record["obedience_error"] = error.detach()
         _update(self.generator_optimiser, loss + config.latent_weight * cost)
@@ -191,9 +189,10 @@ class Trainer:
             return covers, fakes
         return augment(covers, policy, dice), augment(fakes, policy, dice)
 
-    def _smoothed(self, labels: Tensor | None, dice) -> Tensor | None:
+    def _smoothed(self, labels: Tensor | None, dice) -> tuple:
+        """What this step tells of a batch, what is known, and what it holds drawn covers to."""
         if labels is None or not self.generator.columns:
-            return None
+            return None, None, None
         return smoothed(labels, self.critic.scale.spread, self.config, dice)
 
     def _update_average(self) -> None:

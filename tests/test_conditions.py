@@ -141,9 +141,13 @@ def test_any_part_may_be_all_that_is_told():
         word_dropout=0.0,
     )
     rows = torch.ones(4000, 11 + TOKENS)
-    heard = conditions.smoothed(rows, torch.ones(11), config, torch.Generator().manual_seed(0))
-    parts = [heard[:, :10].isfinite(), heard[:, 10:11].isfinite(), heard[:, 11:] > 0]
-    there = torch.stack([part.any(1) for part in parts], 1)
+    dice = torch.Generator().manual_seed(0)
+    told, known, held = conditions.smoothed(rows, torch.ones(11), config, dice)
+    assert torch.equal(known, rows[:, :11])
+    parts = [told[:, :10].isfinite(), told[:, 10:11].isfinite(), told[:, 11:] > 0]
     assert all(torch.equal(part.any(1), part.all(1)) for part in parts)  # as a whole
-    seen, counts = there.unique(dim=0, return_counts=True)
+    features, year, title = (part.any(1) for part in parts)
+    seen, counts = torch.stack([features, year, title], 1).unique(dim=0, return_counts=True)
     assert len(seen) == 8 and (counts.float() / 4000 - 1 / 8).abs().max() < 0.03
+    assert torch.equal(held[:, :10].isfinite().all(1), features | title)
+    assert torch.equal(held[:, 10].isfinite(), year)
