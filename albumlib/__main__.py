@@ -6,6 +6,7 @@ that cannot be understood.
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import Enum
 from pathlib import Path
@@ -282,7 +283,8 @@ def train(
     -p extras=year,lettering to more than the ten features.
 
     With --from and --pictures it learns a style, ends when held-out pictures are no longer
-    approached, and keeps the nearest model.
+    approached, and keeps the nearest model. Several processes train one model together when
+    torchrun starts them: torchrun --nproc-per-node 4 -m albumlib train ...
 
     \b
     Examples: python -m albumlib train data/label/coverset -p batch_size=32 --out data/model
@@ -307,7 +309,8 @@ def train(
             config, covers.images, labels, out, rows=covers.rows("train"), words=words,
             start=start, device=device, progress=progress,
         )  # fmt: skip
-    typer.echo(f"next: python -m albumlib generate {out}")
+    if os.environ.get("RANK", "0") == "0":  # one of the processes that torchrun started
+        typer.echo(f"next: python -m albumlib generate {out}")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -77,8 +77,15 @@ def load_critic(folder: str | Path) -> Critic:
     tensors, about = read_tensors(Path(folder) / "training.safetensors")
     state = {k.removeprefix("critic."): v for k, v in tensors.items() if k.startswith("critic.")}
     config = about["config"]
-    labels = len(state["scale.mean"])
-    critic = Critic(config["size"], labels, config["critic_width"], config["projection"])
+    critic = Critic(
+        config["size"],
+        len(state["scale.mean"]),
+        config["critic_width"],
+        config["projection"],
+        len(about.get("words", ())),
+        config.get("titles", ""),
+        config.get("minibatch_stddev", 0),
+    )
     critic.load_state_dict(state)
     return critic.to(memory_format=torch.channels_last).requires_grad_(False).eval()
 

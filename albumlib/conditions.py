@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from albumlib.coverset import CoverSet, CoverSetError
+from albumlib.team import Dice
 from albumlib.titles import forget_words, tokens, vocabulary
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def cover_titles(covers: CoverSet, seed: int = 2021) -> list[str]:
 
 
 def smoothed(
-    rows: Tensor, spread: Tensor, config: TrainingConfig, dice: torch.Generator
+    rows: Tensor, spread: Tensor, config: TrainingConfig, dice: Dice
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Conditions (B, C) as a training step tells them, and labels (B, L): all that are known, and
     those to which drawn covers are held.
@@ -97,7 +98,7 @@ def smoothed(
     that were told, and to the features also if only the title was: it leads to expect them.
     """
     labels, title = rows.tensor_split([len(spread)], dim=1)
-    noise = torch.randn(labels.shape, generator=dice).to(labels)
+    noise = dice.randn(*labels.shape).to(labels)
     labels = labels + config.label_noise * spread * noise
     if config.titles:
         title = forget_words(title, config.word_dropout, dice)
@@ -105,7 +106,7 @@ def smoothed(
         return torch.cat([labels, title], dim=1), labels, labels
     extras = len(config.extra_names)
     sizes = torch.tensor([labels.shape[1] - extras, *(1,) * extras])
-    missing = torch.rand(len(labels), 2 + extras, generator=dice) < config.label_dropout
+    missing = dice.rand(len(labels), 2 + extras) < config.label_dropout
     columns = missing[:, :-1].repeat_interleave(sizes, dim=1).to(labels.device)
     title = title.masked_fill(missing[:, -1:].to(title.device), 0)
     features = torch.arange(labels.shape[1]) < sizes[0]

@@ -29,6 +29,7 @@ class TrainingConfig:
     latent: int = 64  # numbers in a latent vector, uniform in [-1, 1]
     generator_width: int = 16  # channels at the finest resolution, doubling inwards
     critic_width: int = 32
+    minibatch_stddev: int = 0  # covers a group whose spread the critic is told; 0 for not at all
     projection: bool = True  # the critic's score also weighs how well picture and labels agree
     prior: str = ""  # "quantum" or "mlp": what some of the latents pass first
     qubits: int = 6  # of the prior
@@ -77,6 +78,11 @@ class TrainingConfig:
         _choice("prior", self.prior, ("", *PRIORS))
         for name in self.extra_names:
             _choice("extras", name, tuple(EXTRAS))
+        if self.minibatch_stddev and self.batch_size % self.minibatch_stddev:
+            raise TrainingError(
+                f"batch_size {self.batch_size} is no multiple of minibatch_stddev, "
+                f"{self.minibatch_stddev}"
+            )
         if self.freeze_generator and not self.prior:
             raise TrainingError("freeze_generator leaves nothing to train: set prior as well")
         if self.extras and not self.labels:

@@ -167,7 +167,7 @@ class Critic(nn.Module):
     The score has no unit and no bounds: it is the critic of Wasserstein GANs, and the logit of
     the relativistic loss. The reading is in standardised labels (see LabelScale), and does not
     look at `labels`. With `projection` the score also says how well picture and conditions
-    agree.
+    agree. `stddev_group` is the size of the groups of `spread_of_groups`, 0 for none.
     """
 
     def __init__(
@@ -178,16 +178,17 @@ class Critic(nn.Module):
         projection: bool = True,
         words: int = 0,
         titles: str = "",
+        stddev_group: int = 0,
     ):
         super().__init__()
-        self.labels = labels
+        self.labels, self.stddev_group = labels, stddev_group
         widths = [3, *reversed(channels(size, width)[:-1])]
         self.scale = LabelScale(labels)
         self.blocks = nn.ModuleList(
             nn.Conv2d(inputs, outputs, 4, stride=2, padding=1)
             for inputs, outputs in itertools.pairwise(widths)
         )
-        self.dense = nn.Linear(widths[-1] * 16, 256)
+        self.dense = nn.Linear((widths[-1] + (stddev_group > 0)) * 16, 256)
         self.score = nn.Linear(256, 1)
         self.reading = nn.Linear(256, labels) if labels else None
         self.titles = TrackNameEncoder(words, titles, labels) if titles else None
@@ -198,12 +199,27 @@ class Critic(nn.Module):
         x = covers
         for block in self.blocks:
             x = F.leaky_relu(block(x), SLOPE)  # half the resolution
+        if self.stddev_group:
+            x = torch.cat([x, spread_of_groups(x, self.stddev_group)], dim=1)
         x = F.leaky_relu(self.dense(x.flatten(1)), SLOPE)  # (B, 256)
         score = self.score(x).squeeze(1)
         if self.projection is not None:
             heard = self.projection(encoded(labels, self.scale, self.titles))  # (B, 256)
             score = score + (heard * x).sum(1) / 16  # / sqrt(256)
         return score, None if self.reading is None else self.reading(x)
+
+
+def spread_of_groups(x: Tensor, size: int) -> Tensor:
+    """One more channel (B, 1, S, S): the mean standard deviation within each group of neighbours.
+
+    A generator that draws the same thing again and again gives itself away (minibatch standard
+    deviation, Karras et al. 2018, arXiv 1710.10196). Groups are small, so that it does not matter
+    how a batch is spread over processes; what cannot be grouped is one group.
+    """
+    size = size if len(x) % size == 0 else len(x)
+    groups = x.reshape(-1, size, *x.shape[1:])  # (B / size, size, C, S, S)
+    spread = (groups.var(1, unbiased=False) + 1e-8).sqrt().mean((1, 2, 3))  # (B / size,)
+    return spread.repeat_interleave(size)[:, None, None, None].expand(-1, 1, *x.shape[2:])
 
 
 # Latents and pixels --------------------------------------------------------------------------

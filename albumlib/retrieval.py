@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from albumlib.checkpoint import read_tensors, write_tensors
 from albumlib.networks import to_covers
 from albumlib.recovery import LabelReader
+from albumlib.team import Dice
 from albumlib.titles import WIDTH, TrackNameEncoder, forget_words
 
 CHOICES = 100  # titles among which the right one is to be found
@@ -55,15 +56,15 @@ def train_matcher(
     """Train on real covers (N, S, S, 3) uint8 and tokens of their titles, (N, K, TOKENS): K titles
     a cover, one of which is drawn by chance each time. `words` is the vocabulary's size."""
     torch.manual_seed(seed)
-    dice = torch.Generator().manual_seed(seed)
+    dice = Dice(seed)
     matcher = TitleMatcher(words).to(memory_format=torch.channels_last)
     heard = torch.from_numpy(titles)
     steps = max(1, round(epochs * len(pixels) / batch_size))
     optimiser = torch.optim.AdamW(matcher.parameters(), weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=3e-3, total_steps=steps)
     for step in range(steps):
-        rows = torch.randint(len(pixels), (batch_size,), generator=dice)
-        ones = torch.randint(heard.shape[1], (batch_size,), generator=dice)
+        rows = dice.randint(len(pixels), batch_size)
+        ones = dice.randint(heard.shape[1], batch_size)
         spoken = forget_words(heard[rows, ones], 0.1, dice)
         loss = _contrast(matcher, to_covers(pixels[rows.numpy()]), spoken)
         optimiser.zero_grad(set_to_none=True)

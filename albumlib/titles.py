@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from albumlib.team import Dice
+
 CHARACTERS, WORDS = 32, 6  # of a title that are looked at
 TOKENS = CHARACTERS + WORDS
 BUCKETS = 512  # all of Unicode, folded: two rare characters may share a number
@@ -68,10 +70,10 @@ def _bucket(letter: str) -> int:
     )
 
 
-def forget_words(titles: Tensor, share: float, dice: torch.Generator) -> Tensor:
+def forget_words(titles: Tensor, share: float, dice: Dice) -> Tensor:
     """The same tokens with some words made unknown, so that the unknown word is learned too, and
     the characters have to be read as well."""
-    dropped = torch.rand(titles.shape, generator=dice).to(titles.device) < share
+    dropped = dice.rand(*titles.shape).to(titles.device) < share
     dropped[:, :CHARACTERS] = False
     return torch.where(dropped & (titles > UNKNOWN), float(UNKNOWN), titles)
 

@@ -147,6 +147,7 @@ def test_every_declared_package_is_used():
         "ipywidgets",
         "pytest",
         "pyarrow",
+        "pylatexenc",
     }
     for name in requirements(PROJECT["dependencies"]) | extras:
         assert MODULES.get(name, name) in used | tools | {"albumlib"}, f"nobody needs {name}"
