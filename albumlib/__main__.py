@@ -56,6 +56,7 @@ class Recipe(str, Enum):
     acgan = "acgan"
     acgan_wgan_logan = "acgan_wgan_logan"
     wgan_logan = "wgan_logan"
+    style = "style"
 
 
 SourceOption = Annotated[Source, typer.Option(help="Where tracks and covers come from.")]
