@@ -6,6 +6,7 @@ that cannot be understood.
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import Enum
 from pathlib import Path
@@ -55,6 +56,7 @@ class Recipe(str, Enum):
     acgan = "acgan"
     acgan_wgan_logan = "acgan_wgan_logan"
     wgan_logan = "wgan_logan"
+    style = "style"
 
 
 SourceOption = Annotated[Source, typer.Option(help="Where tracks and covers come from.")]
@@ -251,15 +253,26 @@ def quarantine(
 
 @app.command()
 def train(
-    data: Annotated[Path, typer.Argument(help="A cover set, as written by `clean`.")],
+    data: Annotated[Path | None, typer.Argument(help="A cover set, as written by `clean`.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the checkpoint and samples.")] = Path(
         "data/model"
     ),
     recipe: Annotated[
         Recipe, typer.Option(help="The build; all but wgan_logan let the ten features steer.")
     ] = Recipe.acgan,
-    steps: Annotated[int, typer.Option(help="Updates of the generator.")] = 2000,
+    steps: Annotated[int, typer.Option(min=1, help="Updates of the generator.")] = 2000,
     minutes: Annotated[float, typer.Option(help="Stop after so long; 0 for no limit.")] = 0,
+    start: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="CHECKPOINT", help="Begin with this model's networks."),
+    ] = None,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="With --from: learn the style of these 50 to 500 pictures, not of a cover set.",
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or mps [the fastest there is].")] = "",
     parameter: Settings = None,
     seed: SeedOption = 2021,
@@ -267,24 +280,38 @@ def train(
     """Train a model on a cover set.
 
     It goes on from the checkpoint that it finds in --out.
-    -p sets any field of albumlib.config.TrainingConfig.
+    -p sets any field of albumlib.config.TrainingConfig: -p titles=both to listen to titles,
+    -p extras=year,lettering to more than the ten features.
+
+    With --from and --pictures it learns a style, ends when held-out pictures are no longer
+    approached, and keeps the nearest model. Several processes train one model together when
+    torchrun starts them: torchrun --nproc-per-node 4 -m albumlib train ...
 
     \b
-    Example: python -m albumlib train data/label/coverset -p batch_size=32 --out data/model
+    Examples: python -m albumlib train data/label/coverset -p batch_size=32 --out data/model
+              python -m albumlib train --from data/pretrained/acgan.safetensors \\
+                  --pictures my/covers --out data/mine
     """
+    from albumlib import conditions, training
     from albumlib import config as settings
-    from albumlib import training
     from albumlib.coverset import CoverSet
 
+    if bool(data) == bool(pictures) or (pictures and not start):
+        raise typer.BadParameter("give a cover set, or --pictures with --from")
+    given = {"steps": steps, "seed": seed, "max_minutes": minutes} | _settings(parameter)
+    if pictures:
+        _learn_style(start, pictures, out, given)
+        return
     covers = CoverSet.open(data)
-    given = {"size": covers.size, "steps": steps, "seed": seed, "max_minutes": minutes}
-    config = settings.recipe(recipe.value, **given | _settings(parameter))
+    config = settings.recipe(recipe.value, **{"size": covers.size} | given)
+    labels, words = conditions.of_covers(covers, config)
     with training_bar(config.steps) as progress:
         training.train(
-            config, covers.images, covers.labels, out,
-            rows=covers.rows("train"), device=device, progress=progress,
+            config, covers.images, labels, out, rows=covers.rows("train"), words=words,
+            start=start, device=device, progress=progress,
         )  # fmt: skip
-    typer.echo(f"next: python -m albumlib generate {out}")
+    if os.environ.get("RANK", "0") == "0":  # one of the processes that torchrun started
+        typer.echo(f"next: python -m albumlib generate {out}")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -317,6 +344,14 @@ def generate(
         Path | None, typer.Option(metavar="FILE", help="CSV of features, a cover for each row.")
     ] = None,
     size: Annotated[int, typer.Option(help="Pixels a side; 0 for the model's own.")] = 0,
+    title: Annotated[
+        str, typer.Option(help="Of a record, a song or both, for a model that reads titles.")
+    ] = "",
+    year: Annotated[float | None, typer.Option(help="For a model that knows years.")] = None,
+    lettering: Annotated[
+        bool | None,
+        typer.Option("--lettering/--no-lettering", help="For a model that knows of lettering."),
+    ] = None,
     truncation: Annotated[
         float, typer.Option(min=0, max=1, help="1 for variety, less for ordinary covers.")
     ] = 1.0,
@@ -350,8 +385,9 @@ def generate(
         raise typer.BadParameter("--song and --album need --data, the cover set to search")
     values = generating.wanted(data, song, album) | given
     count = count or (1 if song or album else 16)
+    more = {"title": title, "year": year, "lettering": lettering}
     typer.echo(generating.to_file(
-        generator, out, values, count=count, size=size, seed=seed, truncation=truncation
+        generator, out, values, count=count, size=size, seed=seed, truncation=truncation, **more
     ))  # fmt: skip
 
 
@@ -471,6 +507,26 @@ def _other_way(source: Source, out: Path) -> str:
         f"notebook 01 has no {source.value}: use {NAME} gather --source {source.value} "
         f"--out {out / 'data'}, then {NAME} course --from 2 --out {out}"
     )
+
+
+def _learn_style(start: Path, pictures: Path, out: Path, given: dict) -> None:
+    """What `train --from --pictures` does."""
+    from albumlib import cleaning, gathering, styles
+    from albumlib.sources.folder import Folder
+
+    config = styles.style_config(start, **given)
+    with bars() as progress:
+        gathering.gather(Folder(pictures), out / "covers", size=2 * config.size, progress=progress)
+        covers = cleaning.clean(out / "covers", size=config.size, progress=progress)
+    say(covers.manifest["funnel"])
+    with training_bar(config.steps) as progress:
+        styles.fine_tune(
+            start, covers.images, None, out, rows=covers.rows("train"),
+            heldout=covers.rows("heldout"), config=config, progress=progress,
+        )  # fmt: skip
+    nearest = styles.best(styles.read_history(out))
+    typer.echo(f"kept: step {nearest['step']}, distance {nearest['kid']:.4f} (KID)")
+    typer.echo(f"next: python -m albumlib generate {out}")
 
 
 def _pairs(texts: list[str]) -> dict[str, str]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from albumlib.team import Dice
 
-def augment(covers: Tensor, policy: str, dice: torch.Generator) -> Tensor:
+
+def augment(covers: Tensor, policy: str, dice: Dice) -> Tensor:
     """Covers (B, 3, S, S) in [-1, 1], changed by chance as `policy` says, gradients kept.
 
     `policy` joins names by commas: "flip" (left and right), "shift" (up to an eighth of the
@@ -19,24 +21,25 @@ def augment(covers: Tensor, policy: str, dice: torch.Generator) -> Tensor:
     return covers
 
 
-def flip(covers: Tensor, dice: torch.Generator) -> Tensor:
+def flip(covers: Tensor, dice: Dice) -> Tensor:
     flipped = _draw(covers, dice) < 0.5
     return torch.where(flipped, covers.flip(3), covers)
 
 
-def shift(covers: Tensor, dice: torch.Generator) -> Tensor:
+def shift(covers: Tensor, dice: Dice) -> Tensor:
     """Move by whole pixels; what comes in at the edge is the mirrored cover."""
     size = covers.shape[-1]
     reach = size // 8
     padded = torch.nn.functional.pad(covers, (reach,) * 4, mode="reflect")
-    offsets = torch.randint(0, 2 * reach + 1, (len(covers), 2), generator=dice).tolist()
-    moved = [
-        cover[:, y : y + size, x : x + size] for cover, (y, x) in zip(padded, offsets, strict=True)
-    ]
-    return torch.stack(moved)
+    offsets = dice.randint(2 * reach + 1, len(covers), 2).to(covers.device)
+    rows, columns = (
+        offsets[:, axis, None] + torch.arange(size, device=covers.device) for axis in (0, 1)
+    )
+    which = torch.arange(len(covers), device=covers.device)[:, None, None]
+    return padded.movedim(1, 3)[which, rows[:, :, None], columns[:, None, :]].movedim(3, 1)
 
 
-def color(covers: Tensor, dice: torch.Generator) -> Tensor:
+def color(covers: Tensor, dice: Dice) -> Tensor:
     covers = covers + _draw(covers, dice) - 0.5  # brightness
     grey = covers.mean(1, keepdim=True)
     covers = grey + (covers - grey) * 2 * _draw(covers, dice)  # saturation
@@ -44,9 +47,9 @@ def color(covers: Tensor, dice: torch.Generator) -> Tensor:
     return mean + (covers - mean) * (0.5 + _draw(covers, dice))  # contrast
 
 
-def _draw(covers: Tensor, dice: torch.Generator) -> Tensor:
+def _draw(covers: Tensor, dice: Dice) -> Tensor:
     """One number in [0, 1) a cover, (B, 1, 1, 1)."""
-    return torch.rand(len(covers), 1, 1, 1, generator=dice).to(covers)
+    return dice.rand(len(covers), 1, 1, 1).to(covers)
 
 
 POLICIES = {"flip": flip, "shift": shift, "color": color}

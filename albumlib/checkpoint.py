@@ -12,6 +12,7 @@ from torch import Tensor
 
 from albumlib import AlbumlibError
 from albumlib.networks import Critic, Generator
+from albumlib.quantum import prior_shape
 
 
 class TrainingError(AlbumlibError):
@@ -45,7 +46,12 @@ def save_generator(path: Path, generator: Generator, about: dict) -> None:
         "latent": generator.latent,
         "labels": generator.labels,
         "width": generator.to_rgb.in_channels,
+        "extras": generator.extras,
+        "words": generator.words,
+        "titles": generator.titles.reads if generator.titles else "",
     }
+    if generator.prior is not None:
+        shape |= prior_shape(generator.prior)
     write_tensors(path, generator.state_dict(), {**about, "generator": shape})
 
 
@@ -71,10 +77,35 @@ def load_critic(folder: str | Path) -> Critic:
     tensors, about = read_tensors(Path(folder) / "training.safetensors")
     state = {k.removeprefix("critic."): v for k, v in tensors.items() if k.startswith("critic.")}
     config = about["config"]
-    labels = len(state["scale.mean"])
-    critic = Critic(config["size"], labels, config["critic_width"], config["projection"])
+    critic = Critic(
+        config["size"],
+        len(state["scale.mean"]),
+        config["critic_width"],
+        config["projection"],
+        len(about.get("words", ())),
+        config.get("titles", ""),
+        config.get("minibatch_stddev", 0),
+    )
     critic.load_state_dict(state)
     return critic.to(memory_format=torch.channels_last).requires_grad_(False).eval()
+
+
+def read_networks(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Tensor], dict]:
+    """The averaged generator and the critic to begin another training with, as state dicts, and
+    the generator's shape.
+
+    `path` is a run's folder, or the file of a generator with its critic beside it, as
+    `acgan.safetensors` has `acgan_critic.safetensors`. TrainingError if there is none.
+    """
+    path = Path(path)
+    if path.is_dir():
+        tensors, _ = read_tensors(path / "training.safetensors")
+        critic = {k.removeprefix("critic."): v for k, v in tensors.items() if k[:7] == "critic."}
+        path = path / "generator.safetensors"
+    else:
+        critic, _ = read_tensors(path.with_name(f"{path.stem}_critic{path.suffix}"))
+    generator, about = read_tensors(path)
+    return generator, critic, about["generator"]
 
 
 def store_optimiser(name: str, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from albumlib.checkpoint import TrainingError
+from albumlib.conditions import EXTRAS
 from albumlib.networks import SIZES
+from albumlib.quantum import PRIORS
+from albumlib.titles import ENCODERS
 
 CRITIC_LOSSES = ("wgan-gp", "wgan-clip", "r3")
 LATENT_METHODS = ("off", "gd", "ngd")
@@ -17,6 +20,8 @@ class TrainingConfig:
 
     size: int = 64  # pixels a side: 32, 64, 128 or 256
     labels: bool = False  # condition on the ten features
+    extras: str = ""  # labels beyond the ten, of "year" and "lettering", joined by commas
+    titles: str = ""  # condition on titles, read as "characters", "words" or "both"
     steps: int = 2000  # generator updates
     batch_size: int = 16  # covers per update
     seed: int = 2021
@@ -24,7 +29,13 @@ class TrainingConfig:
     latent: int = 64  # numbers in a latent vector, uniform in [-1, 1]
     generator_width: int = 16  # channels at the finest resolution, doubling inwards
     critic_width: int = 32
+    minibatch_stddev: int = 0  # covers a group whose spread the critic is told; 0 for not at all
     projection: bool = True  # the critic's score also weighs how well picture and labels agree
+    prior: str = ""  # "quantum" or "mlp": what some of the latents pass first
+    qubits: int = 6  # of the prior
+    prior_layers: int = 3
+    freeze_critic: int = 0  # early layers of the critic that stay as they are (FreezeD)
+    freeze_generator: bool = False  # all but the prior stays as it is
     # Losses
     critic_loss: str = "r3"  # "wgan-gp", "wgan-clip" or "r3" (relativistic pairs with R1 + R2)
     critic_steps: int = 1  # critic updates per generator update
@@ -34,6 +45,8 @@ class TrainingConfig:
     reading_weight: float = 3.0  # critic learns to read labels from real covers (ACGAN)
     obedience_weight: float = 3.0  # generator is held to the labels that the critic reads
     label_noise: float = 0.05  # smoothing of the labels, in standard deviations (CcGAN)
+    label_dropout: float = 0.0  # share of rows whose features, each extra, title are left out
+    word_dropout: float = 0.1  # share of a title's words that are made unknown
     augment: str = ""  # of "shift", "flip", "color", joined by commas: for small sets
     # LOGAN
     latent_method: str = "ngd"  # "off", "gd" or "ngd" (natural gradient)
@@ -61,10 +74,31 @@ class TrainingConfig:
         _choice("size", self.size, SIZES)
         _choice("critic_loss", self.critic_loss, CRITIC_LOSSES)
         _choice("latent_method", self.latent_method, LATENT_METHODS)
+        _choice("titles", self.titles, ("", *ENCODERS))
+        _choice("prior", self.prior, ("", *PRIORS))
+        for name in self.extra_names:
+            _choice("extras", name, tuple(EXTRAS))
+        if self.minibatch_stddev and self.batch_size % self.minibatch_stddev:
+            raise TrainingError(
+                f"batch_size {self.batch_size} is no multiple of minibatch_stddev, "
+                f"{self.minibatch_stddev}"
+            )
+        if self.freeze_generator and not self.prior:
+            raise TrainingError("freeze_generator leaves nothing to train: set prior as well")
+        if self.extras and not self.labels:
+            raise TrainingError("extras come on top of the ten features: set labels=true")
         for name in ("steps", "batch_size", "latent", "critic_steps", "penalty_every",
                      "latent_every", "log_every", "sample_every", "save_every"):  # fmt: skip
             if getattr(self, name) < 1:
                 raise TrainingError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+    @property
+    def extra_names(self) -> tuple[str, ...]:
+        return tuple(filter(None, self.extras.split(",")))
+
+    @property
+    def conditional(self) -> bool:
+        return self.labels or bool(self.titles)
 
     @classmethod
     def from_dict(cls, values: dict) -> TrainingConfig:
@@ -117,6 +151,17 @@ RECIPES: dict[str, dict] = {
     },
     # Notebook 05, recommended: pairs of real and fake under one label, no latent step.
     "acgan": {"labels": True, "latent_method": "off"},
+    # Notebook 09: few covers for a trained model; see styles.py.
+    "style": {
+        "latent_method": "off",
+        "steps": 1000,
+        "generator_rate": 2e-4,
+        "critic_rate": 2e-4,
+        "freeze_critic": 2,
+        "augment": "shift,color",
+        "average_halflife": 1000,
+        "penalty_every": 1,
+    },
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import sys
 from collections.abc import Callable, Iterator
 
@@ -93,7 +94,8 @@ def training_bar(steps: int) -> Iterator[Callable[[dict], None]]:
     """A callback that shows a training's records on a bar."""
     from tqdm import tqdm
 
-    with tqdm(total=steps, unit="step") as bar:
+    # Of several processes of one training only the first one speaks.
+    with tqdm(total=steps, unit="step", disable=os.environ.get("RANK", "0") != "0") as bar:
 
         def show(record: dict) -> None:
             hidden = ("step", "steps", "images_per_s")

@@ -148,15 +148,18 @@ class Batches:
             wanted = np.asarray(labels, dtype=np.float32)[self.rows]
             self._labels = torch.from_numpy(wanted).to(self.device)
 
-    def batch(self, step: int) -> tuple[Tensor, Tensor | None]:
-        """Covers (B, 3, S, S) in [-1, 1] and labels (B, 10) or None, for a step counted from 0."""
+    def batch(self, step: int, own: slice = slice(None)) -> tuple[Tensor, Tensor | None]:
+        """Covers (B, 3, S, S) in [-1, 1] and labels (B, L) or None, for a step counted from 0.
+
+        `own` are the rows of the batch that are wanted here, all by default.
+        """
         epoch, position = divmod(step, self.per_epoch)
         if epoch != self._epoch:
             self._epoch, self._order = epoch, self._permutation(epoch)
-        start = position * self.batch_size
-        here = self._order[start : start + self.batch_size].to(self.device)
+        start, stop, _ = (position * self.batch_size + end for end in own.indices(self.batch_size))
+        here = self._order[start:stop].to(self.device)
         if self._disk:
-            covers = self._disk.read(epoch, self._order, start, start + self.batch_size)
+            covers = self._disk.read(epoch, self._order, start, stop)
         else:
             covers = self._covers.index_select(0, here)
         covers = covers.to(self.device).float().div_(127.5).sub_(1)

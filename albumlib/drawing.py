@@ -22,6 +22,7 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from albumlib import AlbumlibError, features, latent
+from albumlib.conditions import rows
 from albumlib.networks import Generator
 
 KEY = "albumlib"  # of the text in a PNG file
@@ -42,6 +43,9 @@ class Drawing:
     steps: tuple[float, ...] = ()  # along the directions of `directions`
     z: tuple[float, ...] | None = None  # a latent that was found by projection, for the seeds'
     model: str = ""  # fingerprint, filled in by `save`
+    title: str = ""  # these three for models that were trained to listen to them
+    year: float | None = None
+    lettering: bool | None = None  # whether there is to be text on the cover
 
     def __post_init__(self) -> None:
         values = features.to_array(dict(zip(features.NAMES, self.features, strict=True)))
@@ -69,10 +73,16 @@ class Drawing:
         return latent.steer(z, directions(generator), list(self.steps)) if any(self.steps) else z
 
     def draw(self, generator: Generator) -> np.ndarray:
-        """Covers (n, S, S, 3) uint8. A model without labels leaves the features out."""
-        return latent.draw(
-            generator, self.latents(generator), self.label if generator.labels else None
-        )
+        """Covers (n, S, S, 3) uint8. What the model was not trained to hear is left out."""
+        return latent.draw(generator, self.latents(generator), self.conditions(generator))
+
+    def conditions(self, generator: Generator) -> np.ndarray | None:
+        """The row of conditions (1, C) that this model listens to, None if to none."""
+        if not generator.columns:
+            return None
+        label = self.label[: generator.labels][None]  # a model hears all ten, or none
+        extras = {name: np.array([getattr(self, name)], dtype=float) for name in generator.extras}
+        return rows(label, extras, [self.title] if generator.titles else [], generator.words)
 
 
 def out_of_range(feature: features.Feature, value: float) -> str:

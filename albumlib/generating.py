@@ -42,13 +42,26 @@ def to_file(
     size: int = 0,
     seed: int = 2021,
     truncation: float = 1.0,
+    title: str = "",
+    year: float | None = None,
+    lettering: bool | None = None,
 ) -> Path:
     """Draw `count` covers with successive seeds for features by name, and write them as one file.
 
-    Raises DrawingError for a value out of range.
+    Raises DrawingError for a value out of range, or for one that the model was not trained to
+    listen to.
     """
+    more = {"title": title, "year": year, "lettering": lettering}
+    heard = {*generator.extras, *(["title"] if generator.titles else [])}
+    deaf = [name for name, value in more.items() if value not in ("", None) and name not in heard]
+    if deaf:
+        raise DrawingError(
+            f"this model was trained without {deaf[0]}: train one with "
+            + ("-p titles=both" if deaf[0] == "title" else f"-p extras={deaf[0]}")
+        )
     chosen = tuple(values.get(name) for name in features.NAMES)
-    return save(out, Drawing(tuple(range(seed, seed + count)), chosen, truncation), generator, size)
+    seeds = tuple(range(seed, seed + count))
+    return save(out, Drawing(seeds, chosen, truncation, **more), generator, size)
 
 
 def table_to_files(

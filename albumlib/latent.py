@@ -124,7 +124,7 @@ def principal_directions(
 def _features(generator: Generator, z: Tensor, block: int) -> Tensor:
     """What a block puts out for an average label, (n, channels * side * side) on the CPU."""
     z = z.to(generator.stem.weight.device)
-    missing = z.new_full((len(z), generator.labels), torch.nan)  # is heard as the mean
+    missing = z.new_full((len(z), generator.columns), torch.nan)  # is heard as the mean
     condition = generator.condition(z, missing)
     x = generator.stem(condition).unflatten(1, (-1, 4, 4))
     for layer in generator.blocks[: block + 1]:

@@ -54,10 +54,16 @@ def gradient_penalty(critic: Scoring, real: Tensor, fake: Tensor, mix: Tensor) -
     return (norms - 1).square().mean()
 
 
-def label_error(reading: Tensor, labels: Tensor, known: Tensor) -> Tensor:
-    """Mean Huber loss of the labels read from covers, (B, L), over those that are `known`."""
+def label_error(
+    reading: Tensor, labels: Tensor, known: Tensor, count: Tensor | None = None
+) -> Tensor:
+    """Mean Huber loss of the labels read from covers, (B, L), over those that are `known`.
+
+    `count` is how many these are, if not all of the batch is here.
+    """
     error = F.smooth_l1_loss(reading, labels, reduction="none")
-    return (error * known).sum() / known.sum().clamp_min(1)
+    count = known.sum() if count is None else count
+    return (error * known).sum() / count.clamp_min(1)
 
 
 def latent_step(

@@ -7,7 +7,9 @@ averaged weights need no statistics), labels that modulate every block of the ge
 Perez et al. 2018, arXiv 1709.07871) and meet the critic in a projection (Miyato and Koyama 2018,
 arXiv 1802.05637) and in a regression head (ACGAN, Odena et al. 2017, arXiv 1610.09585).
 
-Shapes: B covers a batch, S pixels a side, L labels (10, or 0 for no conditions), Z latents.
+Shapes: B covers a batch, S pixels a side, Z latents, L labels: the ten features and perhaps more
+numbers, or 0 for none. C is the width of a row of conditions: the labels, then a title's tokens
+where the networks read titles.
 """
 
 from __future__ import annotations
@@ -19,6 +21,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from albumlib.quantum import PRIORS
+from albumlib.titles import TOKENS, WIDTH, TrackNameEncoder
 
 SLOPE = 0.2  # of LeakyReLU, as in DCGAN
 SIZES = (32, 64, 128, 256)
@@ -54,6 +59,23 @@ class LabelScale(nn.Module):
         return ((labels - self.mean) / self.spread).nan_to_num(0.0)
 
 
+def encoded(rows: Tensor, scale: LabelScale, titles: TrackNameEncoder | None) -> Tensor:
+    """Rows of conditions (B, C) as the numbers that a network listens to: (B, L) or (B, L + WIDTH).
+
+    Columns that are left out at the end, such as the title's, are missing as NaN is: a missing
+    title is heard as an empty one, a missing label as what the title leads to expect, or as the
+    mean.
+    """
+    count = len(scale.mean)
+    columns = count + (TOKENS if titles else 0)
+    rows = F.pad(rows, (0, columns - rows.shape[1]), value=torch.nan)
+    labels = rows[:, :count]
+    if titles is None:
+        return scale(labels)
+    title = titles(rows[:, count:].nan_to_num())
+    return torch.cat([scale(labels).where(labels.isfinite(), titles.guess(title)), title], dim=1)
+
+
 class GeneratorBlock(nn.Module):
     """Twice the resolution, then a convolution whose channels the condition scales and shifts."""
 
@@ -74,19 +96,39 @@ class GeneratorBlock(nn.Module):
 
 
 class Generator(nn.Module):
-    """Latents (B, Z) in [-1, 1] and labels (B, L) in [-1, 1] to covers (B, 3, S, S) in [-1, 1]."""
+    """Latents (B, Z) in [-1, 1] and conditions (B, C) to covers (B, 3, S, S) in [-1, 1].
 
-    def __init__(self, size: int, latent: int = 64, labels: int = 0, width: int = 16):
+    `extras` names the labels beyond the ten features, `words` are the vocabulary of titles and
+    `titles` says how they are read (titles.ENCODERS; "" for not at all). With a `prior` (one of
+    quantum.PRIORS) the first `qubits` latents pass it before anything else hears them.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        latent: int = 64,
+        labels: int = 0,
+        width: int = 16,
+        extras: Sequence[str] = (),
+        words: Sequence[str] = (),
+        titles: str = "",
+        prior: str = "",
+        qubits: int = 0,
+        prior_layers: int = 0,
+    ):
         super().__init__()
         self.latent, self.labels, self.size = latent, labels, size
+        self.extras, self.words = tuple(extras), tuple(words)
         first, *rest = channels(size, width)
-        condition = latent + labels
         self.scale = LabelScale(labels)
+        self.titles = TrackNameEncoder(len(words), titles, labels) if titles else None
+        condition = latent + labels + (WIDTH if titles else 0)
         self.stem = nn.Linear(condition, first * 16)
         self.blocks = nn.ModuleList([GeneratorBlock(first, first, condition, upsample=False)])
         for inputs, outputs in zip([first, *rest], rest, strict=False):
             self.blocks.append(GeneratorBlock(inputs, outputs, condition))
         self.to_rgb = nn.Conv2d(rest[-1], 3, 3, padding=1)
+        self.prior = PRIORS[prior](qubits, prior_layers) if prior else None
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         condition = self.condition(z, labels)
@@ -100,45 +142,84 @@ class Generator(nn.Module):
         return torch.tanh(self.to_rgb(x))
 
     def condition(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        """What the layers listen to: latents and standardised labels, (B, Z + L)."""
-        if self.labels == 0:
+        """What the layers listen to: latents and encoded conditions, (B, Z + C')."""
+        if self.prior is not None:
+            few = self.prior.qubits
+            z = torch.cat([self.prior(z[:, :few]), z[:, few:]], dim=1)
+        if not self.columns:
             return z
-        if labels is None or labels.shape != (len(z), self.labels):
-            raise ValueError(f"this generator needs labels of shape ({len(z)}, {self.labels})")
-        return torch.cat([z, self.scale(labels)], dim=1)
+        if labels is None and not self.labels:
+            labels = z.new_empty(len(z), 0)  # no title either
+        given = -1 if labels is None or len(labels) != len(z) else labels.shape[1]
+        if not self.labels - len(self.extras) <= given <= self.columns:
+            raise ValueError(f"this generator needs labels of shape ({len(z)}, {self.columns})")
+        return torch.cat([z, encoded(labels, self.scale, self.titles)], dim=1)
+
+    @property
+    def columns(self) -> int:
+        """The width C of a row of conditions, 0 if nothing but the latents is heard."""
+        return self.labels + (TOKENS if self.titles else 0)
 
 
 class Critic(nn.Module):
-    """Covers (B, 3, S, S) and labels (B, L) to a score (B,) and a reading of the labels (B, L).
+    """Covers (B, 3, S, S) and conditions (B, C) to a score (B,) and a reading of the labels (B, L).
 
     The score has no unit and no bounds: it is the critic of Wasserstein GANs, and the logit of
     the relativistic loss. The reading is in standardised labels (see LabelScale), and does not
-    look at `labels`. With `projection` the score also says how well picture and labels agree.
+    look at `labels`. With `projection` the score also says how well picture and conditions
+    agree. `stddev_group` is the size of the groups of `spread_of_groups`, 0 for none.
     """
 
-    def __init__(self, size: int, labels: int = 0, width: int = 32, projection: bool = True):
+    def __init__(
+        self,
+        size: int,
+        labels: int = 0,
+        width: int = 32,
+        projection: bool = True,
+        words: int = 0,
+        titles: str = "",
+        stddev_group: int = 0,
+    ):
         super().__init__()
-        self.labels = labels
+        self.labels, self.stddev_group = labels, stddev_group
         widths = [3, *reversed(channels(size, width)[:-1])]
         self.scale = LabelScale(labels)
         self.blocks = nn.ModuleList(
             nn.Conv2d(inputs, outputs, 4, stride=2, padding=1)
             for inputs, outputs in itertools.pairwise(widths)
         )
-        self.dense = nn.Linear(widths[-1] * 16, 256)
+        self.dense = nn.Linear((widths[-1] + (stddev_group > 0)) * 16, 256)
         self.score = nn.Linear(256, 1)
         self.reading = nn.Linear(256, labels) if labels else None
-        self.projection = nn.Linear(labels, 256, bias=False) if labels and projection else None
+        self.titles = TrackNameEncoder(words, titles, labels) if titles else None
+        heard = labels + (WIDTH if titles else 0)
+        self.projection = nn.Linear(heard, 256, bias=False) if heard and projection else None
 
     def forward(self, covers: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         x = covers
         for block in self.blocks:
             x = F.leaky_relu(block(x), SLOPE)  # half the resolution
+        if self.stddev_group:
+            x = torch.cat([x, spread_of_groups(x, self.stddev_group)], dim=1)
         x = F.leaky_relu(self.dense(x.flatten(1)), SLOPE)  # (B, 256)
         score = self.score(x).squeeze(1)
         if self.projection is not None:
-            score = score + (self.projection(self.scale(labels)) * x).sum(1) / 16  # / sqrt(256)
+            heard = self.projection(encoded(labels, self.scale, self.titles))  # (B, 256)
+            score = score + (heard * x).sum(1) / 16  # / sqrt(256)
         return score, None if self.reading is None else self.reading(x)
+
+
+def spread_of_groups(x: Tensor, size: int) -> Tensor:
+    """One more channel (B, 1, S, S): the mean standard deviation within each group of neighbours.
+
+    A generator that draws the same thing again and again gives itself away (minibatch standard
+    deviation, Karras et al. 2018, arXiv 1710.10196). Groups are small, so that it does not matter
+    how a batch is spread over processes; what cannot be grouped is one group.
+    """
+    size = size if len(x) % size == 0 else len(x)
+    groups = x.reshape(-1, size, *x.shape[1:])  # (B / size, size, C, S, S)
+    spread = (groups.var(1, unbiased=False) + 1e-8).sqrt().mean((1, 2, 3))  # (B / size,)
+    return spread.repeat_interleave(size)[:, None, None, None].expand(-1, 1, *x.shape[2:])
 
 
 # Latents and pixels --------------------------------------------------------------------------

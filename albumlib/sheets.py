@@ -62,7 +62,7 @@ def before_after(
 ) -> Figure:
     """Pictures as they came, of any shape, above the squares that cleaning made of them."""
     words = title or "The same files as they came, and repaired"
-    return _two_rows(before, after, titles, ("as it came", "repaired"), words)
+    return named_rows({"as it came": before, "repaired": after}, titles, words)
 
 
 def pairs(
@@ -73,24 +73,33 @@ def pairs(
     title: str = "",
 ) -> Figure:
     """Generated covers, each above the real cover that shares its label."""
-    return _two_rows(top, bottom, titles, names, title or "Generated, and real with the same label")
+    rows = dict(zip(names, (top, bottom), strict=True))
+    return named_rows(rows, titles, title or "Generated, and real with the same label")
 
 
-def _two_rows(top, bottom, titles, names: tuple[str, str], title: str) -> Figure:
-    count, gap = len(top), 0.06
+def named_rows(
+    rows: Mapping[str, Sequence[np.ndarray]],
+    titles: Sequence[str] | None = None,
+    title: str = "",
+) -> Figure:
+    """Rows of as many covers each, their names at the left, `titles` below the columns."""
+    count, gap = min(map(len, rows.values())), 0.06
     if not count:
         return empty_figure(f"{title}: there are none.")
-    unit = (WIDTH - 0.85) / (count * (1 + gap))  # inches a cover; 0.85 for the names at the left
-    margin, height = 0.85 / unit, 2 + gap + (0.22 / unit if titles is not None else 0)
-    width = WIDTH / unit
+    longest = max(map(len, rows))
+    names = max(0.85, 0.075 * longest + 0.1)  # inches at the left
+    unit = (WIDTH - names) / (count * (1 + gap))  # inches a cover
+    margin, below = names / unit, 0.22 / unit if titles is not None else 0
+    width, height = WIDTH / unit, len(rows) * (1 + gap) + below
     figure = new_figure(WIDTH * height / width, title)
     axes = blank(figure.subplots(), width, height)
-    for row, (name, pictures) in enumerate(zip(names, (top, bottom), strict=True)):
+    for row, (name, pictures) in enumerate(rows.items()):
         axes.text(0, row * (1 + gap) + 0.5, name, va="center", size=9, color=INK)
-        for column, picture in enumerate(pictures):
+        for column, picture in enumerate(pictures[:count]):
             place(axes, picture, margin + column * (1 + gap), row * (1 + gap))
     for column, words in enumerate(titles if titles is not None else ()):
-        caption(axes, margin + column * (1 + gap), 2 + gap + 0.04, str(words), unit)
+        y = len(rows) * (1 + gap) + 0.04
+        caption(axes, margin + column * (1 + gap), y, str(words), unit)
     blank(axes, width, height)
     return figure
 

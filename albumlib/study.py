@@ -5,10 +5,13 @@ Tables have the ten features as columns, in their own units; missing values are 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from albumlib.features import NAMES
+from albumlib.titles import split_words
 
 
 def known(table: pd.DataFrame) -> list[str]:
@@ -92,6 +95,18 @@ def nearest_real(asked: pd.DataFrame, real: pd.DataFrame) -> np.ndarray:
 def _nearest(here: np.ndarray, there: np.ndarray) -> np.ndarray:
     squares = (here**2).sum(1)[:, None] + (there**2).sum(1) - 2 * here @ there.T
     return np.sqrt(squares.clip(min=0).min(axis=1))
+
+
+def telling_words(titles: Sequence[str], labels: pd.DataFrame, least: int = 20) -> pd.DataFrame:
+    """For each word of `least` titles or more, how far the mean of each known feature over these
+    titles lies from the mean of all, in standard deviations; the most telling words first."""
+    names = known(labels)
+    scaled = (labels[names] - labels[names].mean()) / labels[names].std(ddof=0)
+    words = pd.Series([sorted(set(split_words(title))) for title in titles]).explode().dropna()
+    joined = scaled.reset_index(drop=True).loc[words.index].assign(word=words.to_numpy())
+    groups = joined.groupby("word")
+    means = groups.mean()[groups.size() >= least]
+    return means.loc[means.abs().max(axis=1).sort_values(ascending=False).index]
 
 
 def looks(pixels: np.ndarray) -> pd.DataFrame:

@@ -12,7 +12,8 @@ import copy
 import itertools
 import json
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,25 +21,38 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from albumlib import __version__, losses
 from albumlib.augment import augment
 from albumlib.checkpoint import (
     TrainingError,
     load_generator,
+    read_networks,
     read_tensors,
     restore_optimiser,
     save_generator,
     store_optimiser,
     write_tensors,
 )
+from albumlib.conditions import smoothed
 from albumlib.config import TrainingConfig
 from albumlib.coverset import Batches
 from albumlib.networks import Critic, Generator, draw_latents, to_pixels
+from albumlib.team import Dice, Team, join
+from albumlib.titles import TOKENS
 
 __all__ = ["TrainingConfig", "TrainingDiverged", "TrainingError", "load_generator", "train"]
 
 Progress = Callable[[dict], None]
+
+
+LOOKED_AT, NEIGHBOURS = 256, 5  # real covers and as many drawn; those that span a cover's ground
+LOST = 0.4  # of the best coverage so far: less is a collapse
+
+
+class CollapseWarning(UserWarning):
+    """A generator that draws fewer different covers than it used to."""
 
 
 class TrainingDiverged(TrainingError):
@@ -52,42 +66,60 @@ class Trainer:
     `dice`, the step's own random generator.
     """
 
-    def __init__(self, config: TrainingConfig, labels: Tensor | None, device: str = "cpu"):
+    def __init__(
+        self,
+        config: TrainingConfig,
+        labels: Tensor | None,
+        device: str = "cpu",
+        words: Sequence[str] = (),
+        team: Team | None = None,
+    ):
         self.config, self.device, self.step = config, torch.device(device), 0
+        self.team, self.words = team or Team(), tuple(words)
         self.minutes = 0.0  # trained so far, earlier parts of an interrupted run included
-        count = 0 if labels is None else labels.shape[1]
+        count = 0 if labels is None else labels.shape[1] - (TOKENS if config.titles else 0)
         torch.manual_seed(config.seed)
-        self.generator = Generator(config.size, config.latent, count, config.generator_width)
-        self.critic = Critic(config.size, count, config.critic_width, config.projection)
+        self.generator = Generator(
+            config.size, config.latent, count, config.generator_width, config.extra_names,
+            words, config.titles, config.prior, config.qubits, config.prior_layers,
+        )  # fmt: skip
+        self.critic = Critic(
+            config.size, count, config.critic_width, config.projection, len(words), config.titles,
+            config.minibatch_stddev,
+        )  # fmt: skip
         if labels is not None:
-            self.generator.scale.fit(labels)
-            self.critic.scale.fit(labels)
+            self.generator.scale.fit(labels[:, :count])
+            self.critic.scale.fit(labels[:, :count])
         for network in (self.generator, self.critic):  # channels last: twice as fast on CPUs
             network.to(self.device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.generator).requires_grad_(False).eval()
-        self.critic_optimiser = self._adam(self.critic, config.critic_rate)
-        self.generator_optimiser = self._adam(self.generator, config.generator_rate)
+        # What an optimiser does not know stays as it is.
+        still = set(self.critic.blocks[: config.freeze_critic].parameters())
+        moving = [weight for weight in self.critic.parameters() if weight not in still]
+        drawing = self.generator.prior if config.freeze_generator else self.generator
+        self.critic_optimiser = self._adam(moving, config.critic_rate)
+        self.generator_optimiser = self._adam(drawing.parameters(), config.generator_rate)
 
-    def _adam(self, network: nn.Module, rate: float) -> torch.optim.Adam:
-        betas = (self.config.beta1, self.config.beta2)
-        return torch.optim.Adam(network.parameters(), lr=rate, betas=betas)
+    def _adam(self, weights: Iterable[nn.Parameter], rate: float) -> torch.optim.Adam:
+        return torch.optim.Adam(weights, lr=rate, betas=(self.config.beta1, self.config.beta2))
 
     # One step of the algorithm --------------------------------------------------------------
 
     def advance(self, batches: Batches) -> dict[str, Tensor]:
         """All critic updates and the generator update of one step; numbers stay on the device."""
-        dice = torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.step)
+        dice = Dice(self.config.seed * 1_000_003 + self.step, self.team)
+        own = self.team.share(self.config.batch_size)
         for repeat in range(self.config.critic_steps):
             index = self.step * self.config.critic_steps + repeat
-            covers, labels = batches.batch(index)
-            labels = self._smoothed(labels, dice)
-            record = self._critic_step(covers, labels, index, dice)
-        record |= self._generator_step(covers, labels, dice)
+            covers, labels = batches.batch(index, own)
+            labels, known, held = self._smoothed(labels, dice)
+            record = self._critic_step(covers, labels, known, index, dice)
+        record |= self._generator_step(covers, labels, held, dice)
         self._update_average()
         self.step += 1
         return record
 
-    def _critic_step(self, covers: Tensor, labels, index: int, dice) -> dict[str, Tensor]:
+    def _critic_step(self, covers: Tensor, labels, known, index: int, dice) -> dict[str, Tensor]:
         config = self.config
         self.generator.requires_grad_(False)
         z, cost = self._latents(len(covers), labels, dice)
@@ -97,19 +129,19 @@ class Trainer:
         loss = self._critic_loss(real, fake) + config.latent_weight * cost
         record = {"critic_loss": loss.detach(), "score_gap": (real.mean() - fake.mean()).detach()}
         if reading is not None:
-            error = losses.label_error(reading, self.critic.scale(labels), labels.isfinite())
+            error = self._label_error(reading, known)
             loss = loss + config.reading_weight * error
             record["reading_error"] = error.detach()
         if config.critic_loss != "wgan-clip" and index % config.penalty_every == 0:
             penalty = self._penalty(covers, fakes.detach(), labels, dice)
             loss = loss + config.penalty * config.penalty_every * penalty
-        _update(self.critic_optimiser, loss)
+        self._update(self.critic_optimiser, loss)
         if config.critic_loss == "wgan-clip":
             _clip_weights(self.critic, config.clip)
         self.generator.requires_grad_(True)
         return record
 
-    def _generator_step(self, covers: Tensor, labels, dice) -> dict[str, Tensor]:
+    def _generator_step(self, covers: Tensor, labels, held, dice) -> dict[str, Tensor]:
         config = self.config
         self.critic.requires_grad_(False)
         z, cost = self._latents(len(covers), labels, dice)
@@ -123,14 +155,25 @@ class Trainer:
             loss = losses.wasserstein_generator(fake)
         record = {"generator_loss": loss.detach(), "latent_cost": cost.detach()}
         if reading is not None:
-            error = losses.label_error(reading, self.critic.scale(labels), labels.isfinite())
+            error = self._label_error(reading, held)
             loss = loss + config.obedience_weight * error
             record["obedience_error"] = error.detach()
-        _update(self.generator_optimiser, loss + config.latent_weight * cost)
+        self._update(self.generator_optimiser, loss + config.latent_weight * cost)
         self.critic.requires_grad_(True)
         return record
 
     # Its parts ------------------------------------------------------------------------------
+
+    def _update(self, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.team.average_gradients(optimiser.param_groups[0]["params"])
+        optimiser.step()
+
+    def _label_error(self, reading: Tensor, labels: Tensor) -> Tensor:
+        known = labels.isfinite()
+        count = self.team.mean(known.sum().float())  # not every process has as many
+        return losses.label_error(reading, self.critic.scale(labels), known, count)
 
     def _critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         if self.config.critic_loss == "r3":
@@ -142,7 +185,7 @@ class Trainer:
             return self.critic(x, labels)[0]
 
         if self.config.critic_loss == "wgan-gp":
-            mix = torch.rand(len(covers), generator=dice).to(self.device)
+            mix = dice.rand(len(covers)).to(self.device)
             return losses.gradient_penalty(score, covers, fakes, mix)
         r1 = losses.zero_centred_penalty(score, covers)
         return r1 + losses.zero_centred_penalty(score, fakes)
@@ -150,10 +193,10 @@ class Trainer:
     def _latents(self, count: int, labels, dice) -> tuple[Tensor, Tensor]:
         """Latents from the prior, moved by LOGAN's step when it is due, and the step's cost."""
         config = self.config
-        z = draw_latents(count, config.latent, dice).to(self.device)
+        z = (2 * dice.rand(count, config.latent) - 1).to(self.device)
         if config.latent_method == "off" or self.step % config.latent_every:
             return z, torch.zeros((), device=self.device)
-        chosen = torch.rand(config.latent, generator=dice) < config.latent_fraction
+        chosen = dice.whole(config.latent) < config.latent_fraction
         moved, step = losses.latent_step(
             lambda z: self.critic(self.generator(z, labels), labels)[0],
             z,
@@ -172,11 +215,11 @@ class Trainer:
             return covers, fakes
         return augment(covers, policy, dice), augment(fakes, policy, dice)
 
-    def _smoothed(self, labels: Tensor | None, dice) -> Tensor | None:
-        if labels is None or self.generator.labels == 0:
-            return None
-        noise = torch.randn(labels.shape, generator=dice).to(labels)
-        return labels + self.config.label_noise * self.critic.scale.spread * noise
+    def _smoothed(self, labels: Tensor | None, dice) -> tuple:
+        """What this step tells of a batch, what is known, and what it holds drawn covers to."""
+        if labels is None or not self.generator.columns:
+            return None, None, None
+        return smoothed(labels, self.critic.scale.spread, self.config, dice)
 
     def _update_average(self) -> None:
         seen = (self.step + 1) * self.config.batch_size
@@ -191,6 +234,8 @@ class Trainer:
 
     def save(self, folder: Path) -> None:
         """Write `generator.safetensors` (to use) and `training.safetensors` (to go on)."""
+        if not self.team.main:
+            return
         tensors = {}
         for name in ("generator", "critic", "average"):
             state = getattr(self, name).state_dict()
@@ -198,6 +243,7 @@ class Trainer:
         for name in ("generator_optimiser", "critic_optimiser"):
             tensors |= store_optimiser(name, getattr(self, name))
         about = {"config": asdict(self.config), "step": self.step, "version": __version__}
+        about |= {"words": self.words} if self.words else {}
         save_generator(folder / "generator.safetensors", self.average, about)
         write_tensors(folder / "training.safetensors", tensors, {**about, "minutes": self.minutes})
 
@@ -219,11 +265,30 @@ class Trainer:
             restore_optimiser(name, getattr(self, name), tensors)
         self.step, self.minutes = about["step"], about.get("minutes", 0.0)
 
+    def begin_from(self, path: str | Path) -> None:
+        """Take the networks of another run. What is new in this one begins afresh: a prior, or
+        the weights of labels that the other did not hear. TrainingError if it cannot be."""
+        generator, critic, _ = read_networks(path)
+        pairs = [(self.generator, generator), (self.average, generator), (self.critic, critic)]
+        for network, state in pairs:
+            try:
+                network.load_state_dict(_grown(network.state_dict(), state))
+            except (KeyError, ValueError, RuntimeError) as error:
+                raise TrainingError(
+                    f"{path} holds networks of another shape than this configuration asks for; "
+                    "set size, latent, labels and the widths as that run had them"
+                ) from error
+
     @property
     def finished(self) -> bool:
         """Whether all steps are done, or the time is over."""
-        late = self.config.max_minutes and self.minutes > self.config.max_minutes
-        return bool(late) or self.step >= self.config.steps
+        if self.step >= self.config.steps:
+            return True
+        late = float(self.minutes > self.config.max_minutes)
+        # All processes end together, when the clock of any of them says so.
+        return bool(
+            self.config.max_minutes and self.team.mean(torch.tensor(late, device=self.device))
+        )
 
 
 def train(
@@ -236,8 +301,14 @@ def train(
     device: str = "",
     resume: bool = True,
     progress: Progress | None = None,
+    words: Sequence[str] = (),
+    start: str | Path | None = None,
 ) -> Generator:
-    """Train on covers (N, S, S, 3) uint8 and, if `config.labels`, labels (N, 10) in [-1, 1].
+    """Train on covers (N, S, S, 3) uint8 and, if conditional, rows of conditions (N, C).
+
+    These are labels in [-1, 1], the ten features for a start (see conditions.py), and `words` is
+    the vocabulary if there are titles. `start` is another run's folder to begin with the networks
+    of; what is new in this one, such as a prior, begins afresh.
 
     `rows` are the rows to train on (all by default). `folder` gets the checkpoint, one line of
     numbers every `log_every` steps in `metrics.jsonl`, and sample grids at fixed latents. With
@@ -246,15 +317,24 @@ def train(
     that are no longer finite.
     """
     rows = np.arange(len(images)) if rows is None else np.asarray(rows)
-    labels = _checked(config, images, labels, rows)
-    device = device or best_device()
+    labels = _checked(config, images, labels, rows, start)
+    team, device = join(device or best_device())
+    if config.batch_size % (team.size * max(1, config.minibatch_stddev)):
+        raise TrainingError(
+            f"batch_size {config.batch_size} cannot be shared among {team.size} processes"
+            + (f" in groups of {config.minibatch_stddev}" if config.minibatch_stddev else "")
+        )
     folder = Path(folder)
     (folder / "samples").mkdir(parents=True, exist_ok=True)
     batches = Batches(images, labels, rows, config.batch_size, config.seed, device)
-    trainer = Trainer(config, None if labels is None else torch.from_numpy(labels[rows]), device)
+    known = None if labels is None else torch.from_numpy(labels[rows])
+    trainer = Trainer(config, known, device, words, team)
+    if start:
+        trainer.begin_from(start)
     if resume and (folder / "training.safetensors").exists():
         trainer.load(folder)
-    _forget_later_records(folder / "metrics.jsonl", trainer.step)
+    if team.main:
+        _forget_later_records(folder / "metrics.jsonl", trainer.step)
     try:
         _loop(trainer, batches, folder, progress)
     except KeyboardInterrupt:
@@ -267,31 +347,36 @@ def train(
 def _loop(trainer: Trainer, batches: Batches, folder: Path, progress: Progress | None) -> None:
     config, since = trainer.config, time.monotonic()
     started = since - 60 * trainer.minutes
-    grid = fixed_latents(trainer, batches)
+    watch = Watch(trainer, batches, folder)
     last = trainer.finished
     while not last:
         record = trainer.advance(batches)
         trainer.minutes = (time.monotonic() - started) / 60
         last = trainer.finished
+        if trainer.step % config.sample_every == 0 or last:
+            watch.look()
         if trainer.step % config.log_every == 0 or last:
             now = time.monotonic()
             pace = config.log_every * config.batch_size / (now - since)
             since = now
-            numbers = {key: round(value.item(), 5) for key, value in record.items()}
+            numbers = {key: round(trainer.team.mean(v).item(), 5) for key, v in record.items()}
             numbers = {"step": trainer.step, "steps": config.steps, **numbers}
             _guard(numbers, folder)
-            numbers["images_per_s"] = round(pace, 1)
-            with (folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(numbers) + "\n")
-            if progress:
-                progress(numbers)
-        if trainer.step % config.sample_every == 0 or last:
-            save_samples(trainer.average, *grid, folder / "samples" / f"{trainer.step:06d}.png")
+            numbers |= watch.news() | {"images_per_s": round(pace, 1)}
+            if trainer.team.main:
+                _write_record(folder, numbers)
+                if progress:
+                    progress(numbers)
         if trainer.step % config.save_every == 0:
             trainer.save(folder)
 
 
-def _checked(config: TrainingConfig, images, labels, rows) -> np.ndarray | None:
+def _write_record(folder: Path, numbers: dict) -> None:
+    with (folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(numbers) + "\n")
+
+
+def _checked(config: TrainingConfig, images, labels, rows, start) -> np.ndarray | None:
     """The labels to train with, after all that can be wrong with the data was looked at."""
     if images.shape[1:] != (config.size, config.size, 3):
         found = "x".join(map(str, images.shape[1:]))
@@ -301,9 +386,9 @@ def _checked(config: TrainingConfig, images, labels, rows) -> np.ndarray | None:
             f"{len(rows)} covers cannot fill a batch of {config.batch_size}; gather more covers "
             f"or lower batch_size"
         )
-    if not config.labels:
+    if not config.conditional:
         return None
-    if labels is None or not np.isfinite(labels[rows]).any():
+    if labels is None or (not start and not np.isfinite(labels[rows]).any()):
         raise TrainingError("a conditional model needs labels, and this cover set has none")
     return np.asarray(labels, dtype=np.float32)
 
@@ -315,12 +400,6 @@ def _guard(record: dict, folder: Path) -> None:
             f"training diverged at step {record['step']}: {bad[0]} is no longer a number; the "
             f"last good checkpoint is kept in {folder}; lower the learning rates or raise penalty"
         )
-
-
-def _update(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    optimiser.step()
 
 
 def _clip_weights(critic: nn.Module, bound: float) -> None:
@@ -344,14 +423,88 @@ def _forget_later_records(path: Path, step: int) -> None:
     temporary.replace(path)
 
 
+EARS = ("stem.weight", "film.weight", "projection.weight", "reading.", "scale.")
+
+
+def _grown(fresh: dict[str, Tensor], known: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A network's fresh state with all that is known of it written over: where labels go in, over
+    the corner that the other network's fewer labels fill. Raises KeyError or RuntimeError if the
+    two differ in anything else."""
+    state = {name: weight.clone() for name, weight in fresh.items()}
+    for name, weight in known.items():
+        hears = any(part in name for part in EARS)
+        corner = tuple(slice(side) for side in weight.shape) if hears else ...
+        state[name][corner] = weight
+    return state
+
+
 # Samples --------------------------------------------------------------------------
+
+
+class Watch:
+    """Looks at the averaged generator: sample grids at fixed latents, and whether it collapses.
+
+    Coverage is the share of some real covers that have a drawn one near them (arXiv 2002.09797),
+    by small thumbnails. A generator that draws ever the same loses it.
+    """
+
+    def __init__(self, trainer: Trainer, batches: Batches, folder: Path):
+        self.trainer, self.folder, self.best, self.seen = trainer, folder, 0.0, {}
+        self.grid = fixed_latents(trainer, batches)
+        wanted = range(max(1, LOOKED_AT // batches.batch_size))
+        pairs = [batches.batch(step) for step in wanted if step < batches.per_epoch]
+        self.real = torch.cat([covers for covers, _ in pairs])
+        self.told = None if pairs[0][1] is None else torch.cat([rows for _, rows in pairs])
+        dice = torch.Generator().manual_seed(trainer.config.seed + 1)
+        self.z = draw_latents(len(self.real), trainer.config.latent, dice).to(trainer.device)
+
+    @torch.no_grad()
+    def look(self) -> None:
+        """Write a sample grid and measure; warns CollapseWarning where coverage is lost."""
+        trainer = self.trainer
+        if not trainer.team.main:
+            return
+        path = self.folder / "samples" / f"{trainer.step:06d}.png"
+        save_samples(trainer.average, *self.grid, path)
+        if len(self.real) <= 2 * NEIGHBOURS:
+            return
+        coverage = self._coverage()
+        self.seen = {"coverage": round(coverage, 3)}
+        self.best = max(self.best, coverage)
+        if coverage < LOST * self.best:
+            warnings.warn(
+                f"step {trainer.step}: drawn covers reach {coverage:.0%} of the real ones, and "
+                f"reached {self.best:.0%} before: the generator may be collapsing; look at "
+                f"{path}, and try a lower generator_rate or minibatch_stddev=4",
+                CollapseWarning,
+                stacklevel=2,
+            )
+
+    def news(self) -> dict[str, float]:
+        """The `coverage`, if there was a look since this was last asked."""
+        news, self.seen = self.seen, {}
+        return news
+
+    def _coverage(self) -> float:
+        parts = zip(self.z.split(64), self._told_parts(), strict=True)
+        drawn = torch.cat([self.trainer.average(z, told) for z, told in parts])
+        real, fake = (F.adaptive_avg_pool2d(x, 8).flatten(1) for x in (self.real, drawn))
+        reach = torch.cdist(real, real).kthvalue(NEIGHBOURS + 1, dim=1).values
+        return (torch.cdist(real, fake) < reach[:, None]).any(1).float().mean().item()
+
+    def _told_parts(self) -> Iterable[Tensor | None]:
+        return (
+            itertools.repeat(None, -(-len(self.z) // 64))
+            if self.told is None
+            else self.told.split(64)
+        )
 
 
 def fixed_latents(trainer: Trainer, batches: Batches, count: int = 64) -> tuple:
     """The latents and labels of the sample grids: the same at every step of a run."""
     dice = torch.Generator().manual_seed(trainer.config.seed)
     z = draw_latents(count, trainer.config.latent, dice).to(trainer.device)
-    if trainer.generator.labels == 0:
+    if not trainer.generator.columns:
         return z, None
     labels = batches.batch(0)[1]
     return z, labels[torch.arange(count) % len(labels)]

@@ -2,10 +2,11 @@ import pytest
 import torch
 
 from albumlib.augment import POLICIES, augment
+from albumlib.team import Dice
 
 
 def dice(seed=0):
-    return torch.Generator().manual_seed(seed)
+    return Dice(seed)
 
 
 def test_flip_mirrors_about_half_and_leaves_the_rest():

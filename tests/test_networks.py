@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from albumlib.networks import SIZES, Critic, Generator, LabelScale, channels
+from albumlib.networks import SIZES, Critic, Generator, LabelScale, channels, spread_of_groups
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -70,3 +70,13 @@ def test_a_conditional_generator_asks_for_labels():
     generator = Generator(32, 8, 10, 4)
     with pytest.raises(ValueError, match=r"\(2, 10\)"):
         generator(torch.rand(2, 8))
+
+
+def test_the_spread_of_groups_is_that_of_neighbours():
+    x = torch.randn(8, 3, 4, 4)
+    found = spread_of_groups(x, 4)
+    assert found.shape == (8, 1, 4, 4)
+    by_hand = [part.std(0, unbiased=False).mean() for part in x.split(4)]
+    torch.testing.assert_close(found[[0, 4], 0, 0, 0], torch.stack(by_hand))
+    assert spread_of_groups(x[:1].expand(8, -1, -1, -1), 4).max() < 1e-3  # all the same
+    assert spread_of_groups(x[:3], 4).unique().numel() == 1  # one odd group

@@ -44,15 +44,31 @@ ALLOWED = {
         "windows",
     },
     "coverset": {"features"},
-    "networks": {"features"},
+    "team": set(),
+    "titles": {"team"},
+    "quantum": set(),
+    "augment": {"team"},
+    "conditions": {"coverset", "team", "titles", "config"},  # config for its type only
+    "networks": {"features", "quantum", "titles"},
     "losses": {"features"},
     "recovery": {"features", "networks", "checkpoint"},
     "extractor": {"networks", "checkpoint", "augment", "covers", "sources", "progress"},
     "metrics": {"features", "networks", "checkpoint", "extractor"},
     "latent": {"features", "networks", "checkpoint"},
-    "checkpoint": {"networks"},
-    "config": {"networks", "checkpoint"},
-    "training": {"networks", "losses", "coverset", "augment", "checkpoint", "config"},
+    "retrieval": {"networks", "checkpoint", "recovery", "team", "titles"},
+    "checkpoint": {"networks", "quantum"},
+    "config": {"networks", "checkpoint", "conditions", "quantum", "titles"},
+    "training": {
+        "networks",
+        "losses",
+        "coverset",
+        "augment",
+        "checkpoint",
+        "conditions",
+        "config",
+        "team",
+        "titles",
+    },
 }
 TOP = {"plots", "explorer", "course", "report", "resume", "sweep", "console", "__main__"}
 
@@ -147,6 +163,7 @@ def test_every_declared_package_is_used():
         "ipywidgets",
         "pytest",
         "pyarrow",
+        "pylatexenc",
     }
     for name in requirements(PROJECT["dependencies"]) | extras:
         assert MODULES.get(name, name) in used | tools | {"albumlib"}, f"nobody needs {name}"

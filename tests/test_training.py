@@ -1,4 +1,5 @@
 import json
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 import torch
 
 from albumlib import checkpoint, config, networks, training
+from albumlib.coverset import Batches
 from albumlib.training import (
     TrainingConfig,
     TrainingDiverged,
@@ -231,3 +233,29 @@ def test_clipping_bounds_every_weight(tmp_path):
 def test_covers_survive_the_way_to_pixels_and_back():
     pixels = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
     assert np.array_equal(networks.to_pixels(networks.to_covers(pixels)), pixels)
+
+
+def test_a_collapse_is_noticed_and_variety_is_not_taken_for_one(tmp_path):
+    images, labels = covers_that_say_their_label()
+    config = TrainingConfig(labels=True, **SMALL)
+    trainer = training.Trainer(config, torch.from_numpy(labels))
+    batches = Batches(images, labels, np.arange(len(images)), config.batch_size, config.seed)
+    (tmp_path / "samples").mkdir()
+    watch = training.Watch(trainer, batches, tmp_path)
+    others = torch.from_numpy(covers_that_say_their_label(seed=1)[0]).permute(0, 3, 1, 2)
+    trainer.average = lambda z, told: (others / 127.5 - 1)[: len(z)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        watch.look()
+    assert watch.news()["coverage"] > 0.5 and watch.news() == {}
+    trainer.average = lambda z, told: torch.zeros(len(z), 3, 32, 32)
+    with pytest.warns(training.CollapseWarning, match="may be collapsing"):
+        watch.look()
+    assert watch.news()["coverage"] < 0.2
+
+
+def test_coverage_is_recorded_where_samples_are(tmp_path):
+    images, _ = covers_that_say_their_label()
+    config = TrainingConfig(steps=6, sample_every=3, **SMALL)
+    train(config, images, None, tmp_path)
+    assert [record["step"] for record in read_records(tmp_path) if "coverage" in record] == [3, 6]

@@ -28,6 +28,7 @@ from albumlib.sources.grammar import album_title, artist_name, track_title
 ALBUM_CORRELATION = 0.8  # of the normal scores of two tracks of one album
 LENGTHS = (9, 12, 4, 10, 1, 11, 8, 13, 5, 7)  # tracks of albums 0 to 9, 10 to 19, ...
 PER_TEN = sum(LENGTHS)
+OTHER_CHANCE = 10**9  # seeds of covers that no album of the label has
 ALBUMS_PER_ARTIST = 4
 FIRST_YEAR, LAST_YEAR = 1960, 2026
 
@@ -117,6 +118,23 @@ class RecordLabel:
         defect = self._defect(index)
         shown = self._original_of(index) if "duplicate" in defect else index
         return Truth(defect, has_lettering(shown, self._artist_seed(shown)))
+
+    def by_artist(self, artist: int, count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """Covers (count, size, size, 3) uint8 and features (count, 10) of albums as one artist
+        would have made them: more than the label has of anybody, for the study of a style."""
+        albums = [self.album(index) for index in range(count)]
+        covers = [
+            draw_cover(
+                album.mean,
+                title=album.title,
+                artist=artist_name(np.random.default_rng((self.seed, artist, 7))),
+                seed=OTHER_CHANCE + album.index,
+                artist_seed=artist,
+                size=size,
+            )
+            for album in albums
+        ]
+        return np.stack(covers), np.stack([album.mean for album in albums])
 
     def _tracks_of(self, album: Album) -> list[Track]:
         about = {

@@ -1,0 +1,116 @@
+"""Track names as numbers, and a small encoder of them that is trained along with a model.
+
+A title is read twice: as characters, which serve any script and any word that was never seen, and
+as words of a vocabulary, which carry more as long as they are known. Both kinds of token stand in
+one row of TOKENS numbers, 0 where there is none, so that titles travel beside the labels.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from albumlib.team import Dice
+
+CHARACTERS, WORDS = 32, 6  # of a title that are looked at
+TOKENS = CHARACTERS + WORDS
+BUCKETS = 512  # all of Unicode, folded: two rare characters may share a number
+UNKNOWN = 1  # the word that is not in the vocabulary; 0 is no word at all
+WIDTH = 64  # numbers that an encoded title has
+ENCODERS = ("characters", "words", "both")
+
+_WORD = re.compile(r"\w+")
+
+
+def vocabulary(titles: Iterable[str], least: int = 3, most: int = 5000) -> tuple[str, ...]:
+    """The words that occur in at least `least` of the titles, the most frequent ones first."""
+    counts = Counter(word for title in titles for word in set(split_words(title)))
+    ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    return tuple(word for word, count in ranked[:most] if count >= least)
+
+
+def tokens(titles: Sequence[str], words: Sequence[str]) -> np.ndarray:
+    """Titles as rows (n, TOKENS) of float32 whole numbers: characters, then words. Any string
+    will do; an empty one gives a row of zeros, and so does None."""
+    numbers = {word: UNKNOWN + 1 + number for number, word in enumerate(words)}
+    found = np.zeros((len(titles), TOKENS), dtype=np.float32)
+    for row, title in zip(found, titles, strict=True):
+        clean = _normal(title)
+        letters = [1 + _bucket(letter) for letter in clean[:CHARACTERS]]
+        known = [numbers.get(word, UNKNOWN) for word in split_words(clean)[:WORDS]]
+        row[: len(letters)], row[CHARACTERS : CHARACTERS + len(known)] = letters, known
+    return found
+
+
+def _normal(title: str | None) -> str:
+    """One spelling for what reads alike: full-width letters, composed accents, capitals."""
+    return " ".join(unicodedata.normalize("NFKC", title or "").casefold().split())
+
+
+def split_words(title: str | None) -> list[str]:
+    """The words of a title, small, without punctuation."""
+    return _WORD.findall(_normal(title))
+
+
+def _bucket(letter: str) -> int:
+    """A number below BUCKETS for a character: itself in Latin scripts, a hash elsewhere."""
+    code = ord(letter)
+    return (
+        code
+        if code < BUCKETS // 2
+        else BUCKETS // 2 + zlib.crc32(letter.encode("utf-8")) % (BUCKETS // 2)
+    )
+
+
+def forget_words(titles: Tensor, share: float, dice: Dice) -> Tensor:
+    """The same tokens with some words made unknown, so that the unknown word is learned too, and
+    the characters have to be read as well."""
+    dropped = dice.rand(*titles.shape).to(titles.device) < share
+    dropped[:, :CHARACTERS] = False
+    return torch.where(dropped & (titles > UNKNOWN), float(UNKNOWN), titles)
+
+
+class TrackNameEncoder(nn.Module):
+    """Tokens (B, TOKENS) to (B, WIDTH) numbers in (-1, 1); all 0 for an empty title.
+
+    Characters pass a convolution over neighbours of five and the strongest response counts
+    (Kim 2014, arXiv 1408.5882; Zhang et al. 2015, arXiv 1509.01626); words are averaged
+    (fastText, arXiv 1607.01759). `reads` is one of ENCODERS. `guess` says what labels a title
+    leads to expect, in standardised units, where they are not told.
+    """
+
+    def __init__(self, words: int, reads: str = "both", labels: int = 0):
+        super().__init__()
+        if reads not in ENCODERS:
+            raise ValueError(f"reads must be one of {', '.join(ENCODERS)}, got {reads!r}")
+        self.reads = reads
+        self.letters = nn.Embedding(BUCKETS + 1, 24, padding_idx=0)
+        self.neighbours = nn.Conv1d(24, WIDTH, 5, padding=2)
+        self.words = nn.Embedding(words + UNKNOWN + 1, WIDTH, padding_idx=0)
+        self.both = nn.Linear(2 * WIDTH, WIDTH)
+        self.guess = nn.Linear(WIDTH, labels, bias=False)  # an empty title: the mean
+
+    def forward(self, titles: Tensor) -> Tensor:
+        letters, words = titles.long().split([CHARACTERS, WORDS], dim=1)
+        there = (titles > 0).any(1, keepdim=True)
+        read = torch.cat([self._characters(letters), self._words(words)], dim=1)
+        return torch.tanh(self.both(read)) * there
+
+    def _characters(self, letters: Tensor) -> Tensor:
+        if self.reads == "words":
+            return letters.new_zeros(len(letters), WIDTH, dtype=self.both.weight.dtype)
+        responses = F.leaky_relu(self.neighbours(self.letters(letters).transpose(1, 2)), 0.2)
+        return responses.masked_fill((letters == 0)[:, None], 0).amax(2)  # (B, WIDTH)
+
+    def _words(self, words: Tensor) -> Tensor:
+        if self.reads == "characters":
+            return words.new_zeros(len(words), WIDTH, dtype=self.both.weight.dtype)
+        return self.words(words).sum(1) / (words > 0).sum(1, keepdim=True).clamp_min(1)

@@ -1,0 +1,154 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from albumlib import conditions, features, training
+from albumlib.checkpoint import TrainingError, load_generator
+from albumlib.config import TrainingConfig, recipe
+from albumlib.coverset import CoverSet, CoverSetError
+from albumlib.drawing import Drawing
+from albumlib.networks import draw_latents
+from albumlib.team import Dice
+from albumlib.titles import TOKENS, tokens
+
+SMALL = {"size": 32, "batch_size": 8, "generator_width": 4, "critic_width": 4, "latent": 8}
+
+
+@pytest.fixture
+def covers():
+    dice = np.random.default_rng(0)
+    count = 24
+    table = pd.DataFrame({"album": [f"Fire {n}" if n % 2 else "" for n in range(count)]})
+    for name in features.NAMES:
+        table[name] = np.full(count, 0.5)
+    table["tempo"] = dice.uniform(80, 160, count)
+    table["year"] = pd.array([1950, 2030, None] * 8, dtype="Int32")
+    table["lettering"] = pd.array([True, False, None] * 8, dtype="boolean")
+    table["split"] = ["train"] * 16 + ["heldout"] * 8
+    tracks = pd.DataFrame({"name": [f"Song {n}" for n in range(8)] * 6, "row": range(48)})
+    tracks["row"] //= 2
+    images = dice.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+    return CoverSet(images, table, tracks, {"source": "test", "size": 32})
+
+
+def test_a_row_is_features_then_extras_then_the_titles_tokens(covers):
+    config = TrainingConfig(**SMALL, labels=True, extras="year,lettering", titles="both")
+    rows, words = conditions.of_covers(covers, config)
+    assert rows.shape == (24, 10 + 2 + TOKENS) and rows.dtype == np.float32
+    np.testing.assert_array_equal(rows[:, :10], covers.labels)
+    np.testing.assert_array_equal(rows[:3, 10:12], [[-1, 1], [1, -1], [np.nan, np.nan]])
+    np.testing.assert_array_equal(rows[:, 12:], tokens(conditions.cover_titles(covers), words))
+    assert "fire" in words and "song" in words
+
+
+def test_titles_alone_or_none_at_all(covers):
+    rows, words = conditions.of_covers(covers, TrainingConfig(**SMALL, titles="both"))
+    assert rows.shape == (24, TOKENS) and words
+    assert conditions.of_covers(covers, TrainingConfig(**SMALL)) == (None, ())
+
+
+def test_a_covers_title_is_the_albums_and_one_of_its_own_songs(covers):
+    for row, title in enumerate(conditions.cover_titles(covers)):
+        album, _, song = title.rpartition(": ")
+        assert album == covers.table["album"][row]
+        assert song in set(covers.tracks.loc[covers.tracks["row"] == row, "name"])
+
+
+def test_what_the_table_lacks_is_told(covers):
+    config = TrainingConfig(**SMALL, labels=True, extras="lettering")
+    bare = CoverSet(covers.images, covers.table.drop(columns="lettering"), covers.tracks, {})
+    with pytest.raises(CoverSetError, match="clean them with lettering"):
+        conditions.of_covers(bare, config)
+    nameless = CoverSet(covers.images, covers.table.assign(album=""), covers.tracks.head(0), {})
+    with pytest.raises(CoverSetError, match="no titles"):
+        conditions.of_covers(nameless, TrainingConfig(**SMALL, titles="both"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"extras": "decade", "labels": True}, "extras must be one of year, lettering"),
+        ({"extras": "year"}, "set labels=true"),
+        ({"titles": "letters"}, "titles must be one of"),
+        ({"prior": "magic"}, "prior must be one of"),
+        ({"freeze_generator": True}, "set prior"),
+    ],
+)
+def test_a_wrong_configuration_is_one_sentence(wrong, words):
+    with pytest.raises(TrainingError, match=words):
+        TrainingConfig(**wrong)
+
+
+def test_a_model_learns_with_everything_and_is_the_same_when_opened_again(covers, tmp_path):
+    config = recipe(
+        "acgan_wgan_logan", **SMALL, extras="year,lettering", titles="both", steps=2, log_every=1
+    )
+    rows, words = conditions.of_covers(covers, config)
+    made = training.train(config, covers.images, rows, tmp_path, words=words)
+    opened = load_generator(tmp_path)
+    assert opened.words == words and opened.extras == ("year", "lettering")
+    z, some = draw_latents(4, 8, torch.Generator().manual_seed(0)), torch.from_numpy(rows[:4])
+    assert torch.equal(made(z, some), opened(z, some))
+    assert not torch.equal(opened(z, some), opened(z, some.roll(1, 0)))
+
+
+def test_what_is_left_out_is_missing(covers, tmp_path):
+    config = recipe("acgan", **SMALL, extras="year", titles="both", steps=1)
+    rows, words = conditions.of_covers(covers, config)
+    generator = training.train(config, covers.images, rows, tmp_path, words=words)
+    z, labels = draw_latents(2, 8, torch.Generator().manual_seed(0)), torch.zeros(2, 10)
+    unknown = torch.cat([labels, torch.full((2, 1), torch.nan), torch.zeros(2, TOKENS)], dim=1)
+    assert torch.equal(generator(z, labels), generator(z, unknown))
+    with pytest.raises(ValueError, match="needs labels of shape"):
+        generator(z, labels[:, :9])
+
+
+def test_a_drawing_asks_for_what_the_model_hears(covers, tmp_path):
+    config = recipe("acgan", **SMALL, extras="year,lettering", titles="words", steps=1)
+    rows, words = conditions.of_covers(covers, config)
+    generator = training.train(config, covers.images, rows, tmp_path, words=words)
+    asked = Drawing(title="Fire: Song 3", year=2030, lettering=False).conditions(generator)
+    np.testing.assert_array_equal(asked[0, 10:12], [1, -1])
+    np.testing.assert_array_equal(asked[:, 12:], tokens(["Fire: Song 3"], words))
+    assert np.isnan(Drawing().conditions(generator)[0, :12]).all()
+
+
+def test_a_model_grows_an_ear_and_keeps_what_it_knew(covers, tmp_path):
+    before = recipe("acgan", **SMALL, steps=2)
+    training.train(before, covers.images, covers.labels, tmp_path / "before")
+    after = recipe("acgan", **SMALL, extras="year", steps=1, generator_rate=0.0, critic_rate=0.0)
+    rows, _ = conditions.of_covers(covers, after)
+    old = load_generator(tmp_path / "before")
+    new = training.train(after, covers.images, rows, tmp_path / "after", start=tmp_path / "before")
+    z, labels = draw_latents(3, 8, torch.Generator().manual_seed(0)), torch.rand(3, 10)
+    torch.testing.assert_close(old(z, labels), new(z, labels))  # a missing year is not heard
+
+
+def test_networks_of_another_shape_are_refused(covers, tmp_path):
+    training.train(recipe("acgan", **SMALL, steps=1), covers.images, covers.labels, tmp_path / "a")
+    other = recipe("acgan", **{**SMALL, "generator_width": 8}, steps=1)
+    with pytest.raises(TrainingError, match="another shape"):
+        training.train(other, covers.images, covers.labels, tmp_path / "b", start=tmp_path / "a")
+
+
+def test_any_part_may_be_all_that_is_told():
+    config = TrainingConfig(
+        labels=True,
+        extras="year",
+        titles="both",
+        label_dropout=0.5,
+        label_noise=0.0,
+        word_dropout=0.0,
+    )
+    rows = torch.ones(4000, 11 + TOKENS)
+    dice = Dice(0)
+    told, known, held = conditions.smoothed(rows, torch.ones(11), config, dice)
+    assert torch.equal(known, rows[:, :11])
+    parts = [told[:, :10].isfinite(), told[:, 10:11].isfinite(), told[:, 11:] > 0]
+    assert all(torch.equal(part.any(1), part.all(1)) for part in parts)  # as a whole
+    features, year, title = (part.any(1) for part in parts)
+    seen, counts = torch.stack([features, year, title], 1).unique(dim=0, return_counts=True)
+    assert len(seen) == 8 and (counts.float() / 4000 - 1 / 8).abs().max() < 0.03
+    assert torch.equal(held[:, :10].isfinite().all(1), features | title)
+    assert torch.equal(held[:, 10].isfinite(), year)

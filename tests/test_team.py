@@ -1,0 +1,105 @@
+"""Several processes of one training, as torchrun starts them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from albumlib import training
+from albumlib.checkpoint import TrainingError, read_tensors
+from albumlib.config import recipe
+from albumlib.team import Dice, Team
+
+TRAIN = """
+import json, sys
+import numpy as np
+from albumlib import training
+from albumlib.config import recipe
+out, changes = sys.argv[1], json.loads(sys.argv[2])
+dice = np.random.default_rng(0)
+images = dice.integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+labels = dice.uniform(-1, 1, (40, 10)).astype(np.float32)
+labels[dice.random(labels.shape) < 0.3] = np.nan
+tell = lambda record: print(json.dumps(record), flush=True)
+training.train(recipe(**changes), images, labels, out, device="cpu", progress=tell)
+"""
+SMALL = {
+    "size": 32, "batch_size": 8, "generator_width": 4, "critic_width": 4, "latent": 8,
+    "steps": 5, "log_every": 1, "sample_every": 100,
+}  # fmt: skip
+FULL = {
+    **SMALL, "name": "acgan_wgan_logan", "augment": "shift,flip,color", "minibatch_stddev": 4,
+    "latent_every": 1,
+}  # fmt: skip
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+
+
+@pytest.fixture
+def script(tmp_path):
+    path = tmp_path / "train.py"
+    path.write_text(TRAIN)
+    return path
+
+
+def run(command, out, changes, root):
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
+    return subprocess.run(
+        [*map(str, command), str(out), json.dumps(changes)],
+        env=environment, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+
+
+def weights(folder):
+    tensors, _ = read_tensors(folder / "training.safetensors")
+    return {name: tensor for name, tensor in tensors.items() if "optimiser" not in name}
+
+
+def test_two_processes_take_the_steps_of_one(script, tmp_path, root):
+    alone = run([sys.executable, script], tmp_path / "one", FULL, root)
+    assert alone.returncode == 0, alone.stderr
+    both = run([*TORCHRUN, 2, script], tmp_path / "two", FULL, root)
+    assert both.returncode == 0, both.stderr
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    assert one.keys() == two.keys()
+    assert max((one[name] - two[name]).abs().max() for name in one) < 1e-5
+    assert len(both.stdout.splitlines()) == 5  # only one of them reports
+    first, second = (json.loads(text.splitlines()[-1]) for text in (alone.stdout, both.stdout))
+    assert first["reading_error"] == pytest.approx(second["reading_error"], abs=1e-4)
+
+
+def test_what_cannot_be_shared_is_told(monkeypatch, tmp_path):
+    monkeypatch.setattr(training, "join", lambda device: (Team(0, 3), "cpu"))
+    images = np.zeros((40, 32, 32, 3), np.uint8)
+    with pytest.raises(TrainingError, match="cannot be shared among 3 processes"):
+        training.train(recipe("wgan_logan", **SMALL), images, None, tmp_path)
+
+
+def test_killed_at_a_random_step_it_ends_as_if_it_had_not_been(script, tmp_path, root):
+    changes = {**FULL, "steps": 12, "save_every": 3}
+    whole = run([sys.executable, script], tmp_path / "whole", changes, root)
+    assert whole.returncode == 0, whole.stderr
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
+    command = [sys.executable, str(script), str(tmp_path / "killed"), json.dumps(changes)]
+    for stop in np.random.default_rng(5).integers(3, 11, 2).tolist():
+        child = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        for line in child.stdout:
+            if json.loads(line)["step"] >= stop:
+                child.send_signal(signal.SIGKILL)
+                break
+        child.stdout.close()
+        child.wait()
+    assert run(command[:2], tmp_path / "killed", changes, root).returncode == 0
+    one, two = weights(tmp_path / "whole"), weights(tmp_path / "killed")
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_shares_of_the_dice_make_up_what_one_would_draw():
+    whole = Dice(3).randn(6, 4)
+    parts = [Dice(3, Team(index, 3)).randn(2, 4) for index in range(3)]
+    assert torch.equal(whole, torch.cat(parts))
+    assert torch.equal(Dice(3, Team(0, 2)).whole(5), Dice(3, Team(1, 2)).whole(5))
