@@ -12,6 +12,7 @@ from albumlib.titles import ENCODERS
 
 CRITIC_LOSSES = ("wgan-gp", "wgan-clip", "r3")
 LATENT_METHODS = ("off", "gd", "ngd")
+PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,9 @@ class TrainingConfig:
     beta1: float = 0.0
     beta2: float = 0.99
     average_halflife: int = 4000  # covers after which old weights count half in the average
+    # "bfloat16": convolutions in half the bits, where the device computes them faster; penalties
+    # and latent steps, which are differentiated twice, stay in "float32"
+    precision: str = "float32"
     # Bookkeeping
     log_every: int = 50
     sample_every: int = 500
@@ -74,6 +78,7 @@ class TrainingConfig:
         _choice("size", self.size, SIZES)
         _choice("critic_loss", self.critic_loss, CRITIC_LOSSES)
         _choice("latent_method", self.latent_method, LATENT_METHODS)
+        _choice("precision", self.precision, PRECISIONS)
         _choice("titles", self.titles, ("", *ENCODERS))
         _choice("prior", self.prior, ("", *PRIORS))
         for name in self.extra_names:

@@ -113,19 +113,25 @@ class Trainer:
             index = self.step * self.config.critic_steps + repeat
             covers, labels = batches.batch(index, own)
             labels, known, held = self._smoothed(labels, dice)
-            record = self._critic_step(covers, labels, known, index, dice)
-        record |= self._generator_step(covers, labels, held, dice)
+            fakes, cost = self._drawn(self.generator, labels, dice, len(covers))
+            record = self._critic_step(covers, fakes, cost, labels, known, index, dice)
+        if self._moves_latents():  # as the critic likes, which has just changed its mind
+            fakes, cost = self._drawn(self.critic, labels, dice, len(covers))
+        record |= self._generator_step(covers, fakes, cost, labels, held, dice)
         self._update_average()
         self.step += 1
         return record
 
-    def _critic_step(self, covers: Tensor, labels, known, index: int, dice) -> dict[str, Tensor]:
+    def _critic_step(
+        self, covers: Tensor, fakes: Tensor, cost: Tensor, labels, known, index: int, dice
+    ) -> dict[str, Tensor]:
         config = self.config
-        self.generator.requires_grad_(False)
-        z, cost = self._latents(len(covers), labels, dice)
-        covers, fakes = self._augmented(dice, covers, self.generator(z, labels))
-        real, reading = self.critic(covers, labels)
-        fake, _ = self.critic(fakes, labels)
+        # Covers of moved latents depend on the critic through the step; the others do not.
+        fakes = fakes if self._moves_latents() else fakes.detach()
+        covers, fakes = self._augmented(dice, covers, fakes)
+        with self._precision():
+            real, reading = self.critic(covers, labels)
+            fake, _ = self.critic(fakes, labels)
         loss = self._critic_loss(real, fake) + config.latent_weight * cost
         record = {"critic_loss": loss.detach(), "score_gap": (real.mean() - fake.mean()).detach()}
         if reading is not None:
@@ -138,17 +144,18 @@ class Trainer:
         self._update(self.critic_optimiser, loss)
         if config.critic_loss == "wgan-clip":
             _clip_weights(self.critic, config.clip)
-        self.generator.requires_grad_(True)
         return record
 
-    def _generator_step(self, covers: Tensor, labels, held, dice) -> dict[str, Tensor]:
+    def _generator_step(
+        self, covers: Tensor, fakes: Tensor, cost: Tensor, labels, held, dice
+    ) -> dict[str, Tensor]:
         config = self.config
         self.critic.requires_grad_(False)
-        z, cost = self._latents(len(covers), labels, dice)
-        covers, fakes = self._augmented(dice, covers, self.generator(z, labels))
-        fake, reading = self.critic(fakes, labels)
+        covers, fakes = self._augmented(dice, covers, fakes)
+        with self._precision():
+            fake, reading = self.critic(fakes, labels)
         if config.critic_loss == "r3":
-            with torch.no_grad():
+            with torch.no_grad(), self._precision():
                 real, _ = self.critic(covers, labels)
             loss = losses.relativistic(fake, real)
         else:
@@ -190,11 +197,29 @@ class Trainer:
         r1 = losses.zero_centred_penalty(score, covers)
         return r1 + losses.zero_centred_penalty(score, fakes)
 
+    def _drawn(self, still: nn.Module, labels, dice, count: int) -> tuple[Tensor, Tensor]:
+        """Covers from fresh latents, and the cost of moving these. If they are moved, the network
+        that is not being trained keeps `still`; else both steps share the covers."""
+        if self._moves_latents():
+            still.requires_grad_(False)
+        z, cost = self._latents(count, labels, dice)
+        with self._precision():
+            covers = self.generator(z, labels)
+        still.requires_grad_(True)
+        return covers, cost
+
+    def _precision(self) -> torch.autocast:
+        half = self.config.precision == "bfloat16" and not self._moves_latents()
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=half)
+
+    def _moves_latents(self) -> bool:
+        return self.config.latent_method != "off" and self.step % self.config.latent_every == 0
+
     def _latents(self, count: int, labels, dice) -> tuple[Tensor, Tensor]:
         """Latents from the prior, moved by LOGAN's step when it is due, and the step's cost."""
         config = self.config
         z = (2 * dice.rand(count, config.latent) - 1).to(self.device)
-        if config.latent_method == "off" or self.step % config.latent_every:
+        if not self._moves_latents():
             return z, torch.zeros((), device=self.device)
         chosen = dice.whole(config.latent) < config.latent_fraction
         moved, step = losses.latent_step(

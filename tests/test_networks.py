@@ -1,7 +1,15 @@
 import pytest
 import torch
 
-from albumlib.networks import SIZES, Critic, Generator, LabelScale, channels, spread_of_groups
+from albumlib.networks import (
+    SIZES,
+    Critic,
+    Generator,
+    LabelScale,
+    channels,
+    spread_of_groups,
+    upsampled,
+)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -80,3 +88,10 @@ def test_the_spread_of_groups_is_that_of_neighbours():
     torch.testing.assert_close(found[[0, 4], 0, 0, 0], torch.stack(by_hand))
     assert spread_of_groups(x[:1].expand(8, -1, -1, -1), 4).max() < 1e-3  # all the same
     assert spread_of_groups(x[:3], 4).unique().numel() == 1  # one odd group
+
+
+def test_the_fused_layer_is_doubling_and_then_a_convolution():
+    convolution = torch.nn.Conv2d(3, 5, 3, padding=1).double()
+    x = torch.randn(2, 3, 6, 6, dtype=torch.double)
+    slow = convolution(torch.nn.functional.interpolate(x, scale_factor=2, mode="nearest"))
+    torch.testing.assert_close(upsampled(x, convolution), slow)

@@ -259,3 +259,17 @@ def test_coverage_is_recorded_where_samples_are(tmp_path):
     config = TrainingConfig(steps=6, sample_every=3, **SMALL)
     train(config, images, None, tmp_path)
     assert [record["step"] for record in read_records(tmp_path) if "coverage" in record] == [3, 6]
+
+
+def test_half_of_the_bits_draws_nearly_the_same_and_scores_in_all_of_them(tmp_path):
+    images, labels = covers_that_say_their_label()
+    made = {}
+    for precision in config.PRECISIONS:
+        setting = TrainingConfig(labels=True, steps=3, precision=precision, **SMALL)
+        made[precision] = train(setting, images, labels, tmp_path / precision)
+        records = read_records(tmp_path / precision)
+        assert all(np.isfinite(record["critic_loss"]) for record in records)
+    z, asked = torch.rand(4, 8), torch.from_numpy(labels[:4])
+    full, half = (generator(z, asked) for generator in made.values())
+    assert half.dtype == full.dtype == torch.float32
+    assert not torch.equal(full, half) and (full - half).abs().mean() < 0.02
