@@ -122,7 +122,8 @@ def test_a_model_grows_an_ear_and_keeps_what_it_knew(covers, tmp_path):
     old = load_generator(tmp_path / "before")
     new = training.train(after, covers.images, rows, tmp_path / "after", start=tmp_path / "before")
     z, labels = draw_latents(3, 8, torch.Generator().manual_seed(0)), torch.rand(3, 10)
-    torch.testing.assert_close(old(z, labels), new(z, labels))  # a missing year is not heard
+    # A missing year is not heard.
+    torch.testing.assert_close(old(z, labels), new(z, labels), atol=1e-3, rtol=0)
 
 
 def test_networks_of_another_shape_are_refused(covers, tmp_path):
