@@ -56,6 +56,7 @@ class Recipe(str, Enum):
     acgan = "acgan"
     acgan_wgan_logan = "acgan_wgan_logan"
     wgan_logan = "wgan_logan"
+    small_set = "small_set"
     style = "style"
 
 

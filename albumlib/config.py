@@ -156,6 +156,8 @@ RECIPES: dict[str, dict] = {
     },
     # Notebook 05, recommended: pairs of real and fake under one label, no latent step.
     "acgan": {"labels": True, "latent_method": "off"},
+    # A few thousand covers and no labels: the critic must not learn them by heart.
+    "small_set": {"latent_method": "off", "augment": "shift,color"},
     # Notebook 09: few covers for a trained model; see styles.py.
     "style": {
         "latent_method": "off",

@@ -20,7 +20,7 @@ import pandas as pd
 from albumlib import features, metrics
 from albumlib.checkpoint import TrainingError, load_generator, read_networks
 from albumlib.config import TrainingConfig, recipe
-from albumlib.extractor import Extractor
+from albumlib.extractor import Extractor, extract, load_extractor
 from albumlib.latent import draw, latents
 from albumlib.networks import Generator
 from albumlib.training import train
@@ -115,7 +115,7 @@ def how_few(
             here = Path(folder) / f"{count}_{seed}"
             fine_tune(
                 start, images, labels, here,
-                rows=np.arange(count), heldout=heldout, config=config, every=config.steps // 6,
+                rows=np.arange(count), heldout=heldout, config=config, every=config.steps // 5,
             )  # fmt: skip
             history = read_history(here)
             rows.append(
@@ -125,17 +125,25 @@ def how_few(
 
 
 class _Look:
-    """Numbers of a generator against held-out covers, at the same latents each time."""
+    """Numbers of a generator against held-out covers, at the same latents each time.
+
+    As many drawn covers as there are to learn from (metrics.evaluate), but the distance is taken
+    of enough of them: a handful would tell nothing.
+    """
 
     def __init__(self, images, labels, rows, heldout, extractor):
         self.real, self.known = np.asarray(images[heldout]), np.asarray(images[rows])
-        self.labels = None if labels is None else labels[rows]
-        self.extractor = extractor
+        self.extractor = extractor or load_extractor()
+        self.seen = extract(self.extractor, self.real)
+        count = max(len(rows), len(heldout))
+        self.labels = None if labels is None else np.resize(labels[rows], (count, labels.shape[1]))
+        self.count = count
 
     def __call__(self, generator: Generator) -> dict[str, float]:
-        z = latents(generator, list(range(len(self.known))))
-        fakes = draw(generator, z, self.labels)
-        return metrics.evaluate(fakes, self.real, self.known, extractor=self.extractor)
+        fakes = draw(generator, latents(generator, list(range(self.count))), self.labels)
+        numbers = metrics.evaluate(fakes, self.real, self.known, extractor=self.extractor)
+        numbers["kid"], numbers["kid_sd"] = metrics.kid(extract(self.extractor, fakes), self.seen)
+        return numbers
 
 
 def best(history: list[dict]) -> dict:
