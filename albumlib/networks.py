@@ -73,6 +73,8 @@ def encoded(rows: Tensor, scale: LabelScale, titles: TrackNameEncoder | None) ->
     if titles is None:
         return scale(labels)
     title = titles(rows[:, count:].nan_to_num())
+    if titles.guess is None:
+        return title
     return torch.cat([scale(labels).where(labels.isfinite(), titles.guess(title)), title], dim=1)
 
 

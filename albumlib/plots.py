@@ -426,6 +426,25 @@ def curves(
     return figure
 
 
+def agreement(real: pd.DataFrame, drawn: pd.DataFrame, title: str = "") -> Figure:
+    """One panel a column, such as a window: a dot a row, such as a measure of covers, to the right
+    by how the real covers differ and upwards by how the drawn ones do."""
+    figure = new_figure(3.2, title, "in standard deviations of all covers; on the line: the same")
+    panels = figure.subplots(1, len(real.columns), sharey=True, squeeze=False)[0]
+    reach = 1.15 * max(real.abs().max().max(), drawn.abs().max().max(), 0.1)
+    for axes, name in zip(panels, real, strict=True):
+        axes.axline((0, 0), slope=1, color=MUTED, linewidth=0.9)
+        looks = [(colour, marker) for marker in "os" for colour in COLOURS]
+        for (measure, x), y, look in zip(real[name].items(), drawn[name], looks, strict=False):
+            axes.plot(x, y, look[1], color=look[0], markersize=6, label=measure)
+        axes.set(
+            title=name, xlim=(-reach, reach), ylim=(-reach, reach), xlabel="real", aspect="equal"
+        )
+    panels[0].set_ylabel("drawn")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=4)
+    return figure
+
+
 # Evaluation -----------------------------------------------------------------------------------
 
 

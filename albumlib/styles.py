@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from albumlib import features, metrics
-from albumlib.checkpoint import TrainingError, load_generator, read_networks
+from albumlib import __version__, features, metrics
+from albumlib.checkpoint import TrainingError, load_generator, read_networks, save_generator
 from albumlib.config import TrainingConfig, recipe
 from albumlib.extractor import Extractor, extract, load_extractor
 from albumlib.latent import draw, latents
@@ -65,9 +65,9 @@ def fine_tune(
     a conditional model then learns the style of the average song, and keeps what it knows of the
     features. Every `every` steps as many covers as there are training ones are compared with
     `images[heldout]`; after `patience` looks without a gain, or at `config.steps`, it ends.
-    `folder` gets `generator.safetensors`, the nearest checkpoint that did not copy, and
-    `history.jsonl`, all looks. What was interrupted goes on. Raises TrainingError if the covers
-    are too few or of another size.
+    `folder` gets `generator.safetensors`, the nearest checkpoint that did not copy (the one it
+    began with, if none came nearer), and `history.jsonl`, all looks. What was interrupted goes
+    on. Raises TrainingError if the covers are too few or of another size.
     """
     config = config or style_config(start)
     _checked(config, images, rows, heldout)
@@ -77,7 +77,9 @@ def fine_tune(
     look = _Look(images, labels, rows, heldout, extractor)
     if not history:
         folder.mkdir(parents=True, exist_ok=True)
-        _record(folder, history, 0, look(load_generator(start)))
+        generator = load_generator(start)
+        save_generator(folder / "generator.safetensors", generator, {"version": __version__})
+        _record(folder, history, 0, look(generator))
     while not _over(history, config.steps, patience):
         step = min(history[-1]["step"] + every, config.steps)
         generator = train(
@@ -87,11 +89,6 @@ def fine_tune(
         _record(folder, history, step, look(generator))
         if best(history)["step"] == step:
             shutil.copy(folder / "training" / "generator.safetensors", folder)
-    if not (folder / "generator.safetensors").exists():
-        raise TrainingError(
-            "no checkpoint came nearer to the held-out covers without copying: gather more covers, "
-            "or lower the learning rates"
-        )
     return load_generator(folder)
 
 

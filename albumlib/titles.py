@@ -96,7 +96,8 @@ class TrackNameEncoder(nn.Module):
         self.neighbours = nn.Conv1d(24, WIDTH, 5, padding=2)
         self.words = nn.Embedding(words + UNKNOWN + 1, WIDTH, padding_idx=0)
         self.both = nn.Linear(2 * WIDTH, WIDTH)
-        self.guess = nn.Linear(WIDTH, labels, bias=False)  # an empty title: the mean
+        # Without a bias, so that an empty title leads to expect the mean.
+        self.guess = nn.Linear(WIDTH, labels, bias=False) if labels else None
 
     def forward(self, titles: Tensor) -> Tensor:
         letters, words = titles.long().split([CHARACTERS, WORDS], dim=1)

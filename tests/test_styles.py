@@ -1,0 +1,105 @@
+import json
+
+import numpy as np
+import pytest
+
+from albumlib import styles, training
+from albumlib.checkpoint import TrainingError, load_generator
+from albumlib.config import recipe
+from albumlib.styles import best, fine_tune, read_history, style_config
+
+SMALL = {"size": 32, "batch_size": 8, "generator_width": 4, "critic_width": 4, "latent": 8}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """A conditional model and 64 covers of another style: bright ones."""
+    folder = tmp_path_factory.mktemp("base")
+    dice = np.random.default_rng(0)
+    dark = dice.integers(0, 90, (64, 32, 32, 3), dtype=np.uint8)
+    labels = dice.uniform(-1, 1, (64, 10)).astype(np.float32)
+    training.train(recipe("acgan", **SMALL, steps=30), dark, labels, folder)
+    bright = dice.integers(160, 256, (64, 32, 32, 3), dtype=np.uint8)
+    return folder, bright, labels
+
+
+SPLIT = {"rows": np.arange(40), "heldout": np.arange(40, 64)}
+
+
+def config(folder, **changes):
+    return style_config(
+        folder, **{**{k: SMALL[k] for k in ("batch_size", "critic_width")}, **changes}
+    )
+
+
+def test_it_comes_nearer_and_keeps_the_nearest(base, tmp_path):
+    folder, covers, labels = base
+    setting = config(folder, steps=120, generator_rate=3e-3, critic_rate=3e-3, augment="")
+    model = fine_tune(folder, covers, labels, tmp_path, config=setting, every=30, **SPLIT)
+    history = read_history(tmp_path)
+    assert [look["step"] for look in history][:2] == [0, 30]
+    assert best(history)["kid"] < 0.5 * history[0]["kid"]
+    kept = load_generator(tmp_path).state_dict()
+    assert all((kept[name] == weight).all() for name, weight in model.state_dict().items())
+
+
+def test_interrupted_it_goes_on_to_the_same_end(base, tmp_path):
+    folder, covers, labels = base
+
+    def run(name, progress=None):
+        setting = config(folder, steps=6, log_every=2)
+        fine_tune(
+            folder, covers, labels, tmp_path / name, config=setting, every=3, progress=progress,
+            **SPLIT,
+        )  # fmt: skip
+        return read_history(tmp_path / name)
+
+    def stop(record):
+        if record["step"] == 4:
+            raise KeyboardInterrupt
+
+    whole = run("whole")
+    with pytest.raises(KeyboardInterrupt):
+        run("parts", stop)
+    assert [look["step"] for look in read_history(tmp_path / "parts")] == [0, 3]
+    assert run("parts") == whole
+
+
+def test_without_labels_the_ear_stays_as_it_was(base, tmp_path):
+    folder, covers, _ = base
+    before = load_generator(folder)
+    fine_tune(folder, covers, None, tmp_path, config=config(folder, steps=4), every=4, **SPLIT)
+    after = load_generator(tmp_path / "training")
+    hears = before.stem.weight[:, before.latent :], after.stem.weight[:, after.latent :]
+    assert (hears[0] - hears[1]).abs().max() < 1e-6
+    assert not (before.stem.bias == after.stem.bias).all()
+
+
+def test_early_layers_of_the_critic_stay(base, tmp_path):
+    folder, covers, labels = base
+    fine_tune(folder, covers, labels, tmp_path, config=config(folder, steps=4), every=4, **SPLIT)
+    before, after = (training.read_networks(path)[1] for path in (folder, tmp_path / "training"))
+    same = {name: bool((before[name] == after[name]).all()) for name in before if "blocks" in name}
+    frozen = ("blocks.0.", "blocks.1.")
+    assert all(still == name.startswith(frozen) for name, still in same.items())
+
+
+def test_the_best_look_does_not_copy():
+    looks = [
+        {"step": 0, "kid": 1.0, "copied": 0.1},
+        {"step": 1, "kid": 0.4, "copied": 0.15},
+        {"step": 2, "kid": 0.1, "copied": 0.9},
+    ]
+    assert best(looks)["step"] == 1
+    assert json.loads(json.dumps(looks)) == looks
+
+
+def test_too_few_or_of_another_size_is_told(base, tmp_path):
+    folder, covers, labels = base
+    few = {"rows": np.arange(10), "heldout": np.arange(10, 64)}
+    with pytest.raises(TrainingError, match="too few for a style"):
+        fine_tune(folder, covers, labels, tmp_path, config=config(folder), **few)
+    with pytest.raises(TrainingError, match="clean them with --size 32"):
+        fine_tune(folder, covers[:, :16, :16], labels, tmp_path, config=config(folder), **SPLIT)
+    with pytest.raises(TrainingError, match="there is no checkpoint"):
+        styles.style_config(tmp_path / "nowhere.safetensors")
