@@ -281,7 +281,9 @@ def _unused(
 def drop_duplicates(
     parts: Parts, thumbs: Path, released: frozenset[str] = frozenset()
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Keep the largest cover of each group of duplicates; returns the kept and the rest.
+    """Keep the best cover of each group of duplicates; returns the kept and the rest.
+
+    One with colour is better than one without, then a larger one is better than a smaller one.
 
     The kept rows know their `row` among the parts and the `group` they stand for: the reference
     of its best cover. Covers that were `released` are kept as well, in their group.
@@ -291,7 +293,7 @@ def drop_duplicates(
     found["group"] = groups_of_duplicates(
         found["fingerprint"].to_numpy(), parts.thumbs(thumbs), found["digest"].to_numpy()
     )
-    best = found.sort_values(["area", "reference"], ascending=[False, True])
+    best = found.sort_values(["greyscale", "area", "reference"], ascending=[True, False, True])
     best = best.drop_duplicates("group").set_index("group")
     kept_one = best.loc[found["group"]].reset_index(drop=True)
     same_pixels = np.where(found["digest"] == kept_one["digest"], "same pixels as ", "nearly ")
