@@ -113,7 +113,9 @@ def main() -> None:
         print(cover, verdicts.defect[index] or "clean", verdicts.reasons.get(cover, "in the set"))
     result = {
         "n": given.n,
-        "recall": {kind: round(found[kind] / planted[kind], 4) for kind in DEFECTS if planted[kind]},
+        "recall": {
+            kind: round(found[kind] / planted[kind], 4) for kind in DEFECTS if planted[kind]
+        },
         "planted": dict(planted),
         "found": dict(found),
         "clean": len(untouched),
