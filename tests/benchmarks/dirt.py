@@ -35,8 +35,8 @@ ALIKE = 6.0  # grey levels between a repaired cover and the one that was drawn, 
 class Verdicts:
     """What became of each cover of the label."""
 
-    def __init__(self, label: RecordLabel, folder: Path, covers: CoverSet):
-        self.label, self.covers = label, covers
+    def __init__(self, label: RecordLabel, size: int, folder: Path, covers: CoverSet):
+        self.label, self.size, self.covers = label, size, covers
         self.row = {cover: row for row, cover in enumerate(covers.table["cover"])}
         rejects = quarantine.read(folder / "coverset").query("what == 'cover'").set_index("id")
         self.reason, self.reasons = rejects["reason"].to_dict(), rejects["reasons"].to_dict()
@@ -75,7 +75,7 @@ class Verdicts:
         row = self.row.get(f"album/{index}")
         if row is None:
             return True  # a better copy stands for it
-        drawn = self.label._draw(index, 4 * self.covers.size)
+        drawn = self.label._draw(index, self.size)
         if self.defect[index] == "greyscale":
             drawn = ImageOps.grayscale(drawn).convert("RGB")
         if self.defect[index] == "alpha":
@@ -101,7 +101,7 @@ def main() -> None:
         started = time.perf_counter()
         covers = clean(folder, workers=given.workers)
         took = time.perf_counter() - started
-        verdicts = Verdicts(label, folder, covers)
+        verdicts = Verdicts(label, given.size, folder, covers)
         dirty = [i for i, defect in enumerate(verdicts.defect) if defect and verdicts.counts(i)]
         planted = Counter(verdicts.defect[i] for i in dirty)
         wrong = [i for i in dirty if not verdicts.is_right(i)]
