@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
-from albumlib import features
+from albumlib import features, plots
 from albumlib.catalog import Catalog
 from albumlib.cleaning import albums_of, check_tracks, clean, split_of
 from albumlib.coverset import CoverSet, CoverSetError
@@ -231,6 +232,16 @@ def test_what_is_released_comes_back_and_stays_on_its_side(gathered, cleaned, tm
     empty = rejects[rejects["reason"] == "empty file"]["id"].iloc[0]
     with pytest.raises(QuarantineError, match="cannot be released: empty file"):
         release(gathered, gathered / "coverset", [empty])
+
+
+def test_duplicates_are_shown_beside_what_stayed_for_them(gathered, cleaned):
+    figure = plots.duplicates(gathered, gathered / "coverset", most=5)
+    captions = [text.get_text() for text in figure.axes[0].texts]
+    assert captions[::2] == ["kept"] * 5 and set(captions[1::2]) <= {"nearly", "same file"}
+    pictures = [image.get_array() for image in figure.axes[0].images]
+    small = [np.asarray(Image.fromarray(p).resize((16, 16))).astype(int) for p in pictures]
+    gaps = [np.abs(a - b).mean() for a, b in zip(small[::2], small[1::2], strict=True)]
+    assert len(gaps) == 5 and max(gaps) < 10
 
 
 def test_a_released_track_loses_what_is_wrong_with_it():
