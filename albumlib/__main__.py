@@ -35,11 +35,11 @@ class Source(str, Enum):
     synthetic = "synthetic"
     tables = "tables"
     folder = "folder"
-    parquet = "parquet"
     musicbrainz = "musicbrainz"
     music = "music"
     spotify = "spotify"
     legacy = "legacy"
+    parquet = "parquet"
 
 
 class Profile(str, Enum):

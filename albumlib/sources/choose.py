@@ -6,7 +6,7 @@ import re
 
 from albumlib.sources import Covers, Labels, Source, SourceError
 
-NAMES = ("synthetic", "tables", "folder", "parquet", "musicbrainz", "music", "spotify", "legacy")
+NAMES = ("synthetic", "tables", "folder", "musicbrainz", "music", "spotify", "legacy", "parquet")
 ASKED = {  # what the live sources may be asked for
     "musicbrainz": ("artist", "label", "tag", "year"),
     "spotify": ("search", "artist", "albums", "playlists"),
