@@ -267,7 +267,11 @@ def duplicates(folder: str | Path, coverset: str | Path, most: int = 16, title: 
     told = bad["reasons"].str.extract(r"^(same file|same pixels|nearly)(?: as)? (.+)$")
     told = told.assign(id=bad["id"]).sort_values(0, kind="stable").head(most)
     references = told[[1, "id"]].to_numpy().ravel()
-    captions = [words for how in told[0] for words in ("kept", how)]
+    captions = [
+        words
+        for how, name in zip(told[0], told["id"], strict=True)
+        for words in (f"kept, {how}", name)
+    ]
     words = title or f"{len(bad):,} duplicates, each beside the cover that stayed"
     return covers(_glimpses(folder, references), captions, columns=8, title=words)
 
