@@ -40,6 +40,7 @@ class Source(str, Enum):
     music = "music"
     spotify = "spotify"
     legacy = "legacy"
+    parquet = "parquet"
 
 
 class Profile(str, Enum):
@@ -73,7 +74,8 @@ PicturesOption = Annotated[
     str,
     typer.Option(
         metavar="FOLDER",
-        help="Pictures, for --source folder; music, for --source music. For --source tables: a "
+        help="Pictures, for --source folder; a data set of images in Hugging Face's layout, for "
+        "--source parquet; music, for --source music. For --source tables: a "
         "folder of covers, or `url` for the addresses in the table; without it covers are drawn.",
     ),
 ]
@@ -218,6 +220,29 @@ def clean(
         )  # fmt: skip
     say(covers.manifest["funnel"])
     typer.echo(f"next: python -m albumlib train {out or folder / 'coverset'}")
+
+
+@app.command()
+def export(
+    coverset: Annotated[Path, typer.Argument(help="A cover set, as written by `clean`.")],
+    out: Annotated[Path, typer.Argument(help="The folder to write; it must not be there.")],
+    size: Annotated[
+        int, typer.Option(help="Of the sizes in the set; 0 for the first it was cleaned to.")
+    ] = 0,
+    workers: Annotated[int, typer.Option(help="Processes that write files.")] = 2,
+) -> None:
+    """Write a cover set in Hugging Face's layout for images.
+
+    The way back is `gather --source parquet --pictures FOLDER`, which reads any such data set.
+
+    \b
+    Example: python -m albumlib export data/label/coverset data/shared
+    """
+    from albumlib import huggingface
+
+    with bars() as progress:
+        huggingface.export(coverset, out, size or None, workers=workers, progress=progress)
+    typer.echo(f'next: datasets.load_dataset("{out}")')
 
 
 @app.command()
@@ -434,7 +459,7 @@ def course(
     parameters = _pairs(parameter or [])
     ending = "" if source is Source.synthetic else f"-{source.value}"
     out = out or Path("runs") / (profile.value + ending)
-    if source in (Source.music, Source.spotify, Source.legacy):
+    if source in (Source.parquet, Source.music, Source.spotify, Source.legacy):
         raise AlbumlibError(_other_way(source, out))
     given = {"table": table, "pictures": pictures, "seed": seed} | ({"ask": ask} if ask else {})
     open_source(source.value, **given)  # fail now, not in 01

@@ -85,36 +85,27 @@ def clean(
     out = Path(out) if out else folder / "coverset"
     work = out.with_name(out.name + ".tmp")
     sizes = tuple(dict.fromkeys([size] if isinstance(size, int) else size))
+    means = {"workers": workers, "dask": dask, "progress": progress}
     early, late = _windows(where, bool(lettering))
     _check_place(out)
     tracks, covers, about = _gathered(folder)
     let_go = released(folder)
-    kept, rejected = check_tracks(tracks, let_go)
-    albums = albums_of(kept)
-    albums, unwanted = select(albums, early)
+
+    kept, bad_tracks = check_tracks(tracks, let_go)
+    albums, unwanted = select(albums_of(kept), early)
     wanted = covers[covers["reference"].isin(albums["cover"])]
-    fetched = wanted["state"] == "done"
-    parts = decode_covers(
-        folder, wanted[fetched], work / "parts", sizes, workers, progress, dask, let_go
-    )
-    if parts.found.empty:
-        raise CoverSetError(f"not one usable cover is left of {len(covers)} in {folder}")
+    parts = _decoded(folder, wanted, work / "parts", sizes, let_go, means)
     found, repeated = drop_duplicates(parts, work / "thumbs.npy", let_go)
     if lettering:
-        detector = lettering if isinstance(lettering, str) else "auto"
-        seen = find_lettering(folder, found, work / "lettering", workers, progress, detector, dask)
-        found = found.merge(seen[["reference", *READ]], on="reference", how="left")
-    table = albums.merge(found, left_on="cover", right_on="reference").sort_values("row")
-    table["split"] = split_of(table["group"], heldout)
-    table, unread = select(table, late)
+        found = _searched(folder, found, work / "lettering", lettering, means)
+    table, unread = select(_labelled(albums, found, heldout), late)
     if table.empty:
         raise CoverSetError(f"not one cover of {folder} lies in the window: widen it")
+
     unused = _unused(covers, kept, albums, unwanted)
-    unwanted = pd.concat([unwanted, unread])
-    refused = pd.concat([_not_fetched(wanted[~fetched]), parts.refused, unused])
-    bad_covers = pd.concat([refused, unwanted, repeated]).assign(what="cover")
-    orphans = _orphans(kept, table, bad_covers)
-    quarantine = pd.concat([rejected, orphans, bad_covers])[["what", "id", "reason", "reasons"]]
+    rejects = [_not_fetched(wanted), parts.refused, unused, unwanted, unread, repeated]
+    bad_covers = pd.concat(rejects).assign(what="cover")
+    bad_tracks = pd.concat([bad_tracks, orphans(kept, table, bad_covers)])
     manifest = about | {
         "version": __version__,
         "pillow": PIL.__version__,
@@ -123,9 +114,10 @@ def clean(
         "heldout": heldout,
         "selection": [str(window) for window in (*early, *late)],
         "released": sorted(let_go),
-        "funnel": funnel(tracks, covers, kept, orphans, parts, repeated, refused, unwanted, table),
-        "tracks rejected": _counted(pd.concat([rejected, orphans])),
+        "funnel": funnel(tracks, kept, bad_tracks, covers, parts, bad_covers, table),
+        "tracks rejected": _counted(bad_tracks),
     }
+    quarantine = pd.concat([bad_tracks, bad_covers])[["what", "id", "reason", "reasons"]]
     _write(work / "set", table, parts, sizes, kept, quarantine, manifest, progress)
     _publish(work, out)
     return CoverSet.open(out)
@@ -242,7 +234,7 @@ def split_of(groups: pd.Series, heldout: float) -> pd.Series:
     return groups.map(lambda group: "heldout" if draw(group) < heldout else "train")
 
 
-def _orphans(kept: pd.DataFrame, table: pd.DataFrame, bad_covers: pd.DataFrame) -> pd.DataFrame:
+def orphans(kept: pd.DataFrame, table: pd.DataFrame, bad_covers: pd.DataFrame) -> pd.DataFrame:
     """Tracks that are good themselves, but whose album has no cover in the set."""
     lost = kept[~kept["album_id"].isin(table["album_id"])]
     known = bad_covers.drop_duplicates("id").set_index("id").reindex(lost["cover"])
@@ -262,7 +254,39 @@ def _orphans(kept: pd.DataFrame, table: pd.DataFrame, bad_covers: pd.DataFrame) 
 # Covers -----------------------------------------------------------------------------------------
 
 
+def _decoded(
+    folder: Path,
+    wanted: pd.DataFrame,
+    work: Path,
+    sizes: tuple[int, ...],
+    let_go: frozenset[str],
+    means: dict,
+) -> Parts:
+    """The covers that were fetched, decoded. Raises CoverSetError if none can be."""
+    fetched = wanted[wanted["state"] == "done"]
+    parts = decode_covers(folder, fetched, work, sizes, released=let_go, **means)
+    if parts.found.empty:
+        raise CoverSetError(f"not one usable cover is left of {len(wanted)} in {folder}")
+    return parts
+
+
+def _searched(
+    folder: Path, found: pd.DataFrame, work: Path, lettering: bool | str, means: dict
+) -> pd.DataFrame:
+    """The found covers with the columns READ."""
+    detector = lettering if isinstance(lettering, str) else "auto"
+    seen = find_lettering(folder, found, work, detector=detector, **means)
+    return found.merge(seen[["reference", *READ]], on="reference", how="left")
+
+
+def _labelled(albums: pd.DataFrame, found: pd.DataFrame, heldout: float) -> pd.DataFrame:
+    """Albums that have a cover, in the covers' order, each on its side of the split."""
+    table = albums.merge(found, left_on="cover", right_on="reference").sort_values("row")
+    return table.assign(split=split_of(table["group"], heldout))
+
+
 def _not_fetched(covers: pd.DataFrame) -> pd.DataFrame:
+    covers = covers[covers["state"] != "done"]
     reason = covers["reason"].fillna("")
     reason = ("not fetched: " + reason).where(reason != "", "not fetched")
     return pd.DataFrame({"id": covers["reference"], "reason": reason})
@@ -281,7 +305,9 @@ def _unused(
 def drop_duplicates(
     parts: Parts, thumbs: Path, released: frozenset[str] = frozenset()
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Keep the largest cover of each group of duplicates; returns the kept and the rest.
+    """Keep the best cover of each group of duplicates; returns the kept and the rest.
+
+    One with colour is better than one without, then a larger one is better than a smaller one.
 
     The kept rows know their `row` among the parts and the `group` they stand for: the reference
     of its best cover. Covers that were `released` are kept as well, in their group.
@@ -291,7 +317,7 @@ def drop_duplicates(
     found["group"] = groups_of_duplicates(
         found["fingerprint"].to_numpy(), parts.thumbs(thumbs), found["digest"].to_numpy()
     )
-    best = found.sort_values(["area", "reference"], ascending=[False, True])
+    best = found.sort_values(["greyscale", "area", "reference"], ascending=[True, False, True])
     best = best.drop_duplicates("group").set_index("group")
     kept_one = best.loc[found["group"]].reset_index(drop=True)
     same_pixels = np.where(found["digest"] == kept_one["digest"], "same pixels as ", "nearly ")
@@ -307,17 +333,26 @@ def drop_duplicates(
 # What is written --------------------------------------------------------------------------------
 
 
-def funnel(tracks, covers, kept, orphans, parts, repeated, refused, unwanted, table) -> dict:
+def funnel(
+    tracks: pd.DataFrame,
+    kept: pd.DataFrame,
+    bad_tracks: pd.DataFrame,
+    covers: pd.DataFrame,
+    parts: Parts,
+    bad_covers: pd.DataFrame,
+    table: pd.DataFrame,
+) -> dict:
     """Counts of every stage, from what was gathered to what is kept."""
+    rejected = {"duplicate": 0} | _counted(bad_covers)
     return {
         "tracks gathered": len(tracks),
         "tracks that pass the rules": len(kept),
-        "tracks in the set": len(kept) - len(orphans),
+        "tracks in the set": len(tracks) - len(bad_tracks),
         "covers gathered": len(covers),
         "covers that decode": len(parts.found),
-        "covers without duplicates": len(parts.found) - len(repeated),
+        "covers without duplicates": len(parts.found) - rejected["duplicate"],
         "covers in the set": len(table),
-        "rejected": _counted(pd.concat([refused, unwanted])) | {"duplicate": len(repeated)},
+        "rejected": rejected,
     }
 
 

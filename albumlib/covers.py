@@ -67,7 +67,7 @@ def decode(
         about = (picture.format or "", picture.width, picture.height, picture.mode)
         _check_shape(*picture.size, aspect)
         try:
-            square = _square(_plain(_loaded(picture, data, size)), size)
+            square = _square(_plain(_loaded(picture, data, size)), about[1:3], size)
         except DAMAGE as error:
             raise CoverRejected("truncated or damaged") from error
         square = _upright(_on(background, _srgb(square, picture.info)), picture)
@@ -157,9 +157,13 @@ def _from_16_bits(picture: Image.Image) -> Image.Image:
     return Image.merge("RGBA", (grey, grey, grey, shown))
 
 
-def _square(picture: Image.Image, size: int) -> Image.Image:
-    """The middle of the picture, size x size."""
-    width, height = picture.size
+def _square(picture: Image.Image, whole: tuple[int, int], size: int) -> Image.Image:
+    """The middle of the picture, size x size, given the size of the whole in its file.
+
+    A decoder scales by whole eighths and rounds up: the last pixels are in part beyond the edge.
+    """
+    eighths = 8 * picture.width // whole[0]
+    width, height = (side * eighths / 8 for side in whole)
     side = min(width, height)
     left, top = (width - side) / 2, (height - side) / 2
     box = (left, top, left + side, top + side)

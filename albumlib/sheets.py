@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from albumlib import quarantine as rejects
 from albumlib import study
@@ -25,6 +25,7 @@ from albumlib.style import (
     BLUE,
     INK,
     NO_LABELS,
+    ORANGE,
     PALE,
     WIDTH,
     blank,
@@ -52,6 +53,15 @@ def covers(
     figure = new_figure(rows * unit * (1.26 if titles is not None else 1.06), title, note)
     sheet(figure.subplots(), pixels, columns, titles, unit)
     return figure
+
+
+def framed(pixels: np.ndarray, boxes: Sequence[Sequence[float]]) -> np.ndarray:
+    """A copy of a cover with boxes (left, top, right, bottom), in shares of its side, drawn in."""
+    picture, side = Image.fromarray(pixels), len(pixels)
+    for box in boxes:
+        corners = [round(share * (side - 1)) for share in box]
+        ImageDraw.Draw(picture).rectangle(corners, outline=ORANGE, width=max(1, side // 64))
+    return np.asarray(picture)
 
 
 def before_after(
@@ -255,27 +265,60 @@ def quarantine(
     return figure
 
 
+def duplicates(folder: str | Path, coverset: str | Path, most: int = 16, title: str = "") -> Figure:
+    """Duplicates that cleaning put aside, each at the right of the cover that stayed for it.
+
+    If there are more than `most`, those that differ in their pixels come first.
+    """
+    bad = rejects.read(coverset).query("what == 'cover' and reason == 'duplicate'")
+    if bad.empty:
+        return empty_figure("No cover was rejected as a duplicate.")
+    told = bad["reasons"].str.extract(r"^(same file|same pixels|nearly)(?: as)? (.+)$")
+    told = told.assign(id=bad["id"]).sort_values(0, kind="stable").head(most)
+    references = told[[1, "id"]].to_numpy().ravel()
+    captions = [
+        words
+        for how, name in zip(told[0], told["id"], strict=True)
+        for words in (f"kept, {how}", name)
+    ]
+    words = title or f"{len(bad):,} duplicates, each beside the cover that stayed"
+    return covers(_glimpses(folder, references), captions, columns=8, title=words)
+
+
 def write_quarantine(
     folder: str | Path, coverset: str | Path, out: str | Path, most: int = 40
 ) -> list[Path]:
     """A contact sheet for each reason against covers, as PNG files in `out`; returns their paths.
 
-    Files that show nothing (empty ones, web pages, bombs) have a grey square.
+    Files that show nothing (empty ones, web pages, bombs) have a grey square. Duplicates stand
+    beside the covers that stayed for them.
     """
-    with Catalog(Path(folder) / "catalog.sqlite") as catalog:
-        files = catalog.covers().dropna(subset="file").set_index("reference")["file"]
     bad = rejects.read(coverset).query("what == 'cover'")
-    bad = bad[bad["id"].isin(files.index)]
+    bad = bad[bad["id"].isin(_files(folder).index)]
     Path(out).mkdir(parents=True, exist_ok=True)
     paths = []
     for reason, rows in bad.groupby("reason"):
-        shown = [Path(folder) / file for file in files[rows["id"].head(most)]]
-        seen = [glimpse(path.read_bytes()) if path.exists() else None for path in shown]
-        pictures = [GREY if picture is None else picture for picture in seen]
-        figure = covers(pictures, list(rows["id"].head(most)), title=f"{reason}: {len(rows):,}")
+        if reason == "duplicate":
+            figure = duplicates(folder, coverset, most)
+        else:
+            shown = list(rows["id"].head(most))
+            figure = covers(_glimpses(folder, shown), shown, title=f"{reason}: {len(rows):,}")
         paths.append(Path(out) / f"{re.sub('[^a-z0-9]+', '-', reason.casefold())}.png")
         figure.savefig(paths[-1])
     return paths
+
+
+def _glimpses(folder: str | Path, references: Sequence[str]) -> list[np.ndarray]:
+    """Gathered covers as their files are; those that show nothing are grey."""
+    paths = [Path(folder) / file for file in _files(folder)[references]]
+    seen = [glimpse(path.read_bytes()) if path.exists() else None for path in paths]
+    return [GREY if picture is None else picture for picture in seen]
+
+
+def _files(folder: str | Path) -> pd.Series:
+    """The file of each cover that was fetched, by its reference."""
+    with Catalog(Path(folder) / "catalog.sqlite") as catalog:
+        return catalog.covers().dropna(subset="file").set_index("reference")["file"]
 
 
 def glimpse(data: bytes, side: int = 128) -> np.ndarray | None:

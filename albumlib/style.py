@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.font_manager import get_font
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 
 WIDTH = 9.0
 INK, MUTED, GRID, PALE = "#23272f", "#757c88", "#e6e4df", "#f1efea"
@@ -94,13 +94,17 @@ def new_figure(height: float, title: str, note: str = "", width: float = WIDTH) 
 def place(axes: Axes, pixels: np.ndarray, x: float, y: float, side: float = 1.0) -> None:
     """Put a picture (H, W, 3) uint8 with its upper left corner at (x, y); y grows downwards.
 
-    A picture that is not square keeps its shape and is centred in the square of `side`.
+    A picture that is not square keeps its shape and is centred in the square of `side`. One that
+    would fade into the page has a thin frame.
     """
     height, width = pixels.shape[:2]
     wide, high = side * width / max(height, width), side * height / max(height, width)
     left, top = x + (side - wide) / 2, y + (side - high) / 2
     smooth = "lanczos" if max(height, width) <= 64 else "auto"  # small ones are shown enlarged
     axes.imshow(pixels, extent=(left, left + wide, top + high, top), interpolation=smooth)
+    edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    if (edge.min(axis=1) > 240).mean() > 0.1:
+        axes.add_patch(Rectangle((left, top), wide, high, fill=False, ec=GRID, lw=0.6))
 
 
 def empty_figure(words: str) -> Figure:

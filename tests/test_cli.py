@@ -19,13 +19,18 @@ from albumlib import (
     drawing,
     features,
     gathering,
+    lettering,
     networks,
 )
 from albumlib.__main__ import Recipe, app
 from albumlib.config import RECIPES
+from albumlib.coverset import CoverSet
 from albumlib.doctor import Finding
 
-COMMANDS = ("doctor", "gather", "budget", "clean", "train", "generate", "course", "sweep")
+COMMANDS = (
+    "doctor", "gather", "budget", "clean", "export", "quarantine", "train", "generate", "course",
+    "sweep",
+)  # fmt: skip
 
 
 def run(*arguments):
@@ -90,6 +95,10 @@ def test_what_cannot_be_understood_exits_with_2(arguments):
     [
         (["clean", "nowhere"], "nothing was gathered in nowhere"),
         (["train", "nowhere"], "no cover set in nowhere"),
+        (["export", "nowhere", "out"], "no cover set in nowhere"),
+        (["quarantine", "nowhere"], "there is no quarantine in nowhere"),
+        (["gather", "--source", "parquet"], "needs a folder of Parquet files"),
+        (["gather", "--source", "parquet", "--pictures", "no"], "no Parquet files in no"),
         (["generate", "nowhere"], "no checkpoint nowhere"),
         (["gather", "--source", "tables"], "needs a table"),
         (["gather", "--source", "tables", "--table", "no.csv"], "no.csv"),
@@ -169,6 +178,46 @@ def test_from_a_label_to_covers(tmp_path):
     code, _, errors = run("generate", model, "-f", "energy=0.9", "--count", 10, "--out", sheet)
     assert code == 0, errors
     assert Image.open(sheet).size == (8 * 32, 2 * 32)
+
+
+@pytest.fixture(scope="module")
+def gathered(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("gathered")
+    assert run("gather", "--albums", 60, "--size", 64, "--workers", 1, "--out", folder)[0] == 0
+    assert run("clean", folder, "--size", 32)[0] == 0
+    return folder
+
+
+def test_windows_and_lettering_select_on_the_command_line(gathered, tmp_path, monkeypatch):
+    monkeypatch.setattr(lettering, "find_spec", lambda name: None)  # the quick detector will do
+    options = ["--where", "year=1980..", "--where", "lettering=no", "--size", 32]
+    assert "--lettering" in fails("clean", gathered, *options)
+    code, said, errors = run("clean", gathered, *options, "--lettering", "--out", tmp_path / "set")
+    assert code == 0, errors
+    covers = CoverSet.open(tmp_path / "set")
+    assert covers.manifest["selection"] == ["year=1980..", "lettering=no"]
+    assert (covers.table["year"] >= 1980).all() and not covers.table["lettering"].any()
+    assert "not selected" in said and f"albumlib train {tmp_path / 'set'}" in said
+    assert "no Dask scheduler answers" in fails("clean", gathered, "--dask", "nonsense://x")
+    assert "is no window" in fails("clean", gathered, "--where", "popular")
+    assert "there is no 'mood'" in fails("clean", gathered, "--where", "mood=good")
+
+
+def test_the_quarantine_is_shown_drawn_and_released_from(gathered, tmp_path):
+    code, said, _ = run("quarantine", gathered, "--sheets", tmp_path / "sheets")
+    rejects = pd.read_parquet(gathered / "coverset" / "quarantine.parquet")
+    reasons = rejects.query("what == 'cover'")["reason"]
+    assert code == 0 and all(f"cover: {reason}" in said for reason in reasons)
+    assert len(list((tmp_path / "sheets").glob("*.png"))) == reasons.nunique() > 0
+    assert "nobody" in fails("quarantine", gathered, "--release", "nobody")
+
+
+def test_a_cover_set_is_exported(gathered, tmp_path):
+    code, said, errors = run("export", gathered / "coverset", tmp_path / "out", "--workers", 1)
+    assert code == 0 and "load_dataset" in said, errors
+    assert "is there already" in fails("export", gathered / "coverset", tmp_path / "out")
+    assert run("gather", "--source", "parquet", "--pictures", tmp_path / "out", "--limit", 5,
+               "--out", tmp_path / "again")[0] == 0  # fmt: skip
 
 
 @pytest.fixture

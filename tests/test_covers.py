@@ -51,6 +51,15 @@ def test_scaled_decoding_of_a_jpeg_is_within_a_grey_level():
     assert gap(decode(data, 64).pixels, np.asarray(exact)) < 1
 
 
+@pytest.mark.parametrize("side", [277, 279, 301])
+def test_scaled_decoding_does_not_stretch_sides_that_are_no_multiple_of_eight(side):
+    stripes = np.zeros((side, side, 3), dtype=np.uint8)
+    stripes[:, np.arange(side) * 12 // side % 2 == 1] = 255
+    data = encoded(Image.fromarray(stripes), "JPEG", quality=95)
+    exact = Image.open(io.BytesIO(data)).resize((64, 64), Image.Resampling.LANCZOS)
+    assert gap(decode(data, 64).pixels, np.asarray(exact)) < 1.5
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_undone(orientation):
     inverse = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # Image.Transpose that Pillow undoes

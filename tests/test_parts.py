@@ -41,9 +41,9 @@ def test_images_are_copied_by_row_whatever_part_they_lie_in(gathered, tmp_path, 
 def test_a_cluster_gives_the_same_bytes(gathered, tmp_path, monkeypatch):
     distributed = pytest.importorskip("distributed")
     monkeypatch.setattr(parts, "PART", 16)
-    here = clean(gathered[0], tmp_path / "here", size=32, workers=1)
+    here = clean(gathered[0], tmp_path / "here", size=32, lettering="strokes", workers=1)
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
     with distributed.LocalCluster(**options) as cluster:
         address = cluster.scheduler_address
-        there = clean(gathered[0], tmp_path / "there", size=32, dask=address)
+        there = clean(gathered[0], tmp_path / "there", size=32, lettering="strokes", dask=address)
     assert there.manifest == here.manifest

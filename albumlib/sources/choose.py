@@ -6,7 +6,7 @@ import re
 
 from albumlib.sources import Covers, Labels, Source, SourceError
 
-NAMES = ("synthetic", "tables", "folder", "musicbrainz", "music", "spotify", "legacy")
+NAMES = ("synthetic", "tables", "folder", "musicbrainz", "music", "spotify", "legacy", "parquet")
 ASKED = {  # what the live sources may be asked for
     "musicbrainz": ("artist", "label", "tag", "year"),
     "spotify": ("search", "artist", "albums", "playlists"),
@@ -26,11 +26,11 @@ def open_source(
     """The source called `name`.
 
     `table` is the file for "tables" and "legacy", and for "musicbrainz" its dump of releases, if
-    that is to be read instead of asking the service; `pictures` the folder for "folder" and
-    "music", and for "tables" a folder of covers or "url" (drawn covers if empty). `ask` says what
-    is wanted of "musicbrainz" and "spotify": "artist:NAME" or another of ASKED, a colon, and
-    words; of "musicbrainz" also "tag:jazz year:1959". `seed`, `albums` and `dirt` are those of
-    "synthetic".
+    that is to be read instead of asking the service; `pictures` the folder for "folder",
+    "parquet" and "music", and for "tables" a folder of covers or "url" (drawn covers if empty).
+    `ask` says what is wanted of "musicbrainz" and "spotify": "artist:NAME" or another of ASKED, a
+    colon, and words; of "musicbrainz" also "tag:jazz year:1959". `seed`, `albums` and `dirt` are
+    those of "synthetic".
     Raises SourceError for an unknown name or a missing path.
     """
     from albumlib.sources.folder import Folder
@@ -43,6 +43,10 @@ def open_source(
         return Table(table, covers=pictures or "draw")
     if name == "folder" and pictures:
         return Folder(pictures)
+    if name == "parquet" and pictures:
+        from albumlib.sources.parquet import Parquet
+
+        return Parquet(pictures)
     if name == "music" and pictures:
         from albumlib.sources.music import Music
 
@@ -58,6 +62,7 @@ def open_source(
     missing = {
         "tables": "a table",
         "folder": "a folder of pictures",
+        "parquet": "a folder of Parquet files with pictures, given as --pictures",
         "music": "a folder of music, given as --pictures",
         "legacy": "the file of 2021, given as --table",
         **dict.fromkeys(ASKED, "to know what to ask for, such as --ask 'artist:Nina Simone'"),

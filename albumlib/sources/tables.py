@@ -36,6 +36,9 @@ SYNONYMS = {
     "tempo": ("tempo", "bpm"),
     "popularity": ("popularity", "song_popularity"),
 }
+TEXTS = (
+    "id", "name", "artist", "album_id", "album", "release_date", "genre", "isrc", "url"
+)  # fmt: skip
 LISTED = 8  # columns named in an error message
 POLITE = Limit(20, 1.0)  # requests to each host of pictures
 
@@ -145,18 +148,14 @@ def _usable(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
             f"{path} has no usable columns: a track name and at least one audio feature (energy, "
             f"valence, ...) are needed, but it has {listed}"
         )
+    return standard(raw).drop_duplicates("id").reset_index(drop=True)
+
+
+def standard(raw: pd.DataFrame) -> pd.DataFrame:
+    """Our columns, filled with "" and NaN, whatever the table has and calls them; all its rows."""
+    found = _renamed(raw)
     table = pd.DataFrame(index=raw.index)
-    for name in (
-        "id",
-        "name",
-        "artist",
-        "album_id",
-        "album",
-        "release_date",
-        "genre",
-        "isrc",
-        "url",
-    ):
+    for name in TEXTS:
         table[name] = _text(found[name]) if name in found else ""
     for name in features.NAMES:
         table[name] = _numbers(found[name], name) if name in found else np.nan
@@ -166,7 +165,7 @@ def _usable(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
     _fill(table, "album", table["name"])
     _fill(table, "album_id", _hashed(table["artist"] + "|" + table["album"]))
     _fill(table, "id", _hashed(table["name"] + "|" + table["artist"]))
-    return table.drop_duplicates("id").reset_index(drop=True)
+    return table
 
 
 def _renamed(raw: pd.DataFrame) -> dict[str, pd.Series]:

@@ -1,0 +1,158 @@
+"""Pictures in Parquet, the layout in which Hugging Face keeps data sets of images.
+
+A column of pictures is a struct of `bytes` (the file) and `path` (its name); the schema's metadata
+says that it is one. The other columns may be labels, under any of the names that a table of tracks
+may use. `albumlib.huggingface` writes such files.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import accumulate
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from albumlib import features
+from albumlib.sources import CoverError, SourceError, Track
+from albumlib.sources.tables import standard
+
+IMAGE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+METADATA = b"huggingface"  # key of the schema's metadata
+TEXTS = ("id", "name", "artist", "album_id", "album", "release_date", "genre", "isrc")
+
+
+class Parquet:
+    """Every row of the Parquet files below a folder, or of one file, as a track with its picture.
+
+    Labels are held in memory, pictures are read when they are asked for: a row group at a time, so
+    asking in order reads each once.
+    """
+
+    name = "parquet"
+    licence = "The data set's own: see its card before you show what a model made of it."
+    waits = True  # for a disk, so threads will do
+
+    def __init__(self, path: str | Path):
+        path = Path(path)
+        self.folder = path if path.is_dir() else path.parent
+        files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+        if not files or not files[0].is_file():
+            raise SourceError(f"there are no Parquet files in {path}")
+        self.files = {file.relative_to(self.folder).as_posix(): file for file in files}
+        raw = [_labels(name, file) for name, file in self.files.items()]
+        self.table = _complete(pd.concat(raw, ignore_index=True))
+        self._row_group = lru_cache(maxsize=2)(self._read_row_group)
+
+    @property
+    def identity(self) -> str:
+        return f"parquet:{self.folder.name}"
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def tracks(self, start: int = 0) -> Iterator[Track]:
+        """A track for each row, in the order of files and rows."""
+        rest = self.table.iloc[start:]
+        for row, numbers in zip(rest.itertuples(), features.to_array(rest), strict=True):
+            known = {n: float(v) for n, v in zip(features.NAMES, numbers, strict=True) if v == v}
+            texts = {name: getattr(row, name) for name in TEXTS}
+            yield Track(**texts, cover=row.reference, features=known)
+
+    def cover(self, reference: str, size: int) -> bytes:
+        """The picture's file. Raises CoverError if the row has none."""
+        name, _, row = reference.rpartition("#")
+        if name not in self.files:
+            raise CoverError("its Parquet file is gone")
+        try:
+            picture = self._picture(name, int(row))
+        except (OSError, IndexError, pa.ArrowException) as error:
+            raise CoverError(f"cannot be read ({error})") from error
+        if not picture or not picture["bytes"]:
+            raise CoverError("only a name in the Parquet file, no picture")
+        return picture["bytes"]
+
+    def _picture(self, name: str, row: int) -> dict | None:
+        starts = _starts(self.files[name])
+        group = bisect_right(starts, row) - 1
+        return self._row_group(name, group)[row - starts[group]].as_py()
+
+    def _read_row_group(self, name: str, group: int) -> pa.ChunkedArray:
+        with pq.ParquetFile(self.files[name]) as file:
+            column = _image_column(file.schema_arrow)
+            pictures = file.read_row_group(group, columns=[column]).column(column)
+        if pa.types.is_struct(pictures.type):
+            return pictures
+        return pa.chunked_array([pa.array([{"bytes": b} for b in pictures.to_pylist()], IMAGE)])
+
+
+@lru_cache
+def _starts(path: Path) -> list[int]:
+    """The row at which each row group begins."""
+    about = pq.read_metadata(path)
+    counts = (about.row_group(group).num_rows for group in range(about.num_row_groups))
+    return [0, *accumulate(counts)][:-1]
+
+
+def _labels(name: str, path: Path) -> pd.DataFrame:
+    """What the rows of a file say of their pictures, and `reference`, which asks for them."""
+    try:
+        schema = pq.read_schema(path)
+        image = _image_column(schema)
+        plain = [field.name for field in schema if not pa.types.is_nested(field.type)]
+        raw = pq.read_table(path, columns=[column for column in plain if column != image])
+    except (OSError, pa.ArrowException) as error:
+        raise SourceError(f"{path} cannot be read as Parquet ({error})") from error
+    if not image:
+        raise SourceError(f"{path} has no column of pictures (a struct of bytes and path)")
+    references = [f"{name}#{row:08}" for row in range(len(raw))]
+    return _named(raw.to_pandas(), schema).assign(reference=references)
+
+
+def _complete(raw: pd.DataFrame) -> pd.DataFrame:
+    """Our columns; rows without a track's name take their album's, or stand for themselves."""
+    table = standard(raw).assign(reference=raw["reference"])
+    table["name"] = table["name"].where(table["name"] != "", table["album"])
+    nameless = table["name"] == ""
+    for column in ("name", "album", "album_id"):
+        table[column] = table[column].mask(nameless, table["reference"])
+    table["id"] = table["id"].mask(table["id"].duplicated(keep=False), table["reference"])
+    return table
+
+
+def _named(raw: pd.DataFrame, schema: pa.Schema) -> pd.DataFrame:
+    """The table with the names of classes in the place of their numbers."""
+    for column, feature in _features(schema).items():
+        if column in raw and feature.get("_type") == "ClassLabel" and "names" in feature:
+            raw[column] = raw[column].map(dict(enumerate(feature["names"])))
+    return raw
+
+
+def _image_column(schema: pa.Schema) -> str:
+    """The first column of pictures: as the metadata says, else by its type; "" if there is none."""
+    told = [name for name, feature in _features(schema).items() if feature.get("_type") == "Image"]
+    typed = [field.name for field in schema if _holds_files(field.type)]
+    binary = [field.name for field in schema if pa.types.is_binary(field.type)]
+    return next((name for name in (*told, *typed, *binary) if name in schema.names), "")
+
+
+def _holds_files(kind: pa.DataType) -> bool:
+    if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
+        return False
+    held = kind.field("bytes").type
+    return pa.types.is_binary(held) or pa.types.is_large_binary(held)
+
+
+def _features(schema: pa.Schema) -> dict[str, dict]:
+    """What the schema's metadata tells of each column."""
+    try:
+        about = json.loads((schema.metadata or {}).get(METADATA, b"{}"))
+        told = about["info"]["features"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return {name: feature for name, feature in told.items() if isinstance(feature, dict)}
