@@ -276,10 +276,11 @@ class Trainer:
         """Go on from a checkpoint. TrainingError if it was made with other settings."""
         tensors, about = read_tensors(folder / "training.safetensors")
         free = {"steps", "max_minutes", "log_every", "sample_every", "save_every"}
+        then = asdict(TrainingConfig()) | about["config"]  # older runs know fewer settings
         for name, value in asdict(self.config).items():
-            if name not in free and about["config"].get(name) != value:
+            if name not in free and then[name] != value:
                 raise TrainingError(
-                    f"{folder} holds a run with {name}={about['config'].get(name)!r}, not "
+                    f"{folder} holds a run with {name}={then[name]!r}, not "
                     f"{value!r}; choose another folder, or delete this one to start again"
                 )
         for name in ("generator", "critic", "average"):

@@ -273,3 +273,15 @@ def test_half_of_the_bits_draws_nearly_the_same_and_scores_in_all_of_them(tmp_pa
     full, half = (generator(z, asked) for generator in made.values())
     assert half.dtype == full.dtype == torch.float32
     assert not torch.equal(full, half) and (full - half).abs().mean() < 0.02
+
+
+def test_a_run_of_an_older_version_goes_on(tmp_path):
+    images, _ = covers_that_say_their_label()
+    short = TrainingConfig(steps=2, **SMALL)
+    train(short, images, None, tmp_path)
+    tensors, about = checkpoint.read_tensors(tmp_path / "training.safetensors")
+    del about["config"]["precision"]  # as before there was a choice
+    checkpoint.write_tensors(tmp_path / "training.safetensors", tensors, about)
+    train(replace(short, steps=3), images, None, tmp_path)
+    with pytest.raises(TrainingError, match="precision='float32', not 'bfloat16'"):
+        train(replace(short, precision="bfloat16"), images, None, tmp_path)
