@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from albumlib.checkpoint import TrainingError
 from albumlib.conditions import EXTRAS
 from albumlib.networks import SIZES
-from albumlib.quantum import PRIORS
+from albumlib.quantum import PRIORS, QUBITS
 from albumlib.titles import ENCODERS
 
 CRITIC_LOSSES = ("wgan-gp", "wgan-clip", "r3")
@@ -87,6 +87,11 @@ class TrainingConfig:
             raise TrainingError(
                 f"batch_size {self.batch_size} is no multiple of minibatch_stddev, "
                 f"{self.minibatch_stddev}"
+            )
+        if self.prior and (self.qubits not in QUBITS or self.qubits > self.latent):
+            raise TrainingError(
+                f"qubits are from {QUBITS[0]} to {QUBITS[-1]} and no more than latents, got "
+                f"{self.qubits}"
             )
         if self.freeze_generator and not self.prior:
             raise TrainingError("freeze_generator leaves nothing to train: set prior as well")

@@ -430,6 +430,16 @@ def curves(
     return figure
 
 
+def scatters(groups: Mapping[str, np.ndarray], title: str = "") -> Figure:
+    """Points (n, 2) in [-1, 1], a panel for each group."""
+    figure = new_figure(3.2, title)
+    panels = figure.subplots(1, len(groups), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, (name, points) in zip(panels, groups.items(), strict=True):
+        axes.plot(*np.asarray(points).T, "o", color=BLUE, markersize=2, alpha=0.4)
+        axes.set(title=name, xlim=(-1.05, 1.05), ylim=(-1.05, 1.05), aspect="equal")
+    return figure
+
+
 def agreement(real: pd.DataFrame, drawn: pd.DataFrame, title: str = "") -> Figure:
     """One panel a column, such as a window: a dot a row, such as a measure of covers, to the right
     by how the real covers differ and upwards by how the drawn ones do."""
