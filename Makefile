@@ -12,10 +12,17 @@ help:  ## this list
 course: $(READY)  ## run the course, with PROFILE=smoke, laptop (default) or gpu
 	$(BIN)/python -m albumlib course --profile $(PROFILE)
 
+# Notebooks, and the tests that need what they leave in data/smoke, on one core; all others on another.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+AFTER_NOTEBOOKS := $(wildcard tests/test_guard.py tests/test_browser.py)
+
 test: $(READY)  ## all tests, and all notebooks as tests
-	rm -rf data/smoke
-	$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 600 \
-	  --nbval-sanitize-with tests/nbval.cfg $(wildcard notebooks) tests
+	@rm -rf data/smoke && mkdir -p build
+	@$(PYTEST) --nbval-lax --nbval-current-env --nbval-cell-timeout 600 \
+	  --nbval-sanitize-with tests/nbval.cfg -p no:cacheprovider \
+	  $(sort $(wildcard notebooks/*.ipynb)) $(AFTER_NOTEBOOKS) > build/notebooks.log 2>&1 & \
+	$(PYTEST) tests $(addprefix --ignore=,$(AFTER_NOTEBOOKS)); others=$$?; \
+	wait $$!; notebooks=$$?; cat build/notebooks.log; exit $$((others || notebooks))
 
 lab: $(READY)  ## open the notebooks in JupyterLab
 	$(BIN)/python -m jupyterlab notebooks

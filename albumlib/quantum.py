@@ -215,20 +215,6 @@ def measured(
     )
 
 
-def draw_from(
-    generator: nn.Module, z: Tensor, values: Tensor, labels: np.ndarray | None
-) -> np.ndarray:
-    """Covers (n, S, S, 3) uint8 from latents (n, Z), with `values` (n, qubits) in the place of
-    what the generator's own prior makes of them."""
-    from albumlib.latent import draw
-
-    prior, generator.prior = generator.prior, None
-    try:
-        return draw(generator, torch.cat([values, z[:, values.shape[1] :]], dim=1), labels)
-    finally:
-        generator.prior = prior
-
-
 def _noise_model(rates: dict[str, float]):
     from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
 

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
+from torch import Tensor
 
 from albumlib import metrics
 from albumlib.checkpoint import read_networks
 from albumlib.config import recipe
 from albumlib.latent import draw, latents
+from albumlib.networks import Generator
 from albumlib.training import load_generator, train
 
 PRIORS = ("quantum", "mlp", "")  # the last is the plain prior, which has nothing to learn alone
@@ -63,6 +66,18 @@ def compare(
                 _judged("together", prior, seed, here / "together", here / "together.json", data)
             )
     return pd.DataFrame(found)
+
+
+def draw_from(
+    generator: Generator, z: Tensor, values: Tensor, labels: np.ndarray | None
+) -> np.ndarray:
+    """Covers (n, S, S, 3) uint8 from latents (n, Z), with `values` (n, qubits) in the place of
+    what the generator's own prior makes of them."""
+    prior, generator.prior = generator.prior, None
+    try:
+        return draw(generator, torch.cat([values, z[:, values.shape[1] :]], dim=1), labels)
+    finally:
+        generator.prior = prior
 
 
 def _judged(phase: str, prior: str, seed: int, model: str | Path, path: Path, data: tuple) -> dict:

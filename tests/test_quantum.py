@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from albumlib import quantum, training
+from albumlib import quantum, quantum_study, training
 from albumlib.checkpoint import TrainingError, load_generator
 from albumlib.config import TrainingConfig, recipe
 from albumlib.networks import draw_latents
@@ -148,7 +148,7 @@ def test_values_can_stand_in_for_the_prior(plain, tmp_path):
     exact = model.prior(z[:, :3]).detach()
     from albumlib.latent import draw
 
-    assert np.array_equal(quantum.draw_from(model, z, exact, None), draw(model, z))
+    assert np.array_equal(quantum_study.draw_from(model, z, exact, None), draw(model, z))
     assert model.prior is not None
 
 
