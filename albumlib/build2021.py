@@ -39,7 +39,7 @@ FAULTS = {
     "reads drawn covers": "the critic also learns to read from drawn covers, right or wrong",
     "uniform labels": "labels of drawn covers are independent uniform numbers, not a song's",
     "raw labels": "label errors on the scale of the labels, some a tenth as wide as others",
-    "clipped head": "weight clipping also holds the label head, which cannot reach ±1",
+    "clipped head": "weight clipping also holds the label head, whose readings stay near zero",
     "norm of ones": "the latent step is divided by the norm of a tensor of ones: 4,670 times g",
     "moved labels": "the latent step moves the labels too, and they are drawn anew after it",
     "cut gradient": "no gradient passes through the latent step",
@@ -63,7 +63,8 @@ def latent_step_2021(
     z = z.detach().requires_grad_(True)
     (gradient,) = torch.autograd.grad(score(z).sum(), z, create_graph=through)
     norm = torch.ones_like(gradient).norm(dim=0)
-    return (z + 500 * gradient / (0.1 + norm / 1000)).clamp(-1, 1)
+    moved = (z + 500 * gradient / (0.1 + norm / 1000)).clamp(-1, 1)
+    return moved if through else moved.detach()
 
 
 class MapGenerator(nn.Module):
@@ -194,13 +195,23 @@ class Build:
         through = "cut gradient" not in self.faults
         if config.latent_method == "off" or (through and self.step % config.latent_every):
             return z, asked, nothing
+
+        def score(z: Tensor) -> Tensor:
+            return self._judge(z, asked)[0]
+
         if "norm of ones" in self.faults:
-            moved = latent_step_2021(lambda z: self._judge(z, asked)[0], z, through=through)
-            cost = nothing
+            moved, cost = latent_step_2021(score, z, through=through), nothing
         else:
             chosen = torch.rand(config.latent, generator=dice) < config.latent_fraction
-            score = lambda z: self._judge(z, asked)[0]  # noqa: E731
-            moved, step = losses.latent_step(score, z, chosen=chosen.to(z), through=through)
+            moved, step = losses.latent_step(
+                score,
+                z,
+                method=config.latent_method,
+                rate=config.latent_rate,
+                damping=config.latent_damping,
+                chosen=chosen.to(z),
+                through=through,
+            )
             cost = config.latent_weight * losses.latent_cost(step)
         if "moved labels" in self.faults:
             asked = latent_step_2021(lambda labels: self._judge(z, labels)[1].sum(1), asked)
@@ -252,7 +263,10 @@ class Build:
         config = self.config
         if self.step % config.penalty_every:
             return torch.zeros(())
-        score = lambda x: self.critic(x, labels)[0]  # noqa: E731
+
+        def score(x: Tensor) -> Tensor:
+            return self.critic(x, labels)[0]
+
         if "score means" in self.faults:
             mix = torch.rand(len(covers), generator=dice)
             penalty = losses.gradient_penalty(score, covers, fakes, mix)
