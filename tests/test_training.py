@@ -231,3 +231,19 @@ def test_clipping_bounds_every_weight(tmp_path):
 def test_covers_survive_the_way_to_pixels_and_back():
     pixels = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
     assert np.array_equal(networks.to_pixels(networks.to_covers(pixels)), pixels)
+
+
+def test_the_latent_step_never_moves_the_labels():
+    """A song does not change because a critic would like it to."""
+    images, labels = covers_that_say_their_label(count=8)
+    settings = TrainingConfig(
+        labels=True, steps=1, latent_every=1, latent_steps=2, label_noise=0.0, **SMALL
+    )
+    trainer = training.Trainer(settings, torch.from_numpy(labels))
+    heard = []
+    trainer.generator.register_forward_pre_hook(lambda _, given: heard.append(given[1]))
+    batches = training.Batches(images, labels, np.arange(8), 8, settings.seed)
+    trainer.advance(batches)
+    assert len(heard) == 6  # for each network, two latent steps and the cover that is judged
+    for asked in heard:
+        assert torch.equal(asked, batches.batch(0)[1]) and not asked.requires_grad
