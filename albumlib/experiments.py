@@ -16,7 +16,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -41,7 +41,8 @@ NARROW = {"size": SIZE, "generator_width": 8, "critic_width": 16}
 MEASURED = Path(__file__).parent.parent / "data" / "measured"
 READER = MEASURED.parent / "pretrained" / "reader.safetensors"
 STRIP = 8  # covers of each build that are kept
-AS_IT_WAS = "2021"  # the rung with all faults; the others are named by what was repaired
+RUNGS = ("2021", *FAULTS)  # builds of the ladder: with all faults, then by what was repaired
+LATER = 2.5  # times as long as a run without a latent step: about the price of the full one
 REAL = "real covers"  # the ceiling and the floor, as if they were a build
 
 Progress = Callable[[str, int, int], None]
@@ -112,7 +113,7 @@ class Ground:
         """Sliced Wasserstein distance and KID to the held-out covers."""
         pixels = pixels[:most]
         return {
-            "swd": metrics.sliced_wasserstein(self.heldout[:most], pixels),
+            "swd": metrics.sliced_wasserstein(self.heldout[:most], pixels, directions=64),
             "kid": metrics.kid(extract(self.eyes, pixels), self.seen[:most])[0],
         }
 
@@ -136,31 +137,40 @@ def enlarge(pixels: np.ndarray, side: int) -> np.ndarray:
     return to_pixels(F.interpolate(to_covers(pixels), side, mode="bicubic"))
 
 
-# Experiments: each yields records, and covers to look at, a run at a time ----------------------
+# Experiments: each yields a record and covers for each build that is wanted --------------------
 
 
-def climb(ground: Ground, seed: int, images: int, done: Mapping = {}) -> Runs:
+def climb(ground: Ground, seed: int, images: int, builds: Sequence[str] = RUNGS) -> Runs:
     """The ladder: from the build of 2021 to ours, one fault less on each rung."""
     labels = torch.from_numpy(ground.labels)
-    for name, faults in zip((AS_IT_WAS, *FAULTS), ladder(), strict=True):
-        if name not in done:
-            config = build_config(faults, steps=1, seed=seed, **NARROW)
-            yield _trained(ground, name, Build(config, labels, faults), images)
+    for name in builds:
+        faults = ladder()[RUNGS.index(name)]
+        config = build_config(faults, steps=1, seed=seed, **NARROW)
+        yield _trained(ground, name, Build(config, labels, faults), images)
 
 
-def conditioning(ground: Ground, seed: int, images: int, done: Mapping = {}) -> Runs:
-    """Labels as a channel for both networks; an auxiliary head as published; and our way."""
+CONDITIONS = {
+    "concatenation": {"one map"},
+    "ACGAN": {"one map", "no projection", "reads drawn covers"},
+    "ours": set(),
+}
+
+
+def conditioning(
+    ground: Ground, seed: int, images: int, builds: Sequence[str] = tuple(CONDITIONS)
+) -> Runs:
+    """Labels as a channel for both networks; an auxiliary head as published; and our way.
+
+    The loss is our relativistic one for all three.
+    """
     labels = torch.from_numpy(ground.labels)
-    late, published = {"one map"}, {"one map", "no projection", "reads drawn covers"}
-    for name, faults in [("concatenation", late), ("ACGAN", published), ("ours", set())]:
-        if name in done:
-            continue
-        config, critic = build_config(faults, steps=1, seed=seed, **NARROW), None
+    for name in builds:
+        config, critic = build_config(CONDITIONS[name], steps=1, seed=seed, **NARROW), None
         if name == "concatenation":
-            config = build_config(faults, steps=1, seed=seed, reading_weight=0.0, **NARROW)
+            config = replace(config, reading_weight=0.0)
             torch.manual_seed(seed)
             critic = MapCritic(labels.shape[1], config.critic_width)
-        yield _trained(ground, name, Build(config, labels, faults, critic), images)
+        yield _trained(ground, name, Build(config, labels, CONDITIONS[name], critic), images)
 
 
 class MapCritic(nn.Module):
@@ -192,32 +202,34 @@ def _trained(ground: Ground, name: str, build: Build, images: int) -> tuple[dict
     return record | ground.obedience(pixels) | ground.likeness(pixels), pixels[:STRIP]
 
 
-LATENT_STEPS = {  # the full step first: the seconds that it takes are given to the others
-    "ngd": {},
-    "ngd, detached": {"latent_through": False},
-    "gd": {"latent_method": "gd"},
+LATENT_STEPS = {
     "off": {"latent_method": "off"},
+    "gd": {"latent_method": "gd"},
+    "ngd, detached": {"latent_through": False},
+    "ngd": {},
 }
 
 
-def logan(ground: Ground, seed: int, images: int, done: Mapping = {}) -> Runs:
-    """LOGAN's latent step at every update, against variants: after equal steps and equal seconds.
+def logan(
+    ground: Ground, seed: int, images: int, builds: Sequence[str] = tuple(LATENT_STEPS)
+) -> Runs:
+    """LOGAN's latent step at every update, against variants and none.
 
-    The seconds are those of the full step (`ngd`) for all `images`, on one core.
+    Each is judged after `images`, and as `later` after LATER times as many seconds as a run
+    without the step needs for them, all on one core. The natural step takes about so long.
     """
-    allowed = done["ngd"]["seconds"] if "ngd" in done else 0.0
-    for name, changes in LATENT_STEPS.items():
-        if name in done:
-            continue
-        config = recipe("wgan_logan", steps=1, seed=seed, latent_every=1, **changes, **NARROW)
+    plain = recipe("wgan_logan", steps=1, seed=seed, latent_method="off", **NARROW)
+    allowed = LATER * _seconds_a_step(Trainer(plain, None), ground) * images / plain.batch_size
+    for name in builds:
+        changes = {"latent_method": "ngd", "latent_every": 1} | LATENT_STEPS[name]
+        config = replace(plain, **changes)
         trainer, batches = Trainer(config, None), ground.batches(config)
         z = latent.latents(trainer.average, list(range(1000)))
-        steps, record = images // config.batch_size, {"build": name, "images": images}
-        seconds = _train_for(trainer, batches, steps, 0.0)
+        record = {"build": name, "images": images}
+        record["seconds"] = _train_for(trainer, batches, images // config.batch_size, 0.0)
         pixels = latent.draw(trainer.average, z)
-        record |= {"seconds": seconds, **ground.likeness(pixels)}
-        allowed = allowed or seconds
-        _train_for(trainer, batches, steps, allowed - seconds)
+        record |= ground.likeness(pixels)
+        _train_for(trainer, batches, 0, allowed - record["seconds"])
         later = ground.likeness(latent.draw(trainer.average, z))
         record |= {f"{key}_later": value for key, value in later.items()}
         yield record | {"images_later": trainer.step * config.batch_size}, pixels[:STRIP]
@@ -231,10 +243,16 @@ def _train_for(trainer: Trainer, batches: Batches, steps: int, seconds: float) -
     return round(time.process_time() - started, 1)
 
 
-EXPERIMENTS = {
-    "ladder": (climb, 12_288),
-    "logan": (logan, 10_240),
-    "conditioning": (conditioning, 12_288),
+def _seconds_a_step(trainer: Trainer, ground: Ground, steps: int = 24) -> float:
+    batches = ground.batches(trainer.config)
+    trainer.advance(batches)  # the first one is slower
+    return _train_for(trainer, batches, steps + 1, 0.0) / steps
+
+
+EXPERIMENTS = {  # how it is run, the builds that it compares, and the covers that each sees
+    "ladder": (climb, RUNGS, 8192),
+    "logan": (logan, tuple(LATENT_STEPS), 8192),
+    "conditioning": (conditioning, tuple(CONDITIONS), 8192),
 }
 
 
@@ -247,27 +265,29 @@ def measure(
     out: Path,
     seeds: Sequence[int],
     images: int = 0,
+    builds: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> list[dict]:
     """Run an experiment for each seed, appending to `out`/NAME.jsonl what is not there yet.
 
+    `images` is how many covers each build sees, `builds` are those to compare, by default all.
     Covers of the first seed are kept in `out`/NAME/BUILD.png, a row each. Returns all records.
     """
-    run, usual = EXPERIMENTS[name]
+    run, every, usual = EXPERIMENTS[name]
     file, folder = out / f"{name}.jsonl", out / name
     folder.mkdir(parents=True, exist_ok=True)
-    records = read_measured(file)
-    if not records:
+    if not file.exists():
         _append(file, ground.real())
-    for number, seed in enumerate(seeds):
-        done = {record["build"]: record for record in records if record.get("seed") == seed}
-        for record, covers in run(ground, seed, images or usual, done):
+    for seed in seeds:
+        done = {(record["build"], record.get("seed")) for record in read_measured(file)}
+        todo = [build for build in builds or every if (build, seed) not in done]
+        for number, (record, covers) in enumerate(run(ground, seed, images or usual, todo), 1):
             _append(file, {"seed": seed, **record})
             if seed == seeds[0]:
                 strip = np.concatenate(covers, axis=1)
                 Image.fromarray(strip).save(folder / f"{record['build']}.png")
             if progress:
-                progress(f"{name}, seed {seed}: {record['build']}", number + 1, len(seeds))
+                progress(f"{name}, seed {seed}", number, len(todo))
     return read_measured(file)
 
 
@@ -306,7 +326,14 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)  # `seconds` are then those of one core
     ground = Ground.of(CoverSet.open(given.data))
-    measure(given.name, ground, given.out, range(1, given.seeds + 1), given.images, milestones(100))
+    measure(
+        given.name,
+        ground,
+        given.out,
+        range(1, given.seeds + 1),
+        given.images,
+        progress=milestones(100),
+    )
 
 
 if __name__ == "__main__":
