@@ -30,23 +30,23 @@ from albumlib.networks import (
     draw_latents,
 )
 
-# In the order of repair: what can only be seen once the rest works comes last.
+# In the order of repair: first what keeps the build from drawing, then from listening.
 FAULTS = {
     "preview noise": "covers are drawn from N(0, 1), though training was on U(-1, 1)",
     "pace": "RMSprop at 0.00005, and the generator learns on every fifth batch only",
-    "labels by place": "every batch is given the labels of the first B tracks of the file",
     "signs": "the critic is paid for misreading real covers, the generator for disobeying",
-    "reads drawn covers": "the critic also learns to read from drawn covers, right or wrong",
-    "uniform labels": "labels of drawn covers are independent uniform numbers, not a song's",
-    "raw labels": "label errors on the scale of the labels, some a tenth as wide as others",
     "clipped head": "weight clipping also holds the label head, whose readings stay near zero",
+    "clipped weights": "the critic's weights are cut to ±0.01 in place of a gradient penalty",
     "norm of ones": "the latent step is divided by the norm of a tensor of ones: 4,670 times g",
     "moved labels": "the latent step moves the labels too, and they are drawn anew after it",
     "cut gradient": "no gradient passes through the latent step",
-    "clipped weights": "the critic's weights are cut to ±0.01 in place of a gradient penalty",
+    "score means": "the critic compares mean scores, not each real cover with a drawn one",
+    "labels by place": "every batch is given the labels of the first B tracks of the file",
+    "uniform labels": "labels of drawn covers are independent uniform numbers, not a song's",
+    "reads drawn covers": "the critic also learns to read from drawn covers, right or wrong",
+    "raw labels": "label errors on the scale of the labels, some a tenth as wide as others",
     "one map": "labels enter the generator once, as one channel of the first 4x4 features",
     "no projection": "the critic's score does not look at the labels",
-    "score means": "the critic compares mean scores, not each real cover with a drawn one",
 }
 CLIP = 0.01  # bound of the critic's weights in 2021
 PACE = 5  # batches per update of the generator in 2021

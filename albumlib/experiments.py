@@ -40,6 +40,7 @@ SIZE = 32  # pixels a side of the covers that are learned
 NARROW = {"size": SIZE, "generator_width": 8, "critic_width": 16}
 MEASURED = Path(__file__).parent.parent / "data" / "measured"
 READER = MEASURED.parent / "pretrained" / "reader.safetensors"
+COUNT = 2000  # covers that labels are read off
 STRIP = 8  # covers of each build that are kept
 RUNGS = ("2021", *FAULTS)  # builds of the ladder: with all faults, then by what was repaired
 LATER = 2.5  # times as long as a run without a latent step: about the price of the full one
@@ -64,12 +65,11 @@ class Ground:
     judge_side: int  # pixels of the covers that the judge was trained on
 
     @classmethod
-    def of(cls, coverset: CoverSet, judge: LabelReader | None = None, most: int = 2000) -> Ground:
-        """The ground of a cover set of 32 or 64 px, with up to `most` held-out covers.
+    def of(cls, coverset: CoverSet, judge: LabelReader | None = None, most: int = COUNT) -> Ground:
+        """The ground of a cover set of 32 px or more, with up to `most` held-out covers.
 
         Without a `judge`, the pretrained reader, which knows covers of the built-in label.
         """
-        coverset = coverset.with_labels()
         rows, held = coverset.rows("train"), coverset.rows("heldout")[:most]
         small = [shrink(coverset.images[some]) for some in (rows, held)]
         known = [coverset.labels[some] for some in (rows, held)]
@@ -100,7 +100,7 @@ class Ground:
         return recovery.label_recovery(read, asked), recovery.shuffled_recovery(read, asked)
 
     def obedience(self, pixels: np.ndarray) -> dict[str, float]:
-        """Label recovery of covers that were asked for with `asked`, and its control."""
+        """Label recovery of covers drawn for `asked`, over and over, and its control."""
         found = zip(("", "_shuffled"), self._recovery(pixels), strict=True)
         means = {ending: score.mean(self.recoverable) for ending, score in found}
         return {
@@ -120,7 +120,8 @@ class Ground:
     def real(self) -> dict:
         """The ceiling of label recovery, and the floors of the distances."""
         fresh = self.train[np.random.default_rng(0).permutation(len(self.train))]
-        return {"build": REAL, **self.obedience(self.heldout), **self.likeness(fresh)}
+        ceiling = self.obedience(self.heldout) if np.isfinite(self.asked).any() else {}
+        return {"build": REAL, **ceiling, **self.likeness(fresh)}
 
 
 def shrink(pixels: np.ndarray) -> np.ndarray:
@@ -197,7 +198,8 @@ def _trained(ground: Ground, name: str, build: Build, images: int) -> tuple[dict
     while build.step * build.config.batch_size < images:
         build.advance(batches)
     seconds = round(time.process_time() - started, 1)
-    pixels = to_pixels(build.covers(torch.from_numpy(ground.asked)))
+    asked = np.resize(ground.asked, (COUNT, ground.asked.shape[1]))
+    pixels = to_pixels(build.covers(torch.from_numpy(asked)))
     record = {"build": name, "images": images, "seconds": seconds}
     return record | ground.obedience(pixels) | ground.likeness(pixels), pixels[:STRIP]
 
@@ -250,9 +252,9 @@ def _seconds_a_step(trainer: Trainer, ground: Ground, steps: int = 24) -> float:
 
 
 EXPERIMENTS = {  # how it is run, the builds that it compares, and the covers that each sees
-    "ladder": (climb, RUNGS, 8192),
-    "logan": (logan, tuple(LATENT_STEPS), 8192),
-    "conditioning": (conditioning, tuple(CONDITIONS), 8192),
+    "ladder": (climb, RUNGS, 5120),
+    "logan": (logan, tuple(LATENT_STEPS), 5120),
+    "conditioning": (conditioning, tuple(CONDITIONS), 5120),
 }
 
 

@@ -39,7 +39,7 @@ def weights(network) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("faults", [(), ("score means",)], ids=["recommended", "wgan_logan"])
 def test_without_faults_it_is_our_training(faults):
-    """The last rung is `acgan`, the last but one `acgan_wgan_logan`: an independent loop agrees."""
+    """Our two conditional recipes, by another loop."""
     ours, theirs = build(*faults), Trainer(config(faults), torch.from_numpy(LABELS))
     ours_batches, their_batches = batches(ours.config), batches(ours.config)
     for _ in range(5):  # a lazy penalty and a latent step are among them
