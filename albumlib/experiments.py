@@ -92,7 +92,9 @@ class Ground:
 
     @cached_property
     def recoverable(self) -> np.ndarray:
-        return self._recovery(self.heldout)[0].r2 >= recovery.RECOVERABLE
+        """The labels that the judge can read off real covers; all where it can read none."""
+        seen = self._recovery(self.heldout)[0].r2 >= recovery.RECOVERABLE
+        return seen if seen.any() else ~seen
 
     def _recovery(self, pixels: np.ndarray):
         asked = np.resize(self.asked, (len(pixels), self.asked.shape[1]))
