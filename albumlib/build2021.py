@@ -138,6 +138,7 @@ class Build:
         self._update_critic(covers, labels, dice)
         if "pace" not in self.faults or self.step % PACE == PACE - 1:
             self._update_generator(covers, labels, dice)
+        self._update_average()
         self.step += 1
 
     # What each network is paid for ----------------------------------------------------------
@@ -252,7 +253,11 @@ class Build:
         fakes = self.generator(z, asked)
         _update(self.generator_optimiser, self.generator_loss(covers, labels, fakes, asked) + cost)
         self.critic.requires_grad_(True)
-        keep = 0.5 ** (self.config.batch_size / self.config.average_halflife)
+
+    def _update_average(self) -> None:
+        seen = (self.step + 1) * self.config.batch_size
+        halflife = min(self.config.average_halflife, max(1.0, seen * 0.1))  # as our training does
+        keep = 0.5 ** (self.config.batch_size / halflife)
         with torch.no_grad():
             pairs = zip(self.average.parameters(), self.generator.parameters(), strict=True)
             for average, weight in pairs:

@@ -45,7 +45,7 @@ def test_without_faults_it_is_our_training(faults):
     for _ in range(5):  # a lazy penalty and a latent step are among them
         ours.advance(ours_batches)
         theirs.advance(their_batches)
-    for name in ("generator", "critic"):
+    for name in ("generator", "critic", "average"):
         torch.testing.assert_close(
             weights(getattr(ours, name)), weights(getattr(theirs, name)), rtol=0, atol=0
         )
