@@ -90,8 +90,9 @@ class MapGenerator(nn.Module):
 class Build:
     """Generator and critic with some of the FAULTS, their optimisers, and one step of training.
 
-    `labels` (N, L) are all labels of the training set, in the order of the file. `average` is
-    the generator to draw with. Raises ValueError for a fault that is none.
+    `labels` (N, L) are all labels of the training set, in the order of the file; `critic`
+    replaces the usual one. `average` is the generator to draw with. Raises ValueError for a
+    fault that is none.
     """
 
     def __init__(
@@ -99,7 +100,7 @@ class Build:
         config: TrainingConfig,
         labels: Tensor,
         faults: Iterable[str] = FAULTS,
-        critic: Critic | None = None,
+        critic: nn.Module | None = None,
     ):
         self.config, self.labels, self.faults, self.step = config, labels, set(faults), 0
         if unknown := self.faults - set(FAULTS):

@@ -111,7 +111,7 @@ class Ground:
             for name, value in zip(("correlation", "r2"), pair, strict=True)
         }
 
-    def likeness(self, pixels: np.ndarray, most: int = 1000) -> dict[str, float]:
+    def likeness(self, pixels: np.ndarray, most: int = 500) -> dict[str, float]:
         """Sliced Wasserstein distance and KID to the held-out covers."""
         pixels = pixels[:most]
         return {
@@ -228,7 +228,7 @@ def logan(
         changes = {"latent_method": "ngd", "latent_every": 1} | LATENT_STEPS[name]
         config = replace(plain, **changes)
         trainer, batches = Trainer(config, None), ground.batches(config)
-        z = latent.latents(trainer.average, list(range(1000)))
+        z = latent.latents(trainer.average, list(range(500)))
         record = {"build": name, "images": images}
         record["seconds"] = _train_for(trainer, batches, images // config.batch_size, 0.0)
         pixels = latent.draw(trainer.average, z)
@@ -254,9 +254,9 @@ def _seconds_a_step(trainer: Trainer, ground: Ground, steps: int = 24) -> float:
 
 
 EXPERIMENTS = {  # how it is run, the builds that it compares, and the covers that each sees
-    "ladder": (climb, RUNGS, 5120),
-    "logan": (logan, tuple(LATENT_STEPS), 5120),
-    "conditioning": (conditioning, tuple(CONDITIONS), 5120),
+    "ladder": (climb, RUNGS, 4096),
+    "logan": (logan, tuple(LATENT_STEPS), 4096),
+    "conditioning": (conditioning, tuple(CONDITIONS), 4096),
 }
 
 
