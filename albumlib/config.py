@@ -53,6 +53,7 @@ class TrainingConfig:
     latent_method: str = "ngd"  # "off", "gd" or "ngd" (natural gradient)
     latent_rate: float = 0.9
     latent_damping: float = 0.1
+    latent_steps: int = 1
     latent_fraction: float = 0.8  # share of the latents that a step moves
     latent_weight: float = 0.1  # cost of the step in both losses
     latent_through: bool = True  # gradients pass through the step (the paper), or not
@@ -98,7 +99,8 @@ class TrainingConfig:
         if self.extras and not self.labels:
             raise TrainingError("extras come on top of the ten features: set labels=true")
         for name in ("steps", "batch_size", "latent", "critic_steps", "penalty_every",
-                     "latent_every", "log_every", "sample_every", "save_every"):  # fmt: skip
+                     "latent_steps", "latent_every", "log_every", "sample_every",
+                     "save_every"):  # fmt: skip
             if getattr(self, name) < 1:
                 raise TrainingError(f"{name} must be at least 1, got {getattr(self, name)}")
 

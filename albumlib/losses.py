@@ -73,6 +73,7 @@ def latent_step(
     method: str = "ngd",
     rate: float = 0.9,
     damping: float = 0.1,
+    steps: int = 1,
     chosen: Tensor | None = None,
     through: bool = True,
 ) -> tuple[Tensor, Tensor]:
@@ -83,16 +84,19 @@ def latent_step(
     empirical Fisher matrix g g^T. `chosen`, (Z,) or (B, Z) of 0 and 1, says which latents move;
     the result is clipped to the prior's support [-1, 1]. `through` keeps the step in the graph,
     so that losses of G(z') reach both networks through the step too: the second-order term that
-    makes LOGAN more than a choice of latents. Returns z' and the step taken, both (B, Z).
+    makes LOGAN more than a choice of latents. Of several `steps`, each starts where the one before
+    has come to. Returns z' and the way from z to it, both (B, Z).
     """
-    z = z.detach().requires_grad_(True)
-    (gradient,) = torch.autograd.grad(score(z).sum(), z, create_graph=through)
-    if method == "ngd":
-        gradient = gradient / (damping + gradient.square().sum(1, keepdim=True))
-    elif method != "gd":
+    if method not in ("gd", "ngd"):
         raise ValueError(f"latent method must be 'gd' or 'ngd', got {method!r}")
-    step = rate * gradient if chosen is None else rate * gradient * chosen
-    moved = (z + step).clamp(-1, 1)
+    moved = z = z.detach().requires_grad_(True)
+    for _ in range(steps):
+        (gradient,) = torch.autograd.grad(score(moved).sum(), moved, create_graph=through)
+        if method == "ngd":
+            gradient = gradient / (damping + gradient.square().sum(1, keepdim=True))
+        step = rate * gradient if chosen is None else rate * gradient * chosen
+        moved = (moved + step).clamp(-1, 1)
+        moved = moved if through else moved.detach().requires_grad_(True)
     return (moved, moved - z) if through else (moved.detach(), (moved - z).detach())
 
 

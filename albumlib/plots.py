@@ -45,6 +45,7 @@ from albumlib.style import (
     heat_map,
     legend_below,
     new_figure,
+    place,
     sheet,
     use_style,
 )
@@ -70,6 +71,7 @@ __all__ = [
     "glimpse",
     "interpolation",
     "label_recovery_bars",
+    "ladder",
     "over_time",
     "pairs",
     "quarantine",
@@ -362,18 +364,61 @@ def comparison(
     for axes in panels[len(measures) :]:
         axes.set_visible(False)
     for axes, (measure, variants) in zip(panels, measures.items(), strict=False):
-        for place, values in enumerate(variants.values()):
-            axes.plot(values, [place] * len(values), "o", color=SKY, markersize=5, zorder=3)
-            if len(values):
-                spread = np.std(values, ddof=1) if len(values) > 1 else 0
-                axes.errorbar(
-                    np.mean(values), place, xerr=spread, fmt="|", color=INK, lw=1.2, ms=12
-                )
+        for row, values in enumerate(variants.values()):
+            _seeds(axes, values, row)
         axes.set_yticks(range(len(variants)), list(variants))
         axes.set_title(measure, fontsize=9)
         axes.grid(axis="y", visible=False)
     panels[0].invert_yaxis()
     return figure
+
+
+def ladder(
+    rungs: Sequence[str],
+    strips: Sequence[np.ndarray],
+    measures: Mapping[str, Sequence[Sequence[float]]],
+    marks: Mapping[str, float],
+    title: str = "",
+    note: str = "",
+) -> Figure:
+    """A row for each rung: its name, some covers (n, S, S, 3), and a panel for each measure.
+
+    `measures` is measure → rung → values over seeds, drawn as pale dots, their mean and their
+    standard deviation; `marks` is measure → the value to reach, dotted.
+    """
+    count = max(map(len, strips))
+    figure = new_figure(0.36 * len(rungs) + 0.5, title or "One fault less on each rung", note)
+    widths = [0.36 * count, *[1.6] * len(measures)]
+    left, *panels = figure.subplots(1, 1 + len(measures), sharey=True, width_ratios=widths)
+    left.set_yticks(range(len(rungs)), rungs, color=INK, size=8.5)
+    _rows_of_covers(left, count, len(rungs))
+    for row, strip in enumerate(strips):
+        for column, cover in enumerate(strip):
+            place(left, cover, column * 1.06, row - 0.5, 0.96)
+    _rows_of_covers(left, count, len(rungs))
+    for axes, (name, values) in zip(panels, measures.items(), strict=True):
+        for row, dots in enumerate(values):
+            _seeds(axes, dots, row)
+        axes.axvline(marks[name], color=MUTED, linestyle=":", linewidth=1.4)
+        axes.set_title(name, fontsize=9)
+        axes.grid(axis="y", visible=True)
+        axes.tick_params(axis="y", labelleft=False)
+    return figure
+
+
+def _rows_of_covers(axes, columns: int, rows: int) -> None:
+    """Axes for rows of covers, a unit each, named at the left."""
+    axes.set(xlim=(0, columns * 1.06), ylim=(rows - 0.5, -0.5), xticks=[], aspect="auto")
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+
+
+def _seeds(axes, values: Sequence[float], row: int) -> None:
+    """Values over seeds as dots in a row, with mean and standard deviation."""
+    axes.plot(values, [row] * len(values), "o", color=SKY, markersize=5, zorder=3)
+    if len(values):
+        spread = np.std(values, ddof=1) if len(values) > 1 else 0
+        axes.errorbar(np.mean(values), row, xerr=spread, fmt="|", color=INK, lw=1.2, ms=12)
 
 
 def label_recovery_bars(
@@ -392,8 +437,8 @@ def label_recovery_bars(
     figure = new_figure(3.1, words, "on grey ground: features that real covers do not show either")
     axes, width = figure.subplots(), 0.8 / len(groups)
     colours = [*[SKY, BLUE, ORANGE, GREEN][: len(groups) - 1], "#c9c5bc"]
-    for place, ((group, values), colour) in enumerate(zip(groups.items(), colours, strict=True)):
-        x = np.arange(len(names)) + (place - (len(groups) - 1) / 2) * width
+    for number, ((group, values), colour) in enumerate(zip(groups.items(), colours, strict=True)):
+        x = np.arange(len(names)) + (number - (len(groups) - 1) / 2) * width
         axes.bar(x, values, width * 0.92, color=colour, label=group)
     shown = [True] * len(names) if recoverable is None else list(recoverable)
     for column, seen in enumerate(shown):

@@ -38,6 +38,7 @@ CHAPTERS = {  # a notebook that is not among them needs all before it
     "04_wgan_logan": Work(("02_cleaning",), ("wgan_logan",)),
     "05_acgan": Work(("02_cleaning",), ("acgan", "acgan_wgan_logan")),
     "07_evaluation": Work(("02_cleaning", "04_wgan_logan", "05_acgan")),
+    "08_why_2021_failed": Work(("02_cleaning",), ("why_2021_failed",)),
 }
 
 

@@ -228,6 +228,7 @@ class Trainer:
             method=config.latent_method,
             rate=config.latent_rate,
             damping=config.latent_damping,
+            steps=config.latent_steps,
             chosen=chosen.to(z),
             through=config.latent_through,
         )

@@ -137,6 +137,81 @@ def test_gradients_pass_through_the_step_by_finite_differences():
     assert torch.autograd.gradcheck(loss, weight)
 
 
+def test_gradients_of_the_whole_loss_reach_both_networks_by_finite_differences():
+    """Algorithm 1 of the paper: f, the step, the second pass and the cost, in one graph."""
+    z = torch.rand(3, 4, dtype=torch.double) * 0.2
+    paint = torch.randn(4, 5, dtype=torch.double, requires_grad=True)
+    judge = torch.randn(5, dtype=torch.double, requires_grad=True)
+
+    for method, steps in (("ngd", 1), ("gd", 1), ("ngd", 2)):
+
+        def loss(paint, judge, method=method, steps=steps):
+            def score(z):
+                return (z @ paint).tanh() @ judge
+
+            moved, step = losses.latent_step(
+                score, z, method=method, rate=0.1, damping=1.0, steps=steps
+            )
+            return losses.wasserstein_generator(score(moved)) + 300 * losses.latent_cost(step)
+
+        assert torch.autograd.gradcheck(loss, (paint, judge))
+
+
+def test_the_gain_does_not_depend_on_how_latents_are_measured():
+    """The natural gradient's invariance, without damping: stretch and turn the latents as you
+    like, the score rises by `rate` to first order, and by the same for each sample."""
+    weight = torch.randn(4, dtype=torch.double)
+    z = torch.zeros(3, 4, dtype=torch.double)
+    for stretch in (torch.eye(4), 100 * torch.eye(4), 30 * torch.randn(4, 4)):
+
+        def score(z, stretch=stretch):
+            return z @ stretch.double() @ weight
+
+        _, step = losses.latent_step(score, z, rate=1e-3, damping=0.0)
+        torch.testing.assert_close(score(step), torch.full((3,), 1e-3, dtype=torch.double))
+        _, step = losses.latent_step(score, z, rate=1e-3, method="gd")
+        assert not torch.allclose(score(step), torch.full((3,), 1e-3, dtype=torch.double))
+
+
+def test_turning_the_latents_turns_the_step():
+    turn = torch.linalg.qr(torch.randn(6, 6, dtype=torch.double))[0]
+    weight, z = torch.randn(6, dtype=torch.double), torch.rand(2, 6, dtype=torch.double) * 0.1
+
+    def score(z):
+        return (z @ weight).sin()
+
+    _, step = losses.latent_step(score, z @ turn, rate=0.1)
+    _, turned = losses.latent_step(lambda z: score(z @ turn), z, rate=0.1)
+    torch.testing.assert_close(turned @ turn, step)
+
+
+def test_several_steps_are_steps_one_after_the_other():
+    weight = torch.randn(4, 4, dtype=torch.double)
+    z = torch.rand(3, 4, dtype=torch.double) * 0.1
+
+    def score(z):
+        return (z @ weight).tanh().sum(1)
+
+    expected = z
+    for _ in range(3):
+        expected, _ = losses.latent_step(score, expected, rate=0.2)
+    for through in (True, False):
+        moved, way = losses.latent_step(score, z, rate=0.2, steps=3, through=through)
+        torch.testing.assert_close(moved, expected)
+        torch.testing.assert_close(way, expected - z)
+        assert moved.requires_grad == through
+
+
+def test_any_step_stays_in_the_prior_s_support():
+    z = torch.rand(5, 4) * 2 - 1
+    for method, rate, steps in (("gd", 4670.0, 1), ("ngd", 50.0, 1), ("ngd", 0.9, 20)):
+        moved, step = losses.latent_step(
+            lambda z: 3 * z.sum(1), z, method=method, rate=rate, steps=steps
+        )
+        assert moved.abs().max() <= 1
+        torch.testing.assert_close(z + step, moved)
+
+
 def test_detached_equals_full_where_the_second_order_term_is_zero():
     """A score linear in z with a constant gradient: the step does not depend on the weights."""
     bias = torch.zeros(1, requires_grad=True)

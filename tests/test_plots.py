@@ -280,3 +280,16 @@ def test_where_nothing_was_rejected_or_paired_the_figure_says_so():
     nothing = plots.quarantine({"duplicate": 0}), plots.pairs([], [], title="Duplicates")
     words = [figure.axes[0].texts[0].get_text() for figure in nothing]
     assert words == ["Nothing was rejected.", "Duplicates: there are none."]
+
+
+def test_a_ladder_has_a_row_of_covers_and_of_dots_for_each_rung():
+    names, strips = ["all", "fewer", "none"], [plain(4)[i : i + 2] for i in range(3)]
+    values = {"R²": [[0.0, 0.1], [0.2, 0.4], [0.8]], "distance": [[9.0], [5.0], []]}
+    figure = plots.ladder(names, strips, values, {"R²": 0.96, "distance": 2.0}, note="why")
+    left, first, second = figure.axes
+    assert [text.get_text() for text in left.get_yticklabels()] == names
+    assert [value for value, *_ in shown(left)] == [0, 1, 1, 2, 2, 3]
+    dots = [line.get_xydata().tolist() for line in first.lines if line.get_marker() == "o"]
+    assert dots == [[[0, 0], [0.1, 0]], [[0.2, 1], [0.4, 1]], [[0.8, 2]]]
+    assert [2.0, 2.0] in [list(line.get_xdata()) for line in second.lines]
+    assert left.get_ylim() == first.get_ylim() == (2.5, -0.5)

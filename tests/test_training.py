@@ -285,3 +285,19 @@ def test_a_run_of_an_older_version_goes_on(tmp_path):
     train(replace(short, steps=3), images, None, tmp_path)
     with pytest.raises(TrainingError, match="precision='float32', not 'bfloat16'"):
         train(replace(short, precision="bfloat16"), images, None, tmp_path)
+
+
+def test_the_latent_step_never_moves_the_labels():
+    """A song does not change because a critic would like it to."""
+    images, labels = covers_that_say_their_label(count=8)
+    settings = TrainingConfig(
+        labels=True, steps=1, latent_every=1, latent_steps=2, label_noise=0.0, **SMALL
+    )
+    trainer = training.Trainer(settings, torch.from_numpy(labels))
+    heard = []
+    trainer.generator.register_forward_pre_hook(lambda _, given: heard.append(given[1]))
+    batches = training.Batches(images, labels, np.arange(8), 8, settings.seed)
+    trainer.advance(batches)
+    assert len(heard) == 6  # for each network, two latent steps and the cover that is judged
+    for asked in heard:
+        assert torch.equal(asked, batches.batch(0)[1]) and not asked.requires_grad

@@ -1,0 +1,111 @@
+"""Do the covers obey? Label recovery of three builds after equally many minutes, in one run.
+
+ACGAN with relativistic pairs (`acgan`), ACGAN + WGAN + LOGAN, and the model of 2021 with all its
+faults at the same network size, at 64 px. A pretrained reader that had no part in their training
+reads ten labels off 2,000 covers drawn for held-out albums; means are over the features that it
+can read off real held-out covers, whose figures end in `_real`: the ceiling. `_shuffled` is the
+control: the best build's covers with other albums' labels (its R² is the squared correlation).
+The plain keys are the best build's; `share` is its R² over the ceiling's.
+
+Targets at `--minutes 5` on two cores: `share` 0.6 or more, `_shuffled` within ±0.05, `_2021`
+below 0.05. With less time the shares are smaller. `--clock cpu` counts the processor's minutes
+on one thread, for machines that are busy with other things.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from albumlib import recovery
+from albumlib.build2021 import FAULTS, Build, build_config
+from albumlib.cleaning import clean
+from albumlib.config import recipe
+from albumlib.coverset import Batches, CoverSet
+from albumlib.gathering import gather
+from albumlib.latent import draw, latents
+from albumlib.networks import to_pixels
+from albumlib.sources.synthetic import RecordLabel
+from albumlib.training import Trainer
+
+READER = Path(__file__).parents[2] / "data" / "pretrained" / "reader.safetensors"
+COUNT = 2000  # covers that the labels are read off
+ENOUGH = 5.0  # minutes that the targets are for
+
+
+def drawn_set(folder: Path, albums: int) -> CoverSet:
+    """Covers of the built-in label; its held-out albums are unknown to the reader, too."""
+    gather(RecordLabel(albums=albums), folder, size=64)
+    return clean(folder, size=64, heldout=0.25)
+
+
+def train(build: Trainer | Build, covers: CoverSet, minutes: float, clock: Callable) -> int:
+    """Train for so long; returns the covers seen."""
+    config, rows = build.config, covers.rows("train")
+    batches = Batches(covers.images, covers.labels, rows, config.batch_size, config.seed)
+    started = clock()
+    while clock() - started < 60 * minutes:
+        build.advance(batches)
+    return build.step * config.batch_size
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=0.5, help="of training for each build")
+    parser.add_argument("--albums", type=int, default=2000, help="of the built-in label")
+    parser.add_argument("--data", type=Path, help="a cover set at 64 px, in place of drawn albums")
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="[wall]")
+    options = parser.parse_args()
+    clock = time.monotonic
+    if options.clock == "cpu":
+        torch.set_num_threads(1)
+        clock = time.process_time
+    with tempfile.TemporaryDirectory() as name:
+        given = CoverSet.open(options.data) if options.data else None
+        report(given or drawn_set(Path(name), options.albums), options.minutes, clock)
+
+
+def report(covers: CoverSet, minutes: float, clock: Callable) -> None:
+    judge, held = recovery.load_reader(READER), covers.rows("heldout")
+    asked = covers.labels[np.resize(held, COUNT)]
+    known = torch.from_numpy(covers.labels[covers.rows("train")])
+    some = held[:COUNT]
+    real = recovery.label_recovery(
+        recovery.read_labels(judge, covers.images[some]), covers.labels[some]
+    )
+    chosen = real.r2 >= recovery.RECOVERABLE
+    builds = {
+        "acgan": Trainer(recipe("acgan"), known),
+        "acgan_wgan_logan": Trainer(recipe("acgan_wgan_logan"), known),
+        "2021": Build(build_config(FAULTS), known, FAULTS),
+    }
+    found, read, seen = {"real": real.mean(chosen)}, {}, {}
+    for name, build in builds.items():
+        seen[name] = train(build, covers, minutes, clock)
+        if isinstance(build, Build):
+            pixels = to_pixels(build.covers(torch.from_numpy(asked)))
+        else:
+            z = latents(build.average, list(range(COUNT)))
+            pixels = draw(build.average, z, asked)
+        read[name] = recovery.read_labels(judge, pixels)
+        found[name] = recovery.label_recovery(read[name], asked).mean(chosen)
+    best = max(("acgan", "acgan_wgan_logan"), key=lambda name: found[name][1])
+    found["shuffled"] = recovery.shuffled_recovery(read[best], asked).mean(chosen)
+    figures = {"label_r2": found[best][1], "label_correlation": found[best][0]}
+    for name, (correlation, r2) in found.items():
+        figures |= {f"label_r2_{name}": r2, f"label_correlation_{name}": correlation}
+    result = {name: round(value, 3) for name, value in figures.items()}
+    result |= {"share": round(found[best][1] / found["real"][1], 3), "best": best}
+    result |= {"images": seen, "minutes": minutes, "recoverable": int(chosen.sum())}
+    if minutes < ENOUGH:
+        print(f"{minutes} minutes for each build; the targets are for --minutes {ENOUGH:g}")
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,240 @@
+"""Each fault does what the scripts of 2021 did; without any, the build is ours, bit for bit."""
+
+import numpy as np
+import pytest
+import torch
+
+from albumlib.build2021 import CLIP, FAULTS, Build, MapGenerator, build_config, ladder
+from albumlib.build2021 import latent_step_2021 as step_2021
+from albumlib.coverset import Batches
+from albumlib.training import Trainer
+
+SMALL = {"size": 32, "steps": 1, "batch_size": 4, "latent": 8}
+SMALL |= {"generator_width": 2, "critic_width": 2}
+DICE = np.random.default_rng(0)
+IMAGES = DICE.integers(0, 256, (24, 32, 32, 3), dtype=np.uint8)
+LABELS = (DICE.uniform(-1, 1, (24, 10)) * np.linspace(0.1, 1, 10)).astype(np.float32)
+ROWS = np.arange(24)
+
+
+def config(faults=(), **changes):
+    return build_config(faults, **SMALL | changes)
+
+
+def build(*faults: str, **changes) -> Build:
+    return Build(config(faults, **changes), torch.from_numpy(LABELS), faults)
+
+
+def batches(of) -> Batches:
+    return Batches(IMAGES, LABELS, ROWS, of.batch_size, of.seed)
+
+
+def dice() -> torch.Generator:
+    return torch.Generator().manual_seed(5)
+
+
+def weights(network) -> list[torch.Tensor]:
+    return [weight.detach().clone() for weight in network.parameters()]
+
+
+@pytest.mark.parametrize("faults", [(), ("score means",)], ids=["recommended", "wgan_logan"])
+def test_without_faults_it_is_our_training(faults):
+    """Our two conditional recipes, by another loop."""
+    ours, theirs = build(*faults), Trainer(config(faults), torch.from_numpy(LABELS))
+    ours_batches, their_batches = batches(ours.config), batches(ours.config)
+    for _ in range(5):  # a lazy penalty and a latent step are among them
+        ours.advance(ours_batches)
+        theirs.advance(their_batches)
+    for name in ("generator", "critic", "average"):
+        torch.testing.assert_close(
+            weights(getattr(ours, name)), weights(getattr(theirs, name)), rtol=0, atol=0
+        )
+
+
+def test_the_ladder_repairs_one_fault_after_the_other():
+    rungs = ladder()
+    assert rungs[0] == tuple(FAULTS) and rungs[-1] == ()
+    for before, after, repaired in zip(rungs, rungs[1:], FAULTS, strict=False):
+        assert set(before) - set(after) == {repaired}
+        assert set(after) < set(before)
+
+
+def test_an_unknown_fault_is_refused():
+    with pytest.raises(ValueError, match="no such fault: bad luck"):
+        build("bad luck")
+
+
+# Labels -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("faults", [("labels by place",), ()])
+def test_labels_by_place_are_those_of_the_first_covers_in_every_batch(faults, monkeypatch):
+    made, given = build(*faults, "uniform labels"), []
+    monkeypatch.setattr(made, "_update_critic", lambda covers, labels, dice: given.append(labels))
+    monkeypatch.setattr(made, "_update_generator", lambda *_: None)
+    of = batches(made.config)
+    for step in range(5):
+        made.advance(of)
+        first = torch.from_numpy(LABELS[:4])
+        own = of.batch(step)[1]
+        torch.testing.assert_close(given[-1], first if faults else own)
+        assert not torch.equal(first, own)
+
+
+def test_uniform_labels_know_nothing_of_each_other():
+    labels = torch.from_numpy(LABELS).repeat(200, 1)
+    drawn = build("uniform labels").asked_labels(labels, dice())
+    assert drawn.abs().max() <= 1
+    assert drawn.std(0).sub(3**-0.5).abs().max() < 0.02  # of U(-1, 1)
+    assert torch.equal(build().asked_labels(labels, dice()), labels)
+
+
+def test_raw_labels_are_neither_scaled_nor_weighed():
+    reading, labels = torch.zeros(24, 10), torch.from_numpy(LABELS)
+    raw = build("raw labels").label_error(reading, labels)
+    torch.testing.assert_close(raw, labels.abs().mean())
+    narrow = labels * (torch.arange(10) == 0)  # only the first, which uses a tenth of the range
+    made = build()
+    errors = [made.label_error(reading, labels), made.label_error(reading, labels - narrow)]
+    share = 1 - errors[1] / errors[0]
+    raw_share = 1 - (labels - narrow).abs().mean() / labels.abs().mean()
+    assert raw_share < 0.03 < share
+
+
+# Signs ------------------------------------------------------------------------------------------
+
+
+def slope_of_reading(made: Build, labels: torch.Tensor) -> float:
+    """How the critic's loss changes as its readings of real covers move away from the truth."""
+    reading = (labels + 0.5).requires_grad_(True)
+    made.critic = lambda covers, asked: (covers.mean((1, 2, 3)), reading if real(covers) else asked)
+    fakes = torch.zeros(4, 3, 32, 32)
+
+    def real(covers):
+        return covers is not fakes
+
+    loss = made.critic_loss(torch.ones(4, 3, 32, 32), labels, fakes, labels)
+    return torch.autograd.grad(loss, reading)[0].sum().item()
+
+
+def test_the_critic_was_paid_for_misreading_real_covers():
+    labels = torch.from_numpy(LABELS[:4])
+    assert slope_of_reading(build("signs", "raw labels"), labels) == pytest.approx(-1)
+    assert slope_of_reading(build("raw labels"), labels) == pytest.approx(1)
+
+
+def test_the_generator_was_paid_for_disobeying():
+    labels, covers = torch.from_numpy(LABELS[:4]), torch.zeros(4, 3, 32, 32)
+    slopes = []
+    for faults in (("signs", "raw labels"), ("raw labels",)):
+        made, echo = build(*faults), (labels + 0.5).requires_grad_(True)
+        made.critic = lambda x, asked, echo=echo: (x.mean((1, 2, 3)), echo)
+        loss = made.generator_loss(covers, labels, covers, labels)
+        slopes.append(torch.autograd.grad(loss, echo)[0].sum().item())
+    assert slopes == pytest.approx([-1, 1])
+
+
+def test_critic_losses_of_2021_in_numbers():
+    """-(mean score(real) + |error on real|) + (mean score(fake) + |error on fake|)."""
+    made = build(*FAULTS)
+    covers, fakes = torch.rand(2, 4, 3, 32, 32)
+    labels, asked = torch.from_numpy(LABELS[:8]).split(4)
+    (real, reading), (fake, echo) = made.critic(covers, labels), made.critic(fakes, asked)
+    expected = -(real.mean() + (reading - labels).abs().mean())
+    expected = expected + fake.mean() + (echo - asked).abs().mean()
+    torch.testing.assert_close(made.critic_loss(covers, labels, fakes, asked), expected)
+    expected = -(fake.mean() + (echo - asked).abs().mean())
+    torch.testing.assert_close(made.generator_loss(covers, labels, fakes, asked), expected)
+
+
+# Weights and pace -------------------------------------------------------------------------------
+
+
+def test_clipping_holds_the_label_head_too():
+    whole, spared, free = (
+        build("clipped weights", "clipped head"),
+        build("clipped weights"),
+        build(),
+    )
+    for made in (whole, spared, free):
+        made.clip()
+    reach = [made.critic.reading.weight.abs().max().item() for made in (whole, spared, free)]
+    assert reach[0] == pytest.approx(CLIP) and reach[1] > 5 * CLIP and reach[2] > 5 * CLIP
+    assert spared.critic.dense.weight.abs().max() <= CLIP < free.critic.dense.weight.abs().max()
+
+
+def test_the_generator_waited_for_every_fifth_batch():
+    made, moved = build("pace"), []
+    of = batches(made.config)
+    for _ in range(10):
+        before = weights(made.generator)
+        made.advance(of)
+        moved.append(
+            any(map(torch.ne, map(torch.sum, before), map(torch.sum, weights(made.generator))))
+        )
+    assert moved == [False, False, False, False, True] * 2
+    assert isinstance(made.critic_optimiser, torch.optim.RMSprop)
+
+
+# Latents ----------------------------------------------------------------------------------------
+
+
+def test_the_step_of_2021_is_gradient_ascent_whatever_the_gradient():
+    gradient, count = torch.tensor([1e-4, -3e-5]), 50
+    moved = step_2021(lambda z: z @ gradient, torch.zeros(count, 2))
+    rate = 500 / (0.1 + count**0.5 / 1000)
+    assert rate == pytest.approx(4670, rel=0.001)
+    torch.testing.assert_close(moved, (rate * gradient).expand(count, 2))
+    assert not moved.requires_grad
+
+
+def test_the_step_of_2021_ends_in_the_corners():
+    gradient = torch.randn(64, generator=dice())
+    moved = step_2021(lambda z: z @ gradient, torch.zeros(16, 64))
+    assert (moved.abs() == 1).float().mean() > 0.99
+
+
+def test_labels_move_only_with_the_fault():
+    labels = torch.from_numpy(LABELS[:4])
+    z, asked, cost = build("score means", latent_every=1).latents(labels, dice())
+    assert torch.equal(asked, labels) and cost > 0 and z.requires_grad
+    made = build("score means", "moved labels", "cut gradient", "norm of ones")
+    moved_z, moved, cost = made.latents(labels, dice())
+    assert not torch.allclose(moved, labels) and cost == 0
+    assert moved.abs().max() <= 1 and moved_z.abs().max() <= 1
+    reading = lambda y: made._judge(z.detach(), y)[1].sum(1)  # noqa: E731
+    assert moved.shape == step_2021(reading, labels).shape
+
+
+def test_previews_had_noise_of_another_law():
+    for fault, wanted in (("preview noise", 1.0), ("one map", 3**-0.5)):
+        made, seen = build(fault), []
+        made.average = lambda z, labels, seen=seen: seen.append(z) or z
+        made.covers(torch.zeros(4000, 10))
+        assert torch.cat(seen).std().item() == pytest.approx(wanted, abs=0.02)
+
+
+# Networks ---------------------------------------------------------------------------------------
+
+
+def test_labels_enter_the_map_generator_once():
+    torch.manual_seed(0)
+    generator = MapGenerator(32, 8, 10, 2)
+    z = torch.rand(3, 8)
+    assert generator(z, torch.zeros(3, 10)).shape == (3, 3, 32, 32)
+    assert not torch.allclose(generator(z, torch.zeros(3, 10)), generator(z, torch.ones(3, 10)))
+    with torch.no_grad():
+        generator.pyramid.blocks[0].convolution.weight[:, -1] = 0  # the map's channel
+    torch.testing.assert_close(generator(z, torch.zeros(3, 10)), generator(z, torch.ones(3, 10)))
+
+
+@pytest.mark.parametrize("faults", ladder(), ids=lambda faults: faults[0] if faults else "none")
+def test_every_rung_trains_and_draws(faults):
+    made = Build(config(faults), torch.from_numpy(LABELS), faults)
+    of, before = batches(made.config), weights(made.generator)
+    for _ in range(5):
+        made.advance(of)
+    changed = [not torch.equal(*pair) for pair in zip(before, weights(made.generator), strict=True)]
+    assert np.mean(changed) > 0.8
+    covers = made.covers(torch.from_numpy(LABELS))
+    assert covers.shape == (24, 3, 32, 32) and covers.isfinite().all()
