@@ -136,9 +136,9 @@ class Build:
             labels = self.labels[: len(covers)]  # the index within the batch
         if "uniform labels" not in self.faults:
             labels = self.smoothed(labels, dice)
-        self._update_critic(covers, labels, dice)
+        drawn = self._update_critic(covers, labels, dice)
         if "pace" not in self.faults or self.step % PACE == PACE - 1:
-            self._update_generator(covers, labels, dice)
+            self._update_generator(covers, labels, None if self._moves() else drawn, dice)
         self._update_average()
         self.step += 1
 
@@ -195,7 +195,7 @@ class Build:
         config, nothing = self.config, torch.zeros(())
         z = draw_latents(len(asked), config.latent, dice)
         through = "cut gradient" not in self.faults
-        if config.latent_method == "off" or (through and self.step % config.latent_every):
+        if not self._moves():
             return z, asked, nothing
 
         def score(z: Tensor) -> Tensor:
@@ -219,6 +219,11 @@ class Build:
             asked = latent_step_2021(lambda labels: self._judge(z, labels)[1].sum(1), asked)
         return moved, asked, cost
 
+    def _moves(self) -> bool:
+        """Whether this batch's latents are moved; those that are not serve both updates."""
+        config, through = self.config, "cut gradient" not in self.faults
+        return config.latent_method != "off" and not (through and self.step % config.latent_every)
+
     def _judge(self, z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         return self.critic(self.generator(z, labels), labels)
 
@@ -235,7 +240,7 @@ class Build:
 
     # Updates --------------------------------------------------------------------------------
 
-    def _update_critic(self, covers: Tensor, labels: Tensor, dice: torch.Generator) -> None:
+    def _update_critic(self, covers: Tensor, labels: Tensor, dice: torch.Generator) -> tuple:
         self.generator.requires_grad_(False)
         z, asked, cost = self.latents(self.asked_labels(labels, dice), dice)
         fakes = self.generator(z, asked)
@@ -245,10 +250,11 @@ class Build:
         _update(self.critic_optimiser, loss)
         self.clip()
         self.generator.requires_grad_(True)
+        return z, asked, cost
 
-    def _update_generator(self, covers: Tensor, labels: Tensor, dice: torch.Generator) -> None:
+    def _update_generator(self, covers: Tensor, labels: Tensor, drawn, dice) -> None:
         self.critic.requires_grad_(False)
-        z, asked, cost = self.latents(self.asked_labels(labels, dice), dice)
+        z, asked, cost = drawn or self.latents(self.asked_labels(labels, dice), dice)
         if "moved labels" in self.faults:
             asked = self.asked_labels(labels, dice)  # z was moved for other ones
         fakes = self.generator(z, asked)
