@@ -139,6 +139,11 @@ class Recovery:
     correlation: np.ndarray
     r2: np.ndarray
 
+    def recoverable(self) -> np.ndarray:
+        """Which features count as recoverable: a mask of ten. On covers that show none of them
+        well enough it is the one that they show best, so that there is something to compare."""
+        return self.r2 >= min(RECOVERABLE, float(self.r2.max()))
+
     def mean(self, features: np.ndarray) -> tuple[float, float]:
         """Mean correlation and mean R² over chosen features, a mask or indices."""
         return float(self.correlation[features].mean()), float(self.r2[features].mean())
