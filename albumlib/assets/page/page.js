@@ -23,13 +23,14 @@ const sliders = about.features.map((feature) => {
   const [slider, number] = row.querySelectorAll("input");
   row.title = feature.meaning;
   row.querySelector(".name").textContent = feature.name;
-  row.querySelector(".unit").textContent = `${feature.low} to ${feature.high} ${feature.unit}`;
+  row.querySelector(".unit").textContent = 
+    feature.unit.includes(" to ") ? feature.unit : `${feature.low} to ${feature.high} ${feature.unit}`;
   for (const input of [slider, number]) {
     Object.assign(input, { min: feature.low, max: feature.high });
     input.step = input === slider ? (feature.high - feature.low) / 200 : "any";
     input.setAttribute("aria-label", `${feature.name}, ${feature.unit}`);
   }
-  const show = (value) => { slider.value = value; number.value = +value.toFixed(3); };
+  const show = (value) => { slider.value = value; number.value = +value.toPrecision(4); };
   slider.addEventListener("input", () => { number.value = +slider.value; ask(); });
   number.addEventListener("input", () => { slider.value = number.value; ask(); });
   $("features").append(row);
