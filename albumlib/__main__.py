@@ -224,24 +224,35 @@ def clean(
 
 @app.command()
 def export(
-    coverset: Annotated[Path, typer.Argument(help="A cover set, as written by `clean`.")],
-    out: Annotated[Path, typer.Argument(help="The folder to write; it must not be there.")],
+    what: Annotated[Path, typer.Argument(help="A cover set from `clean`, or a checkpoint.")],
+    out: Annotated[
+        Path, typer.Argument(help="The folder to write; for a cover set it must not be there.")
+    ],
     size: Annotated[
         int, typer.Option(help="Of the sizes in the set; 0 for the first it was cleaned to.")
     ] = 0,
     workers: Annotated[int, typer.Option(help="Processes that write files.")] = 2,
 ) -> None:
-    """Write a cover set in Hugging Face's layout for images.
+    """Write a model as ONNX and a web page, or a cover set in Hugging Face's layout for images.
 
-    The way back is `gather --source parquet --pictures FOLDER`, which reads any such data set.
+    The page is one file with sliders that draws in the browser, without any network; the first
+    time npm fetches what runs it. A cover set's way back is
+    `gather --source parquet --pictures FOLDER`, which reads any such data set.
 
     \b
-    Example: python -m albumlib export data/label/coverset data/shared
+    Examples: python -m albumlib export data/pretrained/acgan.safetensors data/page
+              python -m albumlib export data/label/coverset data/shared
     """
+    if what.suffix == ".safetensors" or (what / "generator.safetensors").exists():
+        from albumlib import checkpoint, page
+
+        for path in page.export(checkpoint.load_generator(what), out).values():
+            typer.echo(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+        return
     from albumlib import huggingface
 
     with bars() as progress:
-        huggingface.export(coverset, out, size or None, workers=workers, progress=progress)
+        huggingface.export(what, out, size or None, workers=workers, progress=progress)
     typer.echo(f'next: datasets.load_dataset("{out}")')
 
 
