@@ -233,9 +233,9 @@ def export(
     ] = 0,
     workers: Annotated[int, typer.Option(help="Processes that write files.")] = 2,
 ) -> None:
-    """Write a model as ONNX and a web page, or a cover set in Hugging Face's layout for images.
+    """Write a model, or a cover set, for others to use.
 
-    The page is one file with sliders that draws in the browser, without any network; the first
+    A model as ONNX and a web page, a cover set in Hugging Face's layout for images. The page is one file with sliders that draws in the browser, without any network; the first
     time npm fetches what runs it. A cover set's way back is
     `gather --source parquet --pictures FOLDER`, which reads any such data set.
 

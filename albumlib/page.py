@@ -10,7 +10,6 @@ import base64
 import gzip
 import io
 import json
-import os
 import subprocess
 import tarfile
 from importlib.resources import files
@@ -143,7 +142,7 @@ def _unpacked(runtime: Path) -> dict[str, bytes]:
 
 def runtime() -> Path:
     """The npm package of ONNX Runtime for the web, fetched by npm when it is first needed."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "albumlib"
+    cache = Path("build").resolve()  # of the project, like all that can be made again
     archive = cache / f"{RUNTIME}.tgz"
     if not archive.exists():
         cache.mkdir(parents=True, exist_ok=True)

@@ -49,6 +49,7 @@ Progress = Callable[[dict], None]
 
 LOOKED_AT, NEIGHBOURS = 256, 5  # real covers and as many drawn; those that span a cover's ground
 LOST = 0.4  # of the best coverage so far: less is a collapse
+SPACING = 250  # steps from one measurement of it to the next, at least; before, nothing is settled
 
 
 class CollapseWarning(UserWarning):
@@ -477,6 +478,7 @@ class Watch:
 
     def __init__(self, trainer: Trainer, batches: Batches, folder: Path):
         self.trainer, self.folder, self.best, self.seen = trainer, folder, 0.0, {}
+        self.last = 0  # step of the last measurement
         self.grid = fixed_latents(trainer, batches)
         wanted = range(max(1, LOOKED_AT // batches.batch_size))
         pairs = [batches.batch(step) for step in wanted if step < batches.per_epoch]
@@ -493,8 +495,9 @@ class Watch:
             return
         path = self.folder / "samples" / f"{trainer.step:06d}.png"
         save_samples(trainer.average, *self.grid, path)
-        if len(self.real) <= 2 * NEIGHBOURS:
+        if trainer.step - self.last < SPACING or len(self.real) <= 2 * NEIGHBOURS:
             return
+        self.last = trainer.step
         coverage = self._coverage()
         self.seen = {"coverage": round(coverage, 3)}
         self.best = max(self.best, coverage)

@@ -164,6 +164,7 @@ def test_every_declared_package_is_used():
         "pytest",
         "pyarrow",
         "pylatexenc",
+        "onnxscript",
     }
     for name in requirements(PROJECT["dependencies"]) | extras:
         assert MODULES.get(name, name) in used | tools | {"albumlib"}, f"nobody needs {name}"

@@ -244,17 +244,22 @@ def test_a_collapse_is_noticed_and_variety_is_not_taken_for_one(tmp_path):
     watch = training.Watch(trainer, batches, tmp_path)
     others = torch.from_numpy(covers_that_say_their_label(seed=1)[0]).permute(0, 3, 1, 2)
     trainer.average = lambda z, told: (others / 127.5 - 1)[: len(z)]
+    watch.look()
+    assert watch.news() == {}  # too early to tell
+    trainer.step = training.SPACING
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         watch.look()
     assert watch.news()["coverage"] > 0.5 and watch.news() == {}
     trainer.average = lambda z, told: torch.zeros(len(z), 3, 32, 32)
+    trainer.step = 2 * training.SPACING
     with pytest.warns(training.CollapseWarning, match="may be collapsing"):
         watch.look()
     assert watch.news()["coverage"] < 0.2
 
 
-def test_coverage_is_recorded_where_samples_are(tmp_path):
+def test_coverage_is_recorded_where_samples_are(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "SPACING", 3)
     images, _ = covers_that_say_their_label()
     config = TrainingConfig(steps=6, sample_every=3, **SMALL)
     train(config, images, None, tmp_path)
