@@ -235,9 +235,9 @@ def export(
 ) -> None:
     """Write a model, or a cover set, for others to use.
 
-    A model as ONNX and a web page, a cover set in Hugging Face's layout for images. The page is one file with sliders that draws in the browser, without any network; the first
-    time npm fetches what runs it. A cover set's way back is
-    `gather --source parquet --pictures FOLDER`, which reads any such data set.
+    A model as ONNX and as a page: one file with sliders that draws in the browser, without any
+    network; the first time npm fetches what runs it. A cover set in Hugging Face's layout for
+    images, of which `gather --source parquet --pictures FOLDER` reads any.
 
     \b
     Examples: python -m albumlib export data/pretrained/acgan.safetensors data/page
