@@ -21,6 +21,11 @@ GALLERY = {  # picture in figures/: the notebook that makes it, and a piece of t
     "label_recovery.png": ("05_acgan", "plots.label_recovery_bars("),
     "one_album.png": ("05_acgan", "plots.album_row("),
     "albums.png": ("05_acgan", "drawn from the average of their songs"),
+    "ladder.png": ("08_why_2021_failed", "plots.ladder("),
+    "style.png": ("09_styles", "New albums, same latents"),
+    "titles.png": ("10_track_names", "Covers drawn from a title and nothing else"),
+    "lettering.png": ("11_lettering", "The same albums and the same latents"),
+    "decades.png": ("12_popularity_and_time", "A latent a row, a decade a column"),
 }
 LARGE = 100_000  # characters of a picture
 WIDGET = "application/vnd.jupyter.widget-view+json"
