@@ -12,9 +12,10 @@ help:  ## this list
 course: $(READY)  ## run the course, with PROFILE=smoke, laptop (default) or gpu
 	$(BIN)/python -m albumlib course --profile $(PROFILE)
 
-# Notebooks, and the tests that need what they leave in data/smoke, on one core; all others on another.
+# On one core the notebooks, the tests that need what they leave in data/smoke, and the one that
+# watches over that folder; on another core all other tests.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest
-AFTER_NOTEBOOKS := $(wildcard tests/test_guard.py tests/test_browser.py)
+AFTER_NOTEBOOKS := tests/test_guard.py tests/test_end_to_end.py
 
 test: $(READY)  ## all tests, and all notebooks as tests
 	@rm -rf data/smoke && mkdir -p build

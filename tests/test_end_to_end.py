@@ -1,4 +1,5 @@
-"""The whole course with the smoke profile, as a newcomer starts it."""
+"""The course with the smoke profile, as a newcomer starts it: its first five chapters, from songs to
+covers. The later ones are run as tests, too, but by nbval."""
 
 import json
 import math
@@ -11,8 +12,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("0[1-5]*.ipynb"))
 OUT = ROOT / "runs" / "test"
+COURSE = [
+    *(sys.executable, "-m", "albumlib", "course"),
+    *("--profile", "smoke", "--only", "1,2,3,4,5", "--out", OUT),
+]
 KEYS = {  # what later work compares itself with
     "04_wgan_logan": ["swd", "swd_floor"],
     "05_acgan": [
@@ -30,8 +35,7 @@ def smoke_run():
     """The finished run, made in the project's runs folder and removed afterwards."""
     shutil.rmtree(OUT, ignore_errors=True)
     before = written()
-    command = [sys.executable, "-m", "albumlib", "course", "--profile", "smoke", "--out", OUT]
-    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    found = subprocess.run(COURSE, cwd=ROOT, capture_output=True, text=True)
     yield found, written() - before
     shutil.rmtree(OUT)
 
@@ -73,8 +77,7 @@ def test_its_report_shows_every_notebook_with_figures(smoke_run):
 
 def test_a_second_run_has_nothing_to_do(smoke_run):
     before = (OUT / "results.json").read_text(encoding="utf-8")
-    command = [sys.executable, "-m", "albumlib", "course", "--profile", "smoke", "--out", OUT]
-    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    found = subprocess.run(COURSE, cwd=ROOT, capture_output=True, text=True)
     skipped = [line for line in found.stdout.splitlines() if "skipped, nothing has changed" in line]
     assert found.returncode == 0 and len(skipped) == len(NOTEBOOKS), found.stderr
     assert (OUT / "results.json").read_text(encoding="utf-8") == before
