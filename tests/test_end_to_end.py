@@ -1,5 +1,7 @@
-"""The course with the smoke profile, as a newcomer starts it: its first five chapters, from songs to
-covers. The later ones are run as tests, too, but by nbval."""
+"""The course with the smoke profile, as a newcomer starts it: the five chapters from songs to covers.
+
+The later ones are run as tests, too, but by nbval.
+"""
 
 import json
 import math
