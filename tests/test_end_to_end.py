@@ -1,4 +1,4 @@
-"""The course with the smoke profile, as a newcomer starts it: the five chapters from songs to covers.
+"""The course with the smoke profile, as a newcomer starts it: five chapters, from songs to covers.
 
 The later ones are run as tests, too, but by nbval.
 """
