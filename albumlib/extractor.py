@@ -29,6 +29,7 @@ from albumlib.augment import augment
 from albumlib.checkpoint import TrainingError, read_tensors, write_tensors
 from albumlib.networks import to_covers, to_pixels
 from albumlib.progress import milestones
+from albumlib.team import Dice
 
 VERSION = 1
 FILE = Path(__file__).parent.parent / "data" / "pretrained" / "extractor.safetensors"
@@ -140,14 +141,14 @@ def train_extractor(
 ) -> Extractor:
     """Train on pictures (N, 96, 96, 3) uint8, N >= batch_size, without labels."""
     torch.manual_seed(seed)
-    dice = torch.Generator().manual_seed(seed)
+    dice = Dice(seed)
     extractor = Extractor().to(memory_format=torch.channels_last)
     head = nn.Sequential(nn.Linear(WIDTHS[-1], 128), nn.ReLU(), nn.Linear(128, 64))
     weights = [*extractor.parameters(), *head.parameters()]
     optimiser = torch.optim.AdamW(weights, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=3e-3, total_steps=steps)
     for step in range(steps):
-        rows = torch.randperm(len(pixels), generator=dice)[:batch_size].numpy()
+        rows = torch.randperm(len(pixels), generator=dice.generator)[:batch_size].numpy()
         covers = to_covers(pixels[rows])
         views = augment(torch.cat([pieces(covers, dice) for _ in range(2)]), "flip,color", dice)
         views = views.contiguous(memory_format=torch.channels_last)
@@ -171,11 +172,11 @@ def contrast(embedded: Tensor, temperature: float) -> Tensor:
     return F.cross_entropy(likeness, partner)
 
 
-def pieces(covers: Tensor, dice: torch.Generator) -> Tensor:
+def pieces(covers: Tensor, dice: Dice) -> Tensor:
     """A square piece of each cover (B, 3, S, S), half to all of its side, at PIECE pixels."""
     count = len(covers)
-    share = 0.5 + 0.5 * torch.rand(count, 1, 1, generator=dice)
-    middle = (1 - share) * (2 * torch.rand(count, 2, 1, generator=dice) - 1)
+    share = 0.5 + 0.5 * dice.rand(count, 1, 1)
+    middle = (1 - share) * (2 * dice.rand(count, 2, 1) - 1)
     place = torch.cat([share * torch.eye(2), middle], dim=2)  # (B, 2, 3)
     grid = F.affine_grid(place, [count, 3, PIECE, PIECE], align_corners=False)
     return F.grid_sample(covers, grid, align_corners=False)

@@ -15,6 +15,7 @@ from albumlib.checkpoint import TrainingError, write_tensors
 from albumlib.covers import decode
 from albumlib.extractor import Extractor, extract, load_extractor
 from albumlib.sources.synthetic import RecordLabel
+from albumlib.team import Dice
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def test_the_loss_of_known_cases():
 
 def test_pieces_are_pieces():
     slope = torch.linspace(-1, 1, 96).expand(50, 1, 96, 96)  # dark at the left, light at the right
-    found = room.pieces(slope, torch.Generator().manual_seed(0))
+    found = room.pieces(slope, Dice(0))
     assert found.shape == (50, 1, room.PIECE, room.PIECE)
     widths = (found[..., -1] - found[..., 0]).mean((1, 2)) / 2 * room.PIECE / (room.PIECE - 1)
     assert widths.min() > 0.48 and widths.max() < 1.02 and widths.std() > 0.1

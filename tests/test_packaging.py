@@ -52,7 +52,7 @@ ALLOWED = {
     "networks": {"features", "quantum", "titles"},
     "losses": {"features"},
     "recovery": {"features", "networks", "checkpoint"},
-    "extractor": {"networks", "checkpoint", "augment", "covers", "sources", "progress"},
+    "extractor": {"networks", "checkpoint", "augment", "covers", "sources", "progress", "team"},
     "metrics": {"features", "networks", "checkpoint", "extractor"},
     "latent": {"features", "networks", "checkpoint"},
     "retrieval": {"networks", "checkpoint", "recovery", "team", "titles"},
