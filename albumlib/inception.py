@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 from albumlib.metrics import MetricsError
 
 NETWORK = "inception-v3-compat"  # the one that the FIDs of papers were computed with
+FIRST = "Conv2d_1a_3x3.conv.weight"  # of its tensors
 ADDRESS = "https://github.com/toshas/torch-fidelity/releases"
 
 
@@ -74,14 +75,16 @@ def inception(
 
 
 def _checked(weights: str | Path) -> str | None:
-    """The path, after a look that the file holds tensors and nothing else: torch-fidelity would
-    run what a hostile pickle says."""
+    """The path, after a look that the file holds Inception's tensors and nothing else:
+    torch-fidelity would run what a hostile pickle says."""
     if not weights:
         return None
     if not Path(weights).is_file():
         raise MetricsError(f"there is no file {weights} of Inception's weights")
     try:
-        torch.load(weights, weights_only=True, map_location="meta")
+        tensors = torch.load(weights, weights_only=True, map_location="meta")
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise MetricsError(f"{weights} is no file of weights ({str(error)[:80]})") from error
+    if not isinstance(tensors, dict) or FIRST not in tensors:
+        raise MetricsError(f"{weights} holds the weights of another network than Inception")
     return str(weights)

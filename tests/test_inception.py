@@ -79,6 +79,13 @@ def test_without_weights_it_says_where_to_get_them(pictures, tmp_path, monkeypat
         inception(*pictures, weights=tmp_path / "missing.pth")
 
 
+@pytest.mark.parametrize("other", [{"convolution.weight": torch.zeros(3)}, torch.zeros(3)])
+def test_weights_of_another_network_are_told(other, pictures, tmp_path):
+    torch.save(other, tmp_path / "weights.pth")
+    with pytest.raises(MetricsError, match="weights of another network than Inception"):
+        inception(*pictures, weights=tmp_path / "weights.pth")
+
+
 def test_a_hostile_file_of_weights_is_not_run(pictures, tmp_path):
     class Hostile:
         def __reduce__(self):
