@@ -2,6 +2,8 @@
 # make and Python 3.10 or newer.
 
 PROFILE ?= laptop
+# On a laptop the chapters up to the finished covers: a quarter of an hour. ONLY= for all of them.
+ONLY ?= $(if $(filter laptop,$(PROFILE)),1 2 3 4 5 6 7)
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
@@ -10,7 +12,7 @@ help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 course: $(READY)  ## run the course, with PROFILE=smoke, laptop (default) or gpu
-	$(BIN)/python -m albumlib course --profile $(PROFILE)
+	$(BIN)/python -m albumlib course --profile $(PROFILE) --only "$(strip $(ONLY))"
 
 # On one core the notebooks, the tests that need what they leave in data/smoke, and the one that
 # watches over that folder; on another core all other tests.

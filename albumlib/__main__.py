@@ -477,7 +477,7 @@ def course(
     asked = {
         "profile": profile.value,
         "out": out,
-        "notebooks": room.find_notebooks([name for name in only.split(",") if name], start),
+        "notebooks": room.find_notebooks(only.replace(",", " ").split(), start),
         "parameters": parameters,
         "common": {"source": source.value, **given},
     }
