@@ -12,7 +12,8 @@ def augment(covers: Tensor, policy: str, dice: Dice) -> Tensor:
     """Covers (B, 3, S, S) in [-1, 1], changed by chance as `policy` says, gradients kept.
 
     `policy` joins names by commas: "flip" (left and right), "shift" (up to an eighth of the
-    side), "color" (brightness, saturation, contrast). Raises ValueError for any other name.
+    side), "color" (brightness, saturation, contrast), "cutout" (a grey square of half the side, up
+    to half of it outside). Raises ValueError for any other name.
     """
     for name in policy.split(","):
         if name not in POLICIES:
@@ -47,9 +48,18 @@ def color(covers: Tensor, dice: Dice) -> Tensor:
     return mean + (covers - mean) * (0.5 + _draw(covers, dice))  # contrast
 
 
+def cutout(covers: Tensor, dice: Dice) -> Tensor:
+    size = covers.shape[-1]
+    centres = dice.randint(size + 1, len(covers), 2).to(covers.device)
+    away = torch.arange(size, device=covers.device) - centres[:, :, None]  # (B, 2, S)
+    inside = (away >= -(size // 4)) & (away < size // 4)
+    hole = inside[:, 0, :, None] & inside[:, 1, None, :]  # (B, S, S)
+    return covers.masked_fill(hole[:, None], 0)
+
+
 def _draw(covers: Tensor, dice: Dice) -> Tensor:
     """One number in [0, 1) a cover, (B, 1, 1, 1)."""
     return dice.rand(len(covers), 1, 1, 1).to(covers)
 
 
-POLICIES = {"flip": flip, "shift": shift, "color": color}
+POLICIES = {"flip": flip, "shift": shift, "color": color, "cutout": cutout}

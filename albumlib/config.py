@@ -48,7 +48,7 @@ class TrainingConfig:
     label_noise: float = 0.05  # smoothing of the labels, in standard deviations (CcGAN)
     label_dropout: float = 0.0  # share of rows whose features, each extra, title are left out
     word_dropout: float = 0.1  # share of a title's words that are made unknown
-    augment: str = ""  # of "shift", "flip", "color", joined by commas: for small sets
+    augment: str = ""  # of "shift", "flip", "color", "cutout", joined by commas: for small sets
     # LOGAN
     latent_method: str = "ngd"  # "off", "gd" or "ngd" (natural gradient)
     latent_rate: float = 0.9

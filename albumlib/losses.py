@@ -63,7 +63,7 @@ def label_error(
     """
     error = F.smooth_l1_loss(reading, labels, reduction="none")
     count = known.sum() if count is None else count
-    return (error * known).sum() / count.clamp_min(1)
+    return (error * known).sum() / (count + (count == 0))
 
 
 def latent_step(

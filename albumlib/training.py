@@ -8,12 +8,15 @@ same latents on every device.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import itertools
 import json
+import signal
+import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -361,6 +364,11 @@ def train(
         trainer.begin_from(start)
     if resume and (folder / "training.safetensors").exists():
         trainer.load(folder)
+    if team.mean(torch.tensor(float(trainer.step), device=trainer.device)) != trainer.step:
+        raise TrainingError(
+            f"the processes found different checkpoints in {folder}: it must be one folder, on a "
+            "disk that all of them share"
+        )
     if team.main:
         _forget_later_records(folder / "metrics.jsonl", trainer.step)
     try:
@@ -378,7 +386,8 @@ def _loop(trainer: Trainer, batches: Batches, folder: Path, progress: Progress |
     watch = Watch(trainer, batches, folder)
     last = trainer.finished
     while not last:
-        record = trainer.advance(batches)
+        with _undisturbed():
+            record = trainer.advance(batches)
         trainer.minutes = (time.monotonic() - started) / 60
         last = trainer.finished
         if trainer.step % config.sample_every == 0 or last:
@@ -397,6 +406,22 @@ def _loop(trainer: Trainer, batches: Batches, folder: Path, progress: Progress |
                     progress(numbers)
         if trainer.step % config.save_every == 0:
             trainer.save(folder)
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ctrl-C waits until this is over: one cannot go on from half a step."""
+    if threading.current_thread() is not threading.main_thread():  # which alone hears of it
+        yield
+        return
+    pressed: list[tuple] = []
+    before = signal.signal(signal.SIGINT, lambda *event: pressed.append(event))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed and callable(before):
+        before(*pressed[0])
 
 
 def _write_record(folder: Path, numbers: dict) -> None:

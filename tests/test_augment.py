@@ -42,6 +42,16 @@ def test_color_keeps_what_is_where():
     assert torch.corrcoef(torch.stack([grey_in, grey_out]))[0, 1] > 0.999
 
 
+def test_cutout_greys_one_square_wherever_it_may_lie():
+    covers = torch.ones(2000, 3, 16, 16)
+    holes = (augment(covers, "cutout", dice()) == 0).all(1)
+    high, wide = (holes.any(side).sum(1) for side in (2, 1))
+    assert (holes.sum((1, 2)) == high * wide).all(), "rectangles"
+    assert high.min() == wide.min() == 4 and high.max() == wide.max() == 8  # of 16; some stick out
+    share = holes.float().mean(0)
+    assert share[0, 0] > 0.05 and share.std() / share.mean() < 0.4  # no place is spared
+
+
 def test_unknown_policy_is_refused():
     with pytest.raises(ValueError, match="'twist'"):
         augment(torch.zeros(1, 3, 8, 8), "flip,twist", dice())

@@ -67,6 +67,16 @@ def test_label_error_ignores_missing_labels():
     assert losses.label_error(reading, labels, torch.zeros_like(known)) == 0
 
 
+def test_label_error_of_parts_is_that_of_the_whole_even_if_one_label_is_known():
+    reading, labels = torch.randn(4, 10), torch.zeros(4, 10)
+    known = torch.zeros(4, 10, dtype=torch.bool)
+    known[1, 3] = True
+    parts = [slice(0, 2), slice(2, 4)]
+    count = known.sum().float() / len(parts)
+    errors = [losses.label_error(reading[p], labels[p], known[p], count) for p in parts]
+    assert sum(errors) / len(parts) == pytest.approx(losses.label_error(reading, labels, known))
+
+
 # LOGAN ------------------------------------------------------------------------------------------
 
 

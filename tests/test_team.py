@@ -13,7 +13,7 @@ import torch
 from albumlib import training
 from albumlib.checkpoint import TrainingError, read_tensors
 from albumlib.config import recipe
-from albumlib.team import Dice, Team
+from albumlib.team import Dice, Team, TeamError
 
 TRAIN = """
 import json, sys
@@ -96,6 +96,40 @@ def test_killed_at_a_random_step_it_ends_as_if_it_had_not_been(script, tmp_path,
     assert run(command[:2], tmp_path / "killed", changes, root).returncode == 0
     one, two = weights(tmp_path / "whole"), weights(tmp_path / "killed")
     assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_when_one_process_is_killed_the_run_ends_and_leaves_a_checkpoint(script, tmp_path, root):
+    changes = {**FULL, "steps": 2000, "save_every": 2}
+    tell = "import os; open(f'{os.environ.get(\"RANK\")}.pid', 'w').write(str(os.getpid()))"
+    script.write_text(tell + TRAIN)
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
+    command = [*TORCHRUN, "2", str(script), str(tmp_path / "run"), json.dumps(changes)]
+    with subprocess.Popen(
+        command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as child:
+        for line in child.stdout:  # both are under way, for each step needs both
+            if json.loads(line)["step"] == 3:
+                os.kill(int((tmp_path / "1.pid").read_text()), signal.SIGKILL)
+                break
+        child.stdout.read()
+    assert child.returncode != 0
+    assert 2 <= read_tensors(tmp_path / "run" / "training.safetensors")[1]["step"] < 2000
+
+
+def test_a_lost_process_and_a_folder_that_is_not_shared_are_told(monkeypatch, tmp_path):
+    utils = pytest.importorskip("accelerate.utils")
+
+    def closed(*_):
+        raise RuntimeError("Connection closed by peer")
+
+    with monkeypatch.context() as patch, pytest.raises(TeamError, match="another process"):
+        patch.setattr(utils, "reduce", closed)
+        Team(0, 2).mean(torch.zeros(()))
+    monkeypatch.setattr(training, "join", lambda device: (Team(1, 2), "cpu"))
+    monkeypatch.setattr(Team, "mean", lambda self, value: value + 3)  # the other one has step 6
+    images = np.zeros((40, 32, 32, 3), np.uint8)
+    with pytest.raises(TrainingError, match="a disk that all of them share"):
+        training.train(recipe("wgan_logan", **SMALL), images, None, tmp_path)
 
 
 def test_shares_of_the_dice_make_up_what_one_would_draw():

@@ -1,4 +1,5 @@
 import json
+import signal
 import warnings
 from dataclasses import replace
 
@@ -60,6 +61,26 @@ def test_interrupted_run_ends_with_the_same_bits(tmp_path, critic_loss):
         return [{**json.loads(line), "images_per_s": 0} for line in lines]
 
     assert records("whole") == records("parts")
+
+
+def test_ctrl_c_within_a_step_waits_for_its_end(tmp_path, monkeypatch):
+    images, _ = covers_that_say_their_label()
+    config = TrainingConfig(steps=5, **SMALL)
+    whole = train(config, images, None, tmp_path / "whole")
+    update = training.Trainer._generator_step
+
+    def press(trainer, *parts):  # the critic of this step has learned, the generator has not
+        if trainer.step == 2:
+            signal.raise_signal(signal.SIGINT)
+        return update(trainer, *parts)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.Trainer, "_generator_step", press)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, images, None, tmp_path / "parts")
+    assert checkpoint.read_tensors(tmp_path / "parts" / "training.safetensors")[1]["step"] == 3
+    resumed = train(config, images, None, tmp_path / "parts")
+    assert torch.equal(weights(whole), weights(resumed))
 
 
 def test_killed_between_checkpoints_the_run_repeats_what_was_lost(tmp_path):
