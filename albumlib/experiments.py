@@ -271,13 +271,15 @@ def measure(
     images: int = 0,
     builds: Sequence[str] = (),
     progress: Progress | None = None,
+    experiment: tuple | None = None,
 ) -> list[dict]:
     """Run an experiment for each seed, appending to `out`/NAME.jsonl what is not there yet.
 
     `images` is how many covers each build sees, `builds` are those to compare, by default all.
-    Covers of the first seed are kept in `out`/NAME/BUILD.png, a row each. Returns all records.
+    `experiment` is one that is not in EXPERIMENTS. Covers of the first seed are kept in
+    `out`/NAME/BUILD.png, a row each. Returns all records.
     """
-    run, every, usual = EXPERIMENTS[name]
+    run, every, usual = experiment or EXPERIMENTS[name]
     file, folder = out / f"{name}.jsonl", out / name
     folder.mkdir(parents=True, exist_ok=True)
     if not file.exists():

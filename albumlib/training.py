@@ -143,7 +143,8 @@ class Trainer:
             loss = loss + config.reading_weight * error
             record["reading_error"] = error.detach()
         if config.critic_loss != "wgan-clip" and index % config.penalty_every == 0:
-            penalty = self._penalty(covers, fakes.detach(), labels, dice)
+            with self._precision():
+                penalty = self._penalty(covers, fakes.detach(), labels, dice)
             loss = loss + config.penalty * config.penalty_every * penalty
         self._update(self.critic_optimiser, loss)
         if config.critic_loss == "wgan-clip":
@@ -297,9 +298,14 @@ class Trainer:
         self.step, self.minutes = about["step"], about.get("minutes", 0.0)
 
     def begin_from(self, path: str | Path) -> None:
-        """Take the networks of another run. What is new in this one begins afresh: a prior, or
-        the weights of labels that the other did not hear. TrainingError if it cannot be."""
-        generator, critic, _ = read_networks(path)
+        """Take the networks of another run. What is new in this one begins afresh: a prior, the
+        weights of labels that the other did not hear, or the finest layers if it drew smaller
+        covers (ProGAN's growing, arXiv 1710.10196, without the fading in). TrainingError if it
+        cannot be."""
+        generator, critic, about = read_networks(path)
+        doublings = (self.config.size // about["size"]).bit_length() - 1
+        if doublings > 0:
+            generator, critic = _deepened(generator, critic, doublings)
         pairs = [(self.generator, generator), (self.average, generator), (self.critic, critic)]
         for network, state in pairs:
             try:
@@ -307,7 +313,8 @@ class Trainer:
             except (KeyError, ValueError, RuntimeError) as error:
                 raise TrainingError(
                     f"{path} holds networks of another shape than this configuration asks for; "
-                    "set size, latent, labels and the widths as that run had them"
+                    "set latent, labels and the widths as that run had them, and half the widths "
+                    "for twice the size"
                 ) from error
 
     @property
@@ -474,6 +481,25 @@ def _forget_later_records(path: Path, step: int) -> None:
     temporary = path.with_suffix(".tmp")
     temporary.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
     temporary.replace(path)
+
+
+def _deepened(
+    generator: dict[str, Tensor], critic: dict[str, Tensor], doublings: int
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """What is known of networks for covers of 2**doublings times the side: all but the layers
+    at the picture. The generator's blocks count from the coarsest, the critic's from the finest."""
+
+    def place(name: str) -> str:
+        _, number, rest = name.split(".")
+        return f"blocks.{int(number) + doublings}.{rest}"
+
+    drawing = {name: weight for name, weight in generator.items() if "to_rgb" not in name}
+    judging = {
+        place(name) if name.startswith("blocks.") else name: weight
+        for name, weight in critic.items()
+        if not name.startswith("blocks.0.")
+    }
+    return drawing, judging
 
 
 EARS = ("stem.weight", "film.weight", "projection.weight", "reading.", "scale.")

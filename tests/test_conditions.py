@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from albumlib import conditions, features, training
-from albumlib.checkpoint import TrainingError, load_generator
+from albumlib.checkpoint import TrainingError, load_generator, read_networks
 from albumlib.config import TrainingConfig, recipe
 from albumlib.coverset import CoverSet, CoverSetError
 from albumlib.drawing import Drawing
@@ -124,6 +124,22 @@ def test_a_model_grows_an_ear_and_keeps_what_it_knew(covers, tmp_path):
     z, labels = draw_latents(3, 8, torch.Generator().manual_seed(0)), torch.rand(3, 10)
     # A missing year is not heard.
     torch.testing.assert_close(old(z, labels), new(z, labels), atol=1e-3, rtol=0)
+
+
+def test_a_model_grows_and_keeps_all_but_the_layers_at_the_picture(covers, tmp_path):
+    small = SMALL | {"generator_width": 4, "critic_width": 4}
+    training.train(recipe("acgan", **small, steps=2), covers.images, covers.labels, tmp_path / "a")
+    large = small | {"size": 128, "generator_width": 1, "critic_width": 1}
+    config = recipe("acgan", **large, steps=1, generator_rate=0.0, critic_rate=0.0)
+    images = covers.images.repeat(4, axis=1).repeat(4, axis=2)
+    training.train(config, images, covers.labels, tmp_path / "b", start=tmp_path / "a")
+    (drew, judged, _), (draws, judges, _) = (read_networks(tmp_path / name) for name in "ab")
+    for name in ("stem.weight", "blocks.0.convolution.weight", "blocks.3.film.weight"):
+        assert torch.equal(drew[name], draws[name])
+    for layer in (1, 2):
+        assert torch.equal(judged[f"blocks.{layer}.weight"], judges[f"blocks.{layer + 2}.weight"])
+    for name in ("dense.weight", "score.bias", "reading.weight"):
+        assert torch.equal(judged[name], judges[name])
 
 
 def test_networks_of_another_shape_are_refused(covers, tmp_path):
