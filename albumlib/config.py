@@ -41,7 +41,7 @@ class TrainingConfig:
     critic_loss: str = "r3"  # "wgan-gp", "wgan-clip" or "r3" (relativistic pairs with R1 + R2)
     critic_steps: int = 1  # critic updates per generator update
     penalty: float = 1.0  # weight of the gradient penalty (10 is usual for wgan-gp)
-    penalty_every: int = 4  # lazy regularisation: every so many critic updates, times as much
+    penalty_every: int = 8  # lazy regularisation: every so many critic updates, times as much
     clip: float = 0.01  # bound of the critic's weights, for wgan-clip only
     reading_weight: float = 3.0  # critic learns to read labels from real covers (ACGAN)
     obedience_weight: float = 3.0  # generator is held to the labels that the critic reads

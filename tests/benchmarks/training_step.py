@@ -3,7 +3,7 @@
 Three loops, each in a process of its own, on drawn covers at 64 pixels:
 
 - `ours`: the loop of albumlib.training with the recipe `acgan` without labels: relativistic
-  pairs, penalties every fourth step, covers shared by both steps, channels last, averaged
+  pairs, penalties every eighth step, covers shared by both steps, channels last, averaged
   weights, and, where the processor has it, bfloat16 (`--precision`);
 - `plain`: the very same networks in a WGAN-GP loop as it stands in most tutorials: the penalty
   in every step, one critic update for each of the generator, Adam;
@@ -204,8 +204,8 @@ def timed(name: str, seconds: float, batch: int, device: str) -> dict:
         loop.step()
     _wait(device)
     start, steps = time.perf_counter(), 0
-    # Our penalties and 2021's generator updates come every fourth and fifth step.
-    while time.perf_counter() - start < seconds or steps % 20:
+    # Our penalties and 2021's generator updates come every eighth and fifth step.
+    while time.perf_counter() - start < seconds or steps % 40:
         loop.step()
         steps += 1
         if name == "2021" and steps % 5 == 0 and time.perf_counter() - start > seconds:
