@@ -24,7 +24,7 @@ import torch
 from torch.nn import functional as F
 
 from albumlib import experiments, latent, metrics
-from albumlib.config import TrainingConfig, recipe
+from albumlib.config import TrainingConfig, recipe, widths
 from albumlib.coverset import Batches, CoverSet
 from albumlib.experiments import Ground, Runs
 from albumlib.networks import to_covers, to_pixels
@@ -51,13 +51,6 @@ BUILDS: dict[str, tuple[tuple[int, ...], Mapping]] = {  # the sizes it goes thro
     "256": ((256,), {}),
     "256, grown": ((64, 128, 256), {}),
 }
-
-
-def config_of(size: int, **changes) -> TrainingConfig:
-    """The recommended build at a size, of which a smaller one can grow into a larger one."""
-    share = size // SMALLEST
-    widths = {"generator_width": max(1, 16 // share), "critic_width": max(1, 32 // share)}
-    return recipe("acgan", size=size, **widths, **changes)
 
 
 @dataclass(frozen=True)
@@ -94,7 +87,7 @@ def sizes(sets: Sets, seed: int, seconds: int, builds: Sequence[str] = tuple(BUI
         stages, changes = BUILDS[name]
         trainer, images = None, 0
         for size in stages:
-            config = config_of(size, seed=seed, **changes)
+            config = recipe("acgan", size=size, seed=seed, **widths(size), **changes)
             trainer = _begun(config, sets, trainer)
             spent = _train_for(trainer, sets.batches(config), seconds / len(stages))
             images += trainer.step * config.batch_size

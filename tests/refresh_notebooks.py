@@ -17,6 +17,7 @@ from PIL import Image
 from albumlib.course import NOTEBOOKS, find_notebooks
 
 GALLERY = {  # picture in figures/: the notebook that makes it, and a piece of the cell that does
+    "networks.png": ("05_acgan", "diagram.networks("),
     "feature_sweeps.png": ("05_acgan", "plots.feature_sweeps("),
     "label_recovery.png": ("05_acgan", "plots.label_recovery_bars("),
     "one_album.png": ("05_acgan", "plots.album_row("),

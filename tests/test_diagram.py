@@ -1,0 +1,29 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from albumlib import diagram
+from albumlib.networks import Critic, Generator, channels
+
+COVER = np.zeros((32, 32, 3), dtype=np.uint8)
+
+
+def words(figure) -> str:
+    return "\n".join(text.get_text() for text in figure.axes[0].texts)
+
+
+def test_the_maps_are_those_of_the_networks():
+    drawn, judged = diagram.shapes(Generator(64, labels=10), Critic(64, 10))
+    assert drawn == list(zip(channels(64, 16), (4, 8, 16, 32, 64), strict=True))
+    assert judged == [(64, 32), (128, 16), (256, 8), (256, 4)]
+
+
+@pytest.mark.parametrize("labels", [0, 10])
+def test_what_is_told_and_said_is_written_beside_the_maps(labels):
+    generator, critic = Generator(32, latent=8, labels=labels), Critic(32, labels)
+    said = words(diagram.networks(generator, critic, COVER))
+    for channels_of, side in itertools.chain(*diagram.shapes(generator, critic)):
+        assert f"{channels_of} × {side}²" in said
+    assert "8 numbers" in said and "score" in said
+    assert ("10 labels" in said) == ("latent and label scale" in said) == bool(labels)
