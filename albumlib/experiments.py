@@ -34,7 +34,7 @@ from albumlib.extractor import SIDE, extract, load_extractor
 from albumlib.networks import Critic, to_covers, to_pixels
 from albumlib.progress import milestones
 from albumlib.recovery import LabelReader
-from albumlib.training import Trainer
+from albumlib.trainer import Trainer
 
 SIZE = 32  # pixels a side of the covers that are learned
 NARROW = {"size": SIZE, "generator_width": 8, "critic_width": 16}

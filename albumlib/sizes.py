@@ -30,7 +30,7 @@ from albumlib.experiments import Ground, Runs
 from albumlib.networks import to_covers, to_pixels
 from albumlib.progress import milestones
 from albumlib.recovery import load_reader
-from albumlib.training import Trainer
+from albumlib.trainer import Trainer
 
 SMALLEST = 64
 DRAWN = 1000  # covers that a build is judged by

@@ -68,6 +68,13 @@ class Team:
             gradient.copy_(piece.view_as(gradient))
 
 
+def best_device() -> str:
+    """`cuda`, `mps` or `cpu`, whichever is the fastest at hand."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
 def join(device: str) -> tuple[Team, str]:
     """The team that torchrun made of this process, and the device that it is to use.
 

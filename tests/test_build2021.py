@@ -7,7 +7,7 @@ import torch
 from albumlib.build2021 import CLIP, FAULTS, Build, MapGenerator, build_config, ladder
 from albumlib.build2021 import latent_step_2021 as step_2021
 from albumlib.coverset import Batches
-from albumlib.training import Trainer
+from albumlib.trainer import Trainer
 
 SMALL = {"size": 32, "steps": 1, "batch_size": 4, "latent": 8}
 SMALL |= {"generator_width": 2, "critic_width": 2}

@@ -58,7 +58,7 @@ ALLOWED = {
     "retrieval": {"networks", "checkpoint", "recovery", "team", "titles"},
     "checkpoint": {"networks", "quantum"},
     "config": {"networks", "checkpoint", "conditions", "quantum", "titles"},
-    "training": {
+    "trainer": {
         "networks",
         "losses",
         "coverset",
@@ -69,6 +69,8 @@ ALLOWED = {
         "team",
         "titles",
     },
+    "watch": {"coverset", "networks", "trainer"},
+    "training": {"checkpoint", "config", "coverset", "networks", "team", "trainer", "watch"},
 }
 TOP = {"plots", "explorer", "course", "report", "resume", "sweep", "console", "__main__"}
 

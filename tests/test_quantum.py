@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from albumlib import quantum, quantum_study, training
-from albumlib.checkpoint import TrainingError, load_generator
+from albumlib.checkpoint import TrainingError, load_generator, read_tensors
 from albumlib.config import TrainingConfig, recipe
 from albumlib.networks import draw_latents
 from albumlib.quantum import ClassicalPrior, QuantumPrior, expectations
@@ -132,7 +132,7 @@ def test_only_the_prior_learns_when_the_rest_is_frozen(plain, tmp_path, prior):
     before, opened = load_generator(start), load_generator(tmp_path)
     learned = opened.state_dict()
     assert all(torch.equal(weight, learned[name]) for name, weight in before.state_dict().items())
-    tensors, _ = training.read_tensors(tmp_path / "training.safetensors")
+    tensors, _ = read_tensors(tmp_path / "training.safetensors")
     torch.manual_seed(config.seed)
     z = draw_latents(3, 8, torch.Generator().manual_seed(0))
     assert torch.equal(made(z), opened(z)) and not torch.equal(opened(z), before(z))

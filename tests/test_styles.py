@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from albumlib import styles, training
-from albumlib.checkpoint import TrainingError, load_generator
+from albumlib.checkpoint import TrainingError, load_generator, read_networks
 from albumlib.config import recipe
 from albumlib.styles import best, fine_tune, read_history, style_config
 
@@ -78,7 +78,7 @@ def test_without_labels_the_ear_stays_as_it_was(base, tmp_path):
 def test_early_layers_of_the_critic_stay(base, tmp_path):
     folder, covers, labels = base
     fine_tune(folder, covers, labels, tmp_path, config=config(folder, steps=4), every=4, **SPLIT)
-    before, after = (training.read_networks(path)[1] for path in (folder, tmp_path / "training"))
+    before, after = (read_networks(path)[1] for path in (folder, tmp_path / "training"))
     same = {name: bool((before[name] == after[name]).all()) for name in before if "blocks" in name}
     frozen = ("blocks.0.", "blocks.1.")
     assert all(still == name.startswith(frozen) for name, still in same.items())

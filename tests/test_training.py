@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from albumlib import checkpoint, config, networks, training
+from albumlib import checkpoint, config, networks, training, watch
 from albumlib.coverset import Batches
+from albumlib.trainer import Trainer
 from albumlib.training import (
     TrainingConfig,
     TrainingDiverged,
@@ -16,6 +17,7 @@ from albumlib.training import (
     read_records,
     train,
 )
+from albumlib.watch import SPACING, Watch
 
 SMALL = {
     "size": 32,
@@ -67,7 +69,7 @@ def test_ctrl_c_within_a_step_waits_for_its_end(tmp_path, monkeypatch):
     images, _ = covers_that_say_their_label()
     config = TrainingConfig(steps=5, **SMALL)
     whole = train(config, images, None, tmp_path / "whole")
-    update = training.Trainer._generator_step
+    update = Trainer._generator_step
 
     def press(trainer, *parts):  # the critic of this step has learned, the generator has not
         if trainer.step == 2:
@@ -75,7 +77,7 @@ def test_ctrl_c_within_a_step_waits_for_its_end(tmp_path, monkeypatch):
         return update(trainer, *parts)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training.Trainer, "_generator_step", press)
+        patch.setattr(Trainer, "_generator_step", press)
         with pytest.raises(KeyboardInterrupt):
             train(config, images, None, tmp_path / "parts")
     assert checkpoint.read_tensors(tmp_path / "parts" / "training.safetensors")[1]["step"] == 3
@@ -148,7 +150,7 @@ def test_checkpoint_draws_the_same_covers(tmp_path):
 def test_critic_of_a_run_scores_as_it_did(tmp_path):
     images, labels = covers_that_say_their_label()
     config_ = TrainingConfig(labels=True, steps=2, **SMALL)
-    trainer = training.Trainer(config_, torch.from_numpy(labels))
+    trainer = Trainer(config_, torch.from_numpy(labels))
     batches = training.Batches(images, labels, np.arange(len(images)), 8, 0, "cpu")
     trainer.advance(batches)
     trainer.save(tmp_path)
@@ -166,7 +168,7 @@ def test_recipes_are_sound(name):
 
 def test_average_lags_behind_the_weights(tmp_path):
     images, _ = covers_that_say_their_label()
-    trainer = training.Trainer(TrainingConfig(**SMALL, average_halflife=10**9), None)
+    trainer = Trainer(TrainingConfig(**SMALL, average_halflife=10**9), None)
     before = weights(trainer.average)
     trainer.step = 10**6  # past the quick start
     batches = training.Batches(images, None, np.arange(len(images)), 8, 0, "cpu")
@@ -184,7 +186,7 @@ def test_divergence_stops_with_a_sentence_and_keeps_the_checkpoint(tmp_path):
     labels[:] = np.inf  # known to nobody, poison to everybody
     with pytest.raises(TrainingDiverged, match="diverged at step 3"):
         images = images.copy()
-        trainer = training.Trainer(TrainingConfig(steps=9, **SMALL), None)
+        trainer = Trainer(TrainingConfig(steps=9, **SMALL), None)
         trainer.step = 2
         with torch.no_grad():
             trainer.critic.score.weight.fill_(torch.nan)
@@ -246,7 +248,7 @@ def test_damaged_checkpoint_is_refused(tmp_path):
 def test_clipping_bounds_every_weight(tmp_path):
     images, _ = covers_that_say_their_label()
     config = TrainingConfig(critic_loss="wgan-clip", **SMALL)
-    trainer = training.Trainer(config, None)
+    trainer = Trainer(config, None)
     trainer.advance(training.Batches(images, None, np.arange(len(images)), 8, 0, "cpu"))
     assert all(weight.abs().max() <= 0.01 for weight in trainer.critic.parameters())
 
@@ -259,28 +261,28 @@ def test_covers_survive_the_way_to_pixels_and_back():
 def test_a_collapse_is_noticed_and_variety_is_not_taken_for_one(tmp_path):
     images, labels = covers_that_say_their_label()
     config = TrainingConfig(labels=True, **SMALL)
-    trainer = training.Trainer(config, torch.from_numpy(labels))
+    trainer = Trainer(config, torch.from_numpy(labels))
     batches = Batches(images, labels, np.arange(len(images)), config.batch_size, config.seed)
     (tmp_path / "samples").mkdir()
-    watch = training.Watch(trainer, batches, tmp_path)
+    watch = Watch(trainer, batches, tmp_path)
     others = torch.from_numpy(covers_that_say_their_label(seed=1)[0]).permute(0, 3, 1, 2)
     trainer.average = lambda z, told: (others / 127.5 - 1)[: len(z)]
     watch.look()
     assert watch.news() == {}  # too early to tell
-    trainer.step = training.SPACING
+    trainer.step = SPACING
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         watch.look()
     assert watch.news()["coverage"] > 0.5 and watch.news() == {}
     trainer.average = lambda z, told: torch.zeros(len(z), 3, 32, 32)
-    trainer.step = 2 * training.SPACING
+    trainer.step = 2 * SPACING
     with pytest.warns(training.CollapseWarning, match="may be collapsing"):
         watch.look()
     assert watch.news()["coverage"] < 0.2
 
 
 def test_coverage_is_recorded_where_samples_are(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "SPACING", 3)
+    monkeypatch.setattr(watch, "SPACING", 3)
     images, _ = covers_that_say_their_label()
     config = TrainingConfig(steps=6, sample_every=3, **SMALL)
     train(config, images, None, tmp_path)
@@ -319,7 +321,7 @@ def test_the_latent_step_never_moves_the_labels():
     settings = TrainingConfig(
         labels=True, steps=1, latent_every=1, latent_steps=2, label_noise=0.0, **SMALL
     )
-    trainer = training.Trainer(settings, torch.from_numpy(labels))
+    trainer = Trainer(settings, torch.from_numpy(labels))
     heard = []
     trainer.generator.register_forward_pre_hook(lambda _, given: heard.append(given[1]))
     batches = training.Batches(images, labels, np.arange(8), 8, settings.seed)

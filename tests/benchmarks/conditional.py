@@ -31,7 +31,7 @@ from albumlib.gathering import gather
 from albumlib.latent import draw, latents
 from albumlib.networks import to_pixels
 from albumlib.sources.synthetic import RecordLabel
-from albumlib.training import Trainer
+from albumlib.trainer import Trainer
 
 READER = Path(__file__).parents[2] / "data" / "pretrained" / "reader.safetensors"
 COUNT = 2000  # covers that the labels are read off

@@ -29,7 +29,7 @@ from torchvision.datasets import ImageFolder
 from albumlib.config import recipe
 from albumlib.coverset import Batches
 from albumlib.sources.synthetic import RecordLabel
-from albumlib.training import Trainer
+from albumlib.trainer import Trainer
 
 BATCH, SIZE = 64, 64
 SIDES = (640, 300, 64)  # of files, in pixels

@@ -38,7 +38,7 @@ from albumlib.coverset import Batches, CoverSet
 from albumlib.drawing import contact_sheet
 from albumlib.networks import draw_latents, to_pixels
 from albumlib.sources.folder import Folder
-from albumlib.training import Trainer
+from albumlib.trainer import Trainer
 
 BATCH = 64
 NUMBERS = ("fd", "kid", "coverage", "swd")

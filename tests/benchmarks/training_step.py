@@ -34,7 +34,7 @@ from albumlib.config import PRECISIONS, recipe
 from albumlib.coverset import Batches
 from albumlib.networks import Critic, Generator, draw_latents, to_pixels
 from albumlib.sources.synthetic import RecordLabel
-from albumlib.training import Trainer
+from albumlib.trainer import Trainer
 
 SIZE, LATENT = 64, 64
 WARM = 2  # steps before the clock starts

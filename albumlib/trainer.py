@@ -1,0 +1,340 @@
+"""One step of the algorithm: what training.py repeats.
+
+The two networks, their optimisers and the averaged generator. Randomness is drawn on the CPU from
+the seed and the step alone, so that a run which was interrupted goes on exactly as if it had not
+been, and a seed means the same latents on every device.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from albumlib import __version__, losses
+from albumlib.augment import augment
+from albumlib.checkpoint import (
+    TrainingError,
+    read_networks,
+    read_tensors,
+    restore_optimiser,
+    save_generator,
+    store_optimiser,
+    write_tensors,
+)
+from albumlib.conditions import smoothed
+from albumlib.config import TrainingConfig
+from albumlib.coverset import Batches
+from albumlib.networks import Critic, Generator
+from albumlib.team import Dice, Team
+from albumlib.titles import TOKENS
+
+
+class Trainer:
+    """The two networks, their optimisers and the averaged generator, with one step of each.
+
+    A critic step and a generator step read as the algorithm does; what they share is drawn from
+    `dice`, the step's own random generator.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        labels: Tensor | None,
+        device: str = "cpu",
+        words: Sequence[str] = (),
+        team: Team | None = None,
+    ):
+        self.config, self.device, self.step = config, torch.device(device), 0
+        self.team, self.words = team or Team(), tuple(words)
+        self.minutes = 0.0  # trained so far, earlier parts of an interrupted run included
+        count = 0 if labels is None else labels.shape[1] - (TOKENS if config.titles else 0)
+        torch.manual_seed(config.seed)
+        self.generator = Generator(
+            config.size, config.latent, count, config.generator_width, config.extra_names,
+            words, config.titles, config.prior, config.qubits, config.prior_layers,
+        )  # fmt: skip
+        self.critic = Critic(
+            config.size, count, config.critic_width, config.projection, len(words), config.titles,
+            config.minibatch_stddev,
+        )  # fmt: skip
+        if labels is not None:
+            self.generator.scale.fit(labels[:, :count])
+            self.critic.scale.fit(labels[:, :count])
+        for network in (self.generator, self.critic):  # channels last: twice as fast on CPUs
+            network.to(self.device, memory_format=torch.channels_last)
+        self.average = copy.deepcopy(self.generator).requires_grad_(False).eval()
+        # What an optimiser does not know stays as it is.
+        still = set(self.critic.blocks[: config.freeze_critic].parameters())
+        moving = [weight for weight in self.critic.parameters() if weight not in still]
+        drawing = self.generator.prior if config.freeze_generator else self.generator
+        self.critic_optimiser = self._adam(moving, config.critic_rate)
+        self.generator_optimiser = self._adam(drawing.parameters(), config.generator_rate)
+
+    def _adam(self, weights: Iterable[nn.Parameter], rate: float) -> torch.optim.Adam:
+        return torch.optim.Adam(weights, lr=rate, betas=(self.config.beta1, self.config.beta2))
+
+    # One step of the algorithm --------------------------------------------------------------
+
+    def advance(self, batches: Batches) -> dict[str, Tensor]:
+        """All critic updates and the generator update of one step; numbers stay on the device."""
+        dice = Dice(self.config.seed * 1_000_003 + self.step, self.team)
+        own = self.team.share(self.config.batch_size)
+        for repeat in range(self.config.critic_steps):
+            index = self.step * self.config.critic_steps + repeat
+            covers, labels = batches.batch(index, own)
+            labels, known, held = self._smoothed(labels, dice)
+            fakes, cost = self._drawn(self.generator, labels, dice, len(covers))
+            record = self._critic_step(covers, fakes, cost, labels, known, index, dice)
+        if self._moves_latents():  # as the critic likes, which has just changed its mind
+            fakes, cost = self._drawn(self.critic, labels, dice, len(covers))
+        record |= self._generator_step(covers, fakes, cost, labels, held, dice)
+        self._update_average()
+        self.step += 1
+        return record
+
+    def _critic_step(
+        self, covers: Tensor, fakes: Tensor, cost: Tensor, labels, known, index: int, dice
+    ) -> dict[str, Tensor]:
+        config = self.config
+        # Covers of moved latents depend on the critic through the step; the others do not.
+        fakes = fakes if self._moves_latents() else fakes.detach()
+        covers, fakes = self._augmented(dice, covers, fakes)
+        with self._precision():
+            real, reading = self.critic(covers, labels)
+            fake, _ = self.critic(fakes, labels)
+        loss = self._critic_loss(real, fake) + config.latent_weight * cost
+        record = {"critic_loss": loss.detach(), "score_gap": (real.mean() - fake.mean()).detach()}
+        if reading is not None:
+            error = self._label_error(reading, known)
+            loss = loss + config.reading_weight * error
+            record["reading_error"] = error.detach()
+        if config.critic_loss != "wgan-clip" and index % config.penalty_every == 0:
+            with self._precision():
+                penalty = self._penalty(covers, fakes.detach(), labels, dice)
+            loss = loss + config.penalty * config.penalty_every * penalty
+        self._update(self.critic_optimiser, loss)
+        if config.critic_loss == "wgan-clip":
+            _clip_weights(self.critic, config.clip)
+        return record
+
+    def _generator_step(
+        self, covers: Tensor, fakes: Tensor, cost: Tensor, labels, held, dice
+    ) -> dict[str, Tensor]:
+        config = self.config
+        self.critic.requires_grad_(False)
+        covers, fakes = self._augmented(dice, covers, fakes)
+        with self._precision():
+            fake, reading = self.critic(fakes, labels)
+        if config.critic_loss == "r3":
+            with torch.no_grad(), self._precision():
+                real, _ = self.critic(covers, labels)
+            loss = losses.relativistic(fake, real)
+        else:
+            loss = losses.wasserstein_generator(fake)
+        record = {"generator_loss": loss.detach(), "latent_cost": cost.detach()}
+        if reading is not None:
+            error = self._label_error(reading, held)
+            loss = loss + config.obedience_weight * error
+            record["obedience_error"] = error.detach()
+        self._update(self.generator_optimiser, loss + config.latent_weight * cost)
+        self.critic.requires_grad_(True)
+        return record
+
+    # Its parts ------------------------------------------------------------------------------
+
+    def _update(self, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.team.average_gradients(optimiser.param_groups[0]["params"])
+        optimiser.step()
+
+    def _label_error(self, reading: Tensor, labels: Tensor) -> Tensor:
+        known = labels.isfinite()
+        count = self.team.mean(known.sum().float())  # not every process has as many
+        return losses.label_error(reading, self.critic.scale(labels), known, count)
+
+    def _critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        if self.config.critic_loss == "r3":
+            return losses.relativistic(real, fake)
+        return losses.wasserstein_critic(real, fake)
+
+    def _penalty(self, covers: Tensor, fakes: Tensor, labels, dice) -> Tensor:
+        def score(x: Tensor) -> Tensor:
+            return self.critic(x, labels)[0]
+
+        if self.config.critic_loss == "wgan-gp":
+            mix = dice.rand(len(covers)).to(self.device)
+            return losses.gradient_penalty(score, covers, fakes, mix)
+        r1 = losses.zero_centred_penalty(score, covers)
+        return r1 + losses.zero_centred_penalty(score, fakes)
+
+    def _drawn(self, still: nn.Module, labels, dice, count: int) -> tuple[Tensor, Tensor]:
+        """Covers from fresh latents, and the cost of moving these. If they are moved, the network
+        that is not being trained keeps `still`; else both steps share the covers."""
+        if self._moves_latents():
+            still.requires_grad_(False)
+        z, cost = self._latents(count, labels, dice)
+        with self._precision():
+            covers = self.generator(z, labels)
+        still.requires_grad_(True)
+        return covers, cost
+
+    def _precision(self) -> torch.autocast:
+        half = self.config.precision == "bfloat16" and not self._moves_latents()
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=half)
+
+    def _moves_latents(self) -> bool:
+        return self.config.latent_method != "off" and self.step % self.config.latent_every == 0
+
+    def _latents(self, count: int, labels, dice) -> tuple[Tensor, Tensor]:
+        """Latents from the prior, moved by LOGAN's step when it is due, and the step's cost."""
+        config = self.config
+        z = (2 * dice.rand(count, config.latent) - 1).to(self.device)
+        if not self._moves_latents():
+            return z, torch.zeros((), device=self.device)
+        chosen = dice.whole(config.latent) < config.latent_fraction
+        moved, step = losses.latent_step(
+            lambda z: self.critic(self.generator(z, labels), labels)[0],
+            z,
+            method=config.latent_method,
+            rate=config.latent_rate,
+            damping=config.latent_damping,
+            steps=config.latent_steps,
+            chosen=chosen.to(z),
+            through=config.latent_through,
+        )
+        return moved, losses.latent_cost(step)
+
+    def _augmented(self, dice, covers: Tensor, fakes: Tensor) -> tuple[Tensor, Tensor]:
+        """Real and fake covers, each augmented by chance (DiffAugment, arXiv 2006.10738)."""
+        policy = self.config.augment
+        if not policy:
+            return covers, fakes
+        return augment(covers, policy, dice), augment(fakes, policy, dice)
+
+    def _smoothed(self, labels: Tensor | None, dice) -> tuple:
+        """What this step tells of a batch, what is known, and what it holds drawn covers to."""
+        if labels is None or not self.generator.columns:
+            return None, None, None
+        return smoothed(labels, self.critic.scale.spread, self.config, dice)
+
+    def _update_average(self) -> None:
+        seen = (self.step + 1) * self.config.batch_size
+        halflife = min(self.config.average_halflife, max(1.0, seen * 0.1))  # quick at the start
+        keep = 0.5 ** (self.config.batch_size / halflife)
+        with torch.no_grad():
+            averages, weights = self.average.parameters(), self.generator.parameters()
+            for average, weight in zip(averages, weights, strict=True):
+                average.lerp_(weight, 1 - keep)
+
+    # Checkpoints ----------------------------------------------------------------------------
+
+    def save(self, folder: Path) -> None:
+        """Write `generator.safetensors` (to use) and `training.safetensors` (to go on)."""
+        if not self.team.main:
+            return
+        tensors = {}
+        for name in ("generator", "critic", "average"):
+            state = getattr(self, name).state_dict()
+            tensors |= {f"{name}.{key}": value for key, value in state.items()}
+        for name in ("generator_optimiser", "critic_optimiser"):
+            tensors |= store_optimiser(name, getattr(self, name))
+        about = {"config": asdict(self.config), "step": self.step, "version": __version__}
+        about |= {"words": self.words} if self.words else {}
+        save_generator(folder / "generator.safetensors", self.average, about)
+        write_tensors(folder / "training.safetensors", tensors, {**about, "minutes": self.minutes})
+
+    def load(self, folder: Path) -> None:
+        """Go on from a checkpoint. TrainingError if it was made with other settings."""
+        tensors, about = read_tensors(folder / "training.safetensors")
+        free = {"steps", "max_minutes", "log_every", "sample_every", "save_every"}
+        then = asdict(TrainingConfig()) | about["config"]  # older runs know fewer settings
+        for name, value in asdict(self.config).items():
+            if name not in free and then[name] != value:
+                raise TrainingError(
+                    f"{folder} holds a run with {name}={then[name]!r}, not "
+                    f"{value!r}; choose another folder, or delete this one to start again"
+                )
+        for name in ("generator", "critic", "average"):
+            prefix = name + "."
+            state = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+            getattr(self, name).load_state_dict(state)
+        for name in ("generator_optimiser", "critic_optimiser"):
+            restore_optimiser(name, getattr(self, name), tensors)
+        self.step, self.minutes = about["step"], about.get("minutes", 0.0)
+
+    def begin_from(self, path: str | Path) -> None:
+        """Take the networks of another run. What is new in this one begins afresh: a prior, the
+        weights of labels that the other did not hear, or the finest layers if it drew smaller
+        covers (ProGAN's growing, arXiv 1710.10196, without the fading in). TrainingError if it
+        cannot be."""
+        generator, critic, about = read_networks(path)
+        doublings = (self.config.size // about["size"]).bit_length() - 1
+        if doublings > 0:
+            generator, critic = _deepened(generator, critic, doublings)
+        pairs = [(self.generator, generator), (self.average, generator), (self.critic, critic)]
+        for network, state in pairs:
+            try:
+                network.load_state_dict(_grown(network.state_dict(), state))
+            except (KeyError, ValueError, RuntimeError) as error:
+                raise TrainingError(
+                    f"{path} holds networks of another shape than this configuration asks for; "
+                    "set latent, labels and the widths as that run had them, and half the widths "
+                    "for twice the size"
+                ) from error
+
+    @property
+    def finished(self) -> bool:
+        """Whether all steps are done, or the time is over."""
+        if self.step >= self.config.steps:
+            return True
+        late = float(self.minutes > self.config.max_minutes)
+        # All processes end together, when the clock of any of them says so.
+        return bool(
+            self.config.max_minutes and self.team.mean(torch.tensor(late, device=self.device))
+        )
+
+
+def _clip_weights(critic: nn.Module, bound: float) -> None:
+    with torch.no_grad():
+        for weight in critic.parameters():
+            weight.clamp_(-bound, bound)
+
+
+def _deepened(
+    generator: dict[str, Tensor], critic: dict[str, Tensor], doublings: int
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """What is known of networks for covers of 2**doublings times the side: all but the layers
+    at the picture. The generator's blocks count from the coarsest, the critic's from the finest."""
+
+    def place(name: str) -> str:
+        _, number, rest = name.split(".")
+        return f"blocks.{int(number) + doublings}.{rest}"
+
+    drawing = {name: weight for name, weight in generator.items() if "to_rgb" not in name}
+    judging = {
+        place(name) if name.startswith("blocks.") else name: weight
+        for name, weight in critic.items()
+        if not name.startswith("blocks.0.")
+    }
+    return drawing, judging
+
+
+EARS = ("stem.weight", "film.weight", "projection.weight", "reading.", "scale.")
+
+
+def _grown(fresh: dict[str, Tensor], known: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A network's fresh state with all that is known of it written over: where labels go in, over
+    the corner that the other network's fewer labels fill. Raises KeyError or RuntimeError if the
+    two differ in anything else."""
+    state = {name: weight.clone() for name, weight in fresh.items()}
+    for name, weight in known.items():
+        hears = any(part in name for part in EARS)
+        corner = tuple(slice(side) for side in weight.shape) if hears else ...
+        state[name][corner] = weight
+    return state
