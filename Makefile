@@ -36,6 +36,9 @@ bench: $(READY)  ## every benchmark, each ends with a line of JSON
 notebooks: $(READY)  ## for authors: run the notebooks in place and refresh what is committed
 	$(BIN)/python tests/refresh_notebooks.py
 
+figures: $(READY)  ## run the notebooks and renew the gallery in figures/
+	$(BIN)/python tests/refresh_notebooks.py --figures
+
 QUIETLY := --silent --no-audit --no-fund
 prism:  ## for authors: a mock of Spotify, from npm; without it some tests are skipped
 	@mkdir -p build/prism
@@ -64,4 +67,4 @@ $(READY): pyproject.toml $(BROKEN)
 
 broken:
 
-.PHONY: help course test lab bench notebooks prism clean broken
+.PHONY: help course test lab bench notebooks figures prism clean broken

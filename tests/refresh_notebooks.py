@@ -1,4 +1,5 @@
-"""Run the notebooks in place with the smoke profile: `make notebooks` [NN ...].
+"""Run the notebooks with the smoke profile: in place for `make notebooks`, and for `make figures`
+only to renew the pictures in figures/.
 
 What is committed is what a reader sees first, so the outputs are kept, and everything that
 differs from run to run or from machine to machine without saying anything is taken out.
@@ -16,24 +17,43 @@ from PIL import Image
 
 from albumlib.course import NOTEBOOKS, find_notebooks
 
-GALLERY = {  # picture in figures/: the notebook that makes it, and a piece of the cell that does
-    "networks.png": ("05_acgan", "diagram.networks("),
-    "feature_sweeps.png": ("05_acgan", "plots.feature_sweeps("),
-    "label_recovery.png": ("05_acgan", "plots.label_recovery_bars("),
-    "one_album.png": ("05_acgan", "plots.album_row("),
-    "albums.png": ("05_acgan", "drawn from the average of their songs"),
-    "ladder.png": ("08_why_2021_failed", "plots.ladder("),
-    "style.png": ("09_styles", "New albums, same latents"),
-    "titles.png": ("10_track_names", "Covers drawn from a title and nothing else"),
-    "lettering.png": ("11_lettering", "The same albums and the same latents"),
-    "decades.png": ("12_popularity_and_time", "A latent a row, a decade a column"),
+GALLERY = {  # picture in figures/: the notebook that makes it, a piece of the cell, what one sees
+    "funnel.png": ("02_cleaning", "plots.funnel(", "from gathered files to covers in the set"),
+    "training.png": ("04_wgan_logan", "plots.sample_history(", "the same latents while training"),
+    "logan.png": ("04_wgan_logan", "Four kinds of latent step", "LOGAN's step, ablated"),
+    "nearest.png": ("04_wgan_logan", "the training covers nearest", "drawn covers are no copies"),
+    "networks.png": ("05_acgan", "diagram.networks(", "both networks"),
+    "feature_sweeps.png": ("05_acgan", "plots.feature_sweeps(", "one feature turned in each row"),
+    "label_recovery.png": (
+        "05_acgan",
+        "plots.label_recovery_bars(",
+        "what a judge reads",
+    ),
+    "one_album.png": ("05_acgan", "plots.album_row(", "one album, a cover for each song"),
+    "albums.png": ("05_acgan", "from the average of their songs", "one cover for an album"),
+    "shared_label.png": ("06_latent_explorer", "pulled to the middle", "one label, many latents"),
+    "ladder.png": (
+        "08_why_2021_failed",
+        "plots.ladder(",
+        "2021, one fault less a rung",
+    ),
+    "style.png": ("09_styles", "New albums, same latents", "a style from a hundred covers"),
+    "titles.png": ("10_track_names", "told = {title:", "covers from titles and nothing else"),
+    "lettering.png": (
+        "11_lettering",
+        "The same albums and the same latents",
+        "lettering on request",
+    ),
+    "decades.png": ("12_popularity_and_time", "A latent a row", "a decade turned like a knob"),
 }
+FIGURES = NOTEBOOKS.parent / "figures"
+BUILD = NOTEBOOKS.parent / "build" / "notebooks"
 LARGE = 100_000  # characters of a picture
 WIDGET = "application/vnd.jupyter.widget-view+json"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
-def refresh(path: Path) -> None:
+def refresh(path: Path, to: Path) -> None:
     """Run one notebook with its own parameters, which are those of the smoke profile."""
     notebook = papermill.execute_notebook(
         str(path), None, kernel_name="python3", cwd=str(path.parent), progress_bar=False
@@ -45,18 +65,20 @@ def refresh(path: Path) -> None:
         cell.id = f"cell-{number:03d}"  # random ids would differ each time
         if cell.cell_type == "code":
             cell.outputs = [slim(output) for output in merged(cell.outputs)]
-    nbformat.write(notebook, path)
+    nbformat.write(notebook, to / path.name)
 
 
-def hang() -> None:
-    """Renew `figures/` from the notebooks' outputs."""
-    for name, (notebook, piece) in GALLERY.items():
-        cells = nbformat.read(NOTEBOOKS / f"{notebook}.ipynb", as_version=4).cells
+def hang(notebooks: Path) -> None:
+    """Renew `figures/` from the notebooks' outputs, with a page that shows all of them."""
+    lines = ["# Gallery", "", "Made by `make figures`: each picture is an output of a notebook."]
+    for name, (notebook, piece, words) in GALLERY.items():
+        cells = nbformat.read(notebooks / f"{notebook}.ipynb", as_version=4).cells
         [outputs] = [c.outputs for c in cells if c.cell_type == "code" and piece in c.source]
         [picture] = [o.data["image/png"] for o in outputs if "image/png" in o.get("data", {})]
-        path = NOTEBOOKS.parent / "figures" / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(base64.b64decode(picture))
+        (FIGURES / name).write_bytes(base64.b64decode(picture))
+        title = f"{words[0].upper()}{words[1:]} ([{notebook}](../notebooks/{notebook}.ipynb))"
+        lines += ["", f"### {title}", "", f"![{words}]({name})"]
+    (FIGURES / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def slim(output: dict) -> dict:
@@ -85,13 +107,19 @@ def merged(outputs: list) -> list:
 
 
 def main() -> None:
-    """Refresh the notebooks named on the command line, or all of them in a fresh folder."""
-    if not sys.argv[1:]:
+    """Refresh the notebooks named on the command line, or all of them in a fresh folder.
+
+    With --figures all of them run, but what is committed of them stays as it is.
+    """
+    figures = sys.argv[1:] == ["--figures"]
+    names, to = ([], BUILD) if figures else (sys.argv[1:], NOTEBOOKS)
+    if not names:
         shutil.rmtree(NOTEBOOKS.parent / "data" / "smoke", ignore_errors=True)
-    for path in find_notebooks(sys.argv[1:]):
+    to.mkdir(parents=True, exist_ok=True)
+    for path in find_notebooks(names):
         print(path.name, flush=True)
-        refresh(path)
-    hang()
+        refresh(path, to)
+    hang(to)
 
 
 if __name__ == "__main__":
