@@ -30,6 +30,9 @@ test: $(READY)  ## all tests, and all notebooks as tests
 lab: $(READY)  ## open the notebooks in JupyterLab
 	$(BIN)/python -m jupyterlab notebooks
 
+explore: $(READY)  ## sliders, songs, albums and a cover, as a page in the browser
+	$(BIN)/python -m albumlib explore
+
 bench: $(READY)  ## every benchmark, each ends with a line of JSON
 	@set -e; for file in $(wildcard tests/benchmarks/*.py); do echo $$file; PYTHONPATH=. $(BIN)/python $$file; done
 
@@ -67,4 +70,4 @@ $(READY): pyproject.toml $(BROKEN)
 
 broken:
 
-.PHONY: help course test lab bench notebooks figures prism clean broken
+.PHONY: help course test lab explore bench notebooks figures prism clean broken

@@ -7,6 +7,7 @@ that cannot be understood.
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from enum import Enum
 from pathlib import Path
@@ -254,6 +255,37 @@ def export(
     with bars() as progress:
         huggingface.export(what, out, size or None, workers=workers, progress=progress)
     typer.echo(f'next: datasets.load_dataset("{out}")')
+
+
+@app.command()
+def explore(
+    coverset: Annotated[
+        Path | None,
+        typer.Argument(help="Gives songs and albums [one of the built-in label, made in --out]."),
+    ] = None,
+    model: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="CHECKPOINT", help="Repeatable [the pretrained ones]."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for saved pictures.")] = Path("data/explore"),
+    port: Annotated[int, typer.Option(help="Of the page on this machine.")] = 8866,
+    browser: Annotated[bool, typer.Option(help="Open it in a browser.")] = True,
+) -> None:
+    """Serve the explorer as a page on this machine: sliders, songs, albums, and a cover.
+
+    \b
+    Examples: python -m albumlib explore
+              python -m albumlib explore data/mine/coverset --model data/model --no-browser
+    """
+    from albumlib import explore as serving
+
+    models = {path.stem: path for path in model or []} or serving.pretrained()
+    with bars() as progress:
+        covers = coverset or serving.cover_set(out, progress)
+    page = serving.write_page(out, models, covers)
+    command = serving.command(page, port, browser)
+    typer.echo(f"serving http://localhost:{port}/ until Ctrl-C", err=True)
+    raise typer.Exit(subprocess.run(command).returncode)
 
 
 @app.command()

@@ -197,7 +197,7 @@ class Explorer:
         self.name = widgets.Text("cover.png", description="save as")
         self.save = _button("save")
         self.upload = widgets.FileUpload(
-            accept="image/*", description="open or project", multiple=False
+            accept="image/*", description="open or project", multiple=False, layout=_wide("190px")
         )
         self.neighbours = widgets.Checkbox(
             False, description="nearest training covers", indent=False
@@ -243,8 +243,10 @@ class Explorer:
                 zip(FEATURES, self.sliders, self.numbers, strict=True)
             )
         ]
+        shown = _over(self.picture, self.message)
+        shown.add_class("albumlib-cover")
         left = [
-            _over(self.picture, self.message), self.state, self.progress, self.curve,
+            widgets.HTML(CSS), shown, self.state, self.progress, self.curve,
             self.neighbours, self.nearest, widgets.HBox([self.name, self.save]), self.upload,
         ]  # fmt: skip
         middle = [*rows, widgets.HBox([self.together, self.reset])]
@@ -252,8 +254,13 @@ class Explorer:
             self.model, self.beside, widgets.HBox([self.seed, self.previous, self.next]), self.grid,
             self.truncation, *self.steps, self.kind, self.search, self.found, self.average,
         ]  # fmt: skip
-        columns = [widgets.VBox(column, layout=_wide("auto")) for column in (left, middle, right)]
-        return widgets.Box(columns, layout=widgets.Layout(flex_flow="row wrap", grid_gap="24px"))
+        columns = [
+            widgets.VBox(column, layout=widgets.Layout(flex=f"1 1 {width}px", max_width="100%"))
+            for column, width in ((left, 330), (middle, 350), (right, 330))
+        ]
+        columns[0].add_class("albumlib-left")
+        whole = widgets.Box(columns, layout=widgets.Layout(flex_flow="row wrap", grid_gap="24px"))
+        return whole.add_class("albumlib")
 
     def _repr_mimebundle_(self, **options) -> dict:
         """A still for those who cannot show widgets, and the widgets for the others."""
@@ -273,7 +280,7 @@ class Explorer:
             before, value = features.to_unit(before), self._unit(column, change["new"])
             self._set_label(latent.follow(before, column, value, self.slopes))
         else:
-            self._quietly(self.numbers[column], change["new"])
+            self._quietly(self.numbers[column], _short(change["new"]))
             self.redraw()
 
     def _typed(self, column: int, value: float) -> None:
@@ -295,7 +302,7 @@ class Explorer:
         label = np.where(np.isfinite(label), label, self.middle)
         for column, value in enumerate(drawing.from_label(label)):
             self._quietly(self.sliders[column], value)
-            self._quietly(self.numbers[column], value)
+            self._quietly(self.numbers[column], _short(value))
         self.redraw()
 
     def _quietly(self, widget: widgets.Widget, value) -> None:
@@ -488,6 +495,21 @@ ALERT = (
 )
 
 
+# On a narrow screen the cover stays in sight while the sliders below it are moved; whoever moves
+# by keyboard sees where they are.
+CSS = """<style>
+.noUi-handle:focus-visible { outline: 3px solid #1f6fa8 !important }
+@media (max-width: 760px) {
+  .albumlib-left { display: contents }
+  .albumlib-left > * { flex: 0 0 auto; width: 100% }
+  .albumlib-left > .albumlib-cover { position: sticky; top: 0; z-index: 9; background: white }
+  .albumlib-cover img { max-height: 36vh; object-fit: contain; object-position: left }
+  .albumlib, :is(.jp-OutputArea, .jp-OutputArea-child, .jp-OutputArea-output):has(.albumlib) {
+    overflow: visible !important }
+}
+</style>"""
+
+
 def _wide(width: str) -> widgets.Layout:
     return widgets.Layout(width=width, max_width="100%")
 
@@ -495,12 +517,19 @@ def _wide(width: str) -> widgets.Layout:
 def _slider(feature: features.Feature, value: float) -> widgets.FloatSlider:
     return widgets.FloatSlider(
         value, min=feature.low, max=feature.high, step=(feature.high - feature.low) / 200,
-        readout=False, layout=widgets.Layout(width="200px", margin="22px 0 0 0"),
+        readout=False, tooltip=feature.name,
+        layout=widgets.Layout(width="100%", margin="22px 0 0 0"),
     )  # fmt: skip
 
 
 def _number(feature: features.Feature, value: float) -> widgets.FloatText:
-    return widgets.FloatText(value, step=(feature.high - feature.low) / 100, layout=_wide("80px"))
+    step = (feature.high - feature.low) / 100
+    return widgets.FloatText(_short(value), step=step, layout=_wide("76px"))
+
+
+def _short(value: float) -> float:
+    """A value as a person would write it."""
+    return float(f"{value:.4g}")
 
 
 def _plain(name: str, low: float, high: float, value: float) -> widgets.FloatSlider:
@@ -515,10 +544,12 @@ def _button(words: str, width: int = 80) -> widgets.Button:
 
 def _feature_row(feature, slider, number, real: np.ndarray) -> widgets.Box:
     words = f'<span title="{html.escape(feature.meaning)}">{feature.name}</span>'
-    name = widgets.HTML(words, layout=_wide("115px"))
-    unit = widgets.Label(feature.unit, layout=_wide("60px"))
-    behind = widgets.HTML(histogram(real, feature.low, feature.high))
-    return widgets.HBox([name, _over(behind, slider), number, unit])
+    name = widgets.HTML(words, layout=widgets.Layout(flex="0 0 112px"))
+    unit = widgets.Label(feature.unit, layout=widgets.Layout(flex="0 0 58px"))
+    behind = widgets.HTML(histogram(real, feature.low, feature.high), layout=_wide("100%"))
+    middle = _over(behind, slider)
+    middle.layout.flex = "1 1 100px"
+    return widgets.HBox([name, middle, number, unit])
 
 
 def _over(below: widgets.Widget, above: widgets.Widget) -> widgets.GridBox:
@@ -537,8 +568,9 @@ def histogram(values: np.ndarray, low: float, high: float, bins: int = 40) -> st
         f'<rect x="{4 * place}" y="{30 - height:.1f}" width="3.4" height="{height:.1f}"/>'
         for place, height in enumerate(heights)
     )
-    size = f'width="184" height="30" viewBox="0 0 {4 * bins} 30" preserveAspectRatio="none"'
-    return f'<svg {size} style="margin:0 8px; fill:#84b9d9" aria-hidden="true">{bars}</svg>'
+    size = f'width="100%" height="30" viewBox="0 0 {4 * bins} 30" preserveAspectRatio="none"'
+    style = "display:block; padding:0 8px; box-sizing:border-box; fill:#84b9d9"
+    return f'<svg {size} style="{style}" aria-hidden="true">{bars}</svg>'
 
 
 def curve(losses: list[float]) -> str:

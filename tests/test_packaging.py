@@ -160,6 +160,7 @@ def test_every_declared_package_is_used():
         "onnxruntime",
         "ipykernel",
         "jupyterlab",
+        "voila",
         "nbval",
         "ruff",
         "ipywidgets",

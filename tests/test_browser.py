@@ -1,0 +1,205 @@
+"""The explorer in a real browser: in JupyterLab's notebook 06, and as a page that Voila serves.
+
+Screenshots are kept in build/screenshots.
+"""
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from albumlib import explore
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+OPTIONS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+PATIENCE = 180_000  # milliseconds; machines may be busy
+COVER = ".albumlib-cover img"
+READY = f"(document.querySelector('{COVER}') || {{}}).naturalWidth > 0"
+BYTES = f"""async () => {{
+    const file = await fetch(document.querySelector('{COVER}').src);
+    return Array.from(new Uint8Array(await file.arrayBuffer())).join()
+}}"""
+ENERGY = ".noUi-handle >> nth=3"
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        yield play.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+
+
+@pytest.fixture(scope="module")
+def screenshots(root):
+    folder = root / "build" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def covers(tmp_path_factory):
+    """A small cover set of the built-in label."""
+    return explore.cover_set(tmp_path_factory.mktemp("label"), albums=80)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@contextlib.contextmanager
+def served(command: list, log: Path, address: str, **options):
+    """A server that runs until the end of the block, once it answers."""
+    with log.open("w") as told:
+        server = subprocess.Popen(command, stdout=told, stderr=subprocess.STDOUT, **options)
+        try:
+            wait_until_it_answers(server, address, log)
+            yield
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def wait_until_it_answers(server: subprocess.Popen, address: str, log: Path) -> None:
+    for _ in range(PATIENCE // 500):
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(address, timeout=5).close()
+            return
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(0.5)
+            raise AssertionError(f"the server has ended: {log.read_text()}")
+    raise AssertionError(f"the server does not answer: {log.read_text()}")
+
+
+def a_slider_moves_the_cover(tab) -> None:
+    """By keyboard, as a person who has no mouse would."""
+    tab.wait_for_function(READY, timeout=PATIENCE)
+    before = tab.evaluate(BYTES)
+    tab.focus(ENERGY)
+    for _ in range(12):
+        tab.keyboard.press("ArrowRight")
+    changed = f"async was => (await ({BYTES})()) != was"
+    tab.wait_for_function(changed, arg=before, timeout=PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def page(covers, tmp_path_factory):
+    """The address of the explorer, served by Voila."""
+    folder, port = tmp_path_factory.mktemp("explore"), free_port()
+    written = explore.write_page(folder, explore.pretrained(), covers)
+    address = f"http://localhost:{port}/"
+    command = [*explore.command(written, port, browser=False), "--port_retries=0"]
+    # The page itself would start a kernel; this file comes from Voila alone.
+    with served(command, folder / "voila.log", address + "voila/static/voila.js"):
+        yield address
+
+
+@pytest.mark.parametrize(("name", "width", "height"), [("wide", 1400, 900), ("phone", 390, 844)])
+def test_the_page_follows_a_slider(page, browser, screenshots, name, width, height):
+    tab = browser.new_page(viewport={"width": width, "height": height})
+    tab.goto(page)
+    a_slider_moves_the_cover(tab)
+    assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert tab.locator(".noUi-handle").count() >= 10 + 1  # features and truncation
+    assert "Explorer(" not in tab.content()  # the source is not shown
+    if name == "phone":  # the cover stays in sight of the last of the ten sliders
+        tab.locator(".noUi-handle >> nth=9").scroll_into_view_if_needed()
+        assert tab.locator(COVER).bounding_box()["y"] >= 0
+    tab.screenshot(path=screenshots / f"explorer_{name}.png")
+    tab.close()
+
+
+def test_words_stand_out_from_their_ground(page, browser):
+    tab = browser.new_page(viewport={"width": 1400, "height": 900})
+    tab.goto(page)
+    tab.wait_for_function(READY, timeout=PATIENCE)
+    colours = """[...document.querySelectorAll('.albumlib label, .albumlib span, .albumlib button')]
+        .filter(e => e.textContent.trim() && e.checkVisibility()).map(e => {
+            let ground = e;
+            const seen = x => getComputedStyle(x).backgroundColor;
+            while (ground.parentElement && seen(ground) == 'rgba(0, 0, 0, 0)')
+                ground = ground.parentElement;
+            return [e.textContent, getComputedStyle(e).color, seen(ground)]
+        })"""
+    found = tab.evaluate(colours)
+    assert len(found) > 20
+    for words, ink, ground in found:
+        assert contrast(ink, ground) >= 4.5, words
+    tab.close()
+
+
+def contrast(*colours: str) -> float:
+    """The ratio of two CSS colours' luminances (WCAG 2.1)."""
+    low, high = sorted(luminance(colour) for colour in colours)
+    return (high + 0.05) / (low + 0.05)
+
+
+def luminance(colour: str) -> float:
+    numbers = [float(part) for part in re.findall(r"[\d.]+", colour)]
+    alpha = numbers[3] if len(numbers) > 3 else 1.0
+    levels = [(alpha * n + (1 - alpha) * 255) / 255 for n in numbers[:3]]
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in levels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def chapter_six(root: Path, covers: Path, folder: Path) -> Path:
+    """Notebook 06 up to the explorer, with the data of this test."""
+    notebook = nbformat.read(root / "notebooks" / "06_latent_explorer.ipynb", as_version=4)
+    [last] = [i for i, c in enumerate(notebook.cells) if c.source.startswith("explorer = Explorer")]
+    notebook.cells = notebook.cells[: last + 1]
+    for cell in notebook.cells:
+        cell.pop("outputs", None) if cell.cell_type == "markdown" else cell.update(outputs=[])
+    pretrained = str(explore.PRETRAINED) + "/"
+    [given] = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    given.source = given.source.replace("../data/smoke", str(covers.parent))
+    given.source = given.source.replace("../data/pretrained/", pretrained)
+    nbformat.write(notebook, folder / "chapter.ipynb")
+    return folder
+
+
+def test_jupyterlab_runs_chapter_six(root, covers, browser, screenshots, tmp_path):
+    folder, port = chapter_six(root, covers, tmp_path), free_port()
+    address, token = f"http://127.0.0.1:{port}/lab", secrets.token_hex(16)
+    own = {f"JUPYTER{what}_DIR": str(tmp_path / what) for what in ("_CONFIG", "_RUNTIME")}
+    own |= {"JUPYTERLAB_WORKSPACES_DIR": str(tmp_path / "w"), "JUPYTER_TOKEN": token}
+    own |= {"JUPYTERLAB_SETTINGS_DIR": quiet_settings(tmp_path / "s")}
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}",
+               "--ip=127.0.0.1", "--ServerApp.port_retries=0", "--expose-app-in-browser",
+               "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+               f"--ServerApp.root_dir={folder}"]  # fmt: skip
+    options = {"env": os.environ | own, "cwd": folder}
+    with served(command, tmp_path / "lab.log", f"{address}?token={token}", **options):
+        tab = browser.new_page(viewport={"width": 1400, "height": 900})
+        tab.goto(f"{address}/tree/chapter.ipynb?token={token}")
+        tab.get_by_text("| Idle").wait_for(timeout=PATIENCE)  # the kernel is there
+        tab.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
+        a_slider_moves_the_cover(tab)
+        tab.locator(COVER).scroll_into_view_if_needed()
+        tab.screenshot(path=screenshots / "jupyterlab.png")
+        tab.close()
+
+
+def quiet_settings(folder: Path) -> str:
+    """JupyterLab without its offers of news, and with cells that stay where they are."""
+    settings = {
+        "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+        "notebook-extension/tracker": {"windowingMode": "none"},
+    }
+    for name, values in settings.items():
+        file = folder / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(values))
+    return str(folder)
