@@ -271,7 +271,7 @@ def explore(
     port: Annotated[int, typer.Option(help="Of the page on this machine.")] = 8866,
     browser: Annotated[bool, typer.Option(help="Open it in a browser.")] = True,
 ) -> None:
-    """Serve the explorer as a page on this machine: sliders, songs, albums, and a cover.
+    """Serve the explorer, sliders and a cover, as a page.
 
     \b
     Examples: python -m albumlib explore
@@ -392,7 +392,7 @@ def generate(
         typer.Option(help="The picture to write, PNG or JPEG; a folder with --table."),
     ] = Path("covers.png"),
     count: Annotated[
-        int, typer.Option(min=0, help="How many covers [1 with --song, --album; else 16].")
+        int, typer.Option(min=0, help="How many covers [1 with --song, --album, --music; else 16].")
     ] = 0,
     feature: Annotated[
         list[str] | None,
@@ -411,6 +411,10 @@ def generate(
     ] = None,
     table: Annotated[
         Path | None, typer.Option(metavar="FILE", help="CSV of features, a cover for each row.")
+    ] = None,
+    music: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A song to listen to: tempo, loudness and energy."),
     ] = None,
     size: Annotated[int, typer.Option(help="Pixels a side; 0 for the model's own.")] = 0,
     title: Annotated[
@@ -434,15 +438,16 @@ def generate(
     Examples: python -m albumlib generate data/model --energy 0.9 --valence 0.2 --out loud.png
               python -m albumlib generate data/model --album Harvest --data data/label/coverset
               python -m albumlib generate data/model --table songs.csv --out covers --size 512
+              python -m albumlib generate data/model --music song.flac --out song.png
     """
     from albumlib import checkpoint, generating
 
     generator = checkpoint.load_generator(model)
     given = _features([*(feature or []), *_extra_features(context.args)])
-    if (given or song or album or table) and not generator.labels:
+    if (given or song or album or table or music) and not generator.labels:
         raise AlbumlibError(f"{model} was trained without labels: only --seed changes its covers")
-    if bool(song) + bool(album) + bool(table) > 1:
-        raise typer.BadParameter("--song, --album and --table are three ways; choose one")
+    if sum(map(bool, (song, album, table, music))) > 1:
+        raise typer.BadParameter("--song, --album, --music and --table: choose one of them")
     if table:
         with bars() as progress:
             say(generating.table_to_files(
@@ -452,12 +457,42 @@ def generate(
         return
     if (song or album) and data is None:
         raise typer.BadParameter("--song and --album need --data, the cover set to search")
-    values = generating.wanted(data, song, album) | given
-    count = count or (1 if song or album else 16)
+    values = generating.heard(music) if music else generating.wanted(data, song, album)
+    if music:
+        told = ", ".join(f"{name} {v:.3g}" for name, v in values.items() if v is not None)
+        typer.echo(f"heard {told}; the other features are left open", err=True)
+    values |= given
+    count = count or (1 if song or album or music else 16)
     more = {"title": title, "year": year, "lettering": lettering}
     typer.echo(generating.to_file(
         generator, out, values, count=count, size=size, seed=seed, truncation=truncation, **more
     ))  # fmt: skip
+
+
+@app.command()
+def film(
+    model: Annotated[Path, typer.Argument(help="The checkpoint that drew the pictures.")],
+    pictures: Annotated[
+        list[Path], typer.Argument(help="Two or more, as `generate` or the explorer saved them.")
+    ],
+    out: Annotated[Path, typer.Option(help="The film, .mp4 or .gif.")] = Path("film.mp4"),
+    seconds: Annotated[float, typer.Option(min=0.1, help="From one picture to the next.")] = 2.0,
+    size: Annotated[int, typer.Option(help="Pixels that a cover is wide.")] = 256,
+    loop: Annotated[bool, typer.Option("--loop", help="And back to the first.")] = False,
+) -> None:
+    """Make a film that goes from one saved picture to the next.
+
+    \b
+    Example: python -m albumlib film data/model quiet.png loud.png --loop --out film.gif
+    """
+    from albumlib import checkpoint, drawing, films
+
+    generator = checkpoint.load_generator(model)
+    drawings = [drawing.load(picture, generator) for picture in pictures]
+    with bars() as progress:
+        typer.echo(films.film(
+            drawings, generator, out, seconds=seconds, size=size, loop=loop, progress=progress
+        ))  # fmt: skip
 
 
 @app.command()

@@ -9,71 +9,29 @@ from __future__ import annotations
 
 import html
 import io
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import ipywidgets as widgets
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from PIL import Image
 
-from albumlib import AlbumlibError, drawing, features, latent, metrics, plots
+from albumlib import AlbumlibError, controls, drawing, features, films, latent, metrics, plots
 from albumlib.checkpoint import load_generator
 from albumlib.covers import CoverRejected, decode
 from albumlib.coverset import CoverSet
 from albumlib.drawing import ALBUM, SONG, Drawing
 from albumlib.features import FEATURES, NAMES
 from albumlib.networks import Generator
+from albumlib.newest import Newest, Stopped
 
 GRIDS = (1, 4, 9, 16, 64)  # covers at a time
 NEAREST = 5  # training covers beside the drawn one
 AVERAGES = ("mean", "most typical song", "medoid")
-SHOWN = 320  # pixels a side, of a projection's curve and of the picture on a screen
 LOST = (AlbumlibError, OSError, RuntimeError)  # what a person may meet: RuntimeError is torch's
-
-
-class Stopped(Exception):
-    """A newer request has come; the work on this one is given up."""
-
-
-class Newest:
-    """Runs one piece of work at a time on a thread; of those that wait only the newest is run."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._waiting: Callable[[], None] | None = None
-        self._running = False
-
-    def ask(self, work: Callable[[], None]) -> None:
-        """Run `work` as soon as the present one is done, unless something newer comes."""
-        with self._changed:
-            self._waiting = work
-            if not self._running:
-                self._running = True
-                threading.Thread(target=self._run, daemon=True).start()
-
-    def check(self) -> None:
-        """To be called by long work: raises Stopped if something newer waits."""
-        if self._waiting is not None:
-            raise Stopped
-
-    def wait(self, timeout: float = 60) -> bool:
-        """Until nothing runs or waits; False if that took longer than `timeout` seconds."""
-        with self._changed:
-            return self._changed.wait_for(lambda: not self._running, timeout)
-
-    def _run(self) -> None:
-        while True:
-            with self._changed:
-                work, self._waiting = self._waiting, None
-                if work is None:
-                    self._running = False
-                    self._changed.notify_all()
-                    return
-            work()
 
 
 class Explorer:
@@ -119,6 +77,7 @@ class Explorer:
             self.truncation.value,
             tuple(slider.value for slider in self.steps),
             self._z,
+            **{n: controls.asked(w) for n, w in self.told.items() if w.layout.display != "none"},
         )
 
     def redraw(self, _=None) -> None:
@@ -140,7 +99,9 @@ class Explorer:
     def complain(self, error: BaseException | str) -> None:
         """Show one sentence over the picture."""
         words = html.escape(str(error)).replace("\n", " ")
-        self.message.value = f'<div role="alert" style="{ALERT}">{words}</div>' if words else ""
+        self.message.value = (
+            f'<div role="alert" style="{controls.ALERT}">{words}</div>' if words else ""
+        )
 
     def figure(self) -> Figure:
         """The same as a still: the covers, and where each feature stands among real values."""
@@ -159,12 +120,12 @@ class Explorer:
         started = time.perf_counter()
         covers = wanted.draw(self.generator)
         sheets = [covers] if self._beside is None else [covers, wanted.draw(self._beside)]
-        self.picture.value = to_jpeg(side_by_side(sheets))
+        self.picture.value = controls.to_jpeg(side_by_side(sheets))
         self.message.value = ""
         milliseconds = 1000 * (time.perf_counter() - started)
         self.state.value = f"drawn in {milliseconds:.0f} ms"
         if self.neighbours.value:
-            self.nearest.value = to_jpeg(drawing.contact_sheet(self._nearest(covers[0])))
+            self.nearest.value = controls.to_jpeg(drawing.contact_sheet(self._nearest(covers[0])))
 
     def _nearest(self, cover: np.ndarray) -> np.ndarray:
         """The NEAREST training covers, nearest first."""
@@ -177,15 +138,24 @@ class Explorer:
 
     def _build(self, seed: int) -> None:
         values = drawing.from_label(self.middle)
-        self.sliders = [_slider(f, v) for f, v in zip(FEATURES, values, strict=True)]
-        self.numbers = [_number(f, v) for f, v in zip(FEATURES, values, strict=True)]
+        self.sliders = [controls.slider(f, v) for f, v in zip(FEATURES, values, strict=True)]
+        self.numbers = [controls.number(f, v) for f, v in zip(FEATURES, values, strict=True)]
         self.together = widgets.Checkbox(False, description="related features follow", indent=False)
-        self.seed = widgets.IntText(seed, description="seed", layout=_wide("150px"))
-        self.previous, self.next = (_button(words, 90) for words in ("◀ previous", "next ▶"))
-        self.grid = widgets.Dropdown(options=GRIDS, description="covers", layout=_wide("150px"))
-        self.truncation = _plain("truncation", 0, 1, 1.0)
-        self.steps = [_plain(f"direction {n}", -2, 2, 0.0) for n in range(1, 9)]
-        self.reset = _button("reset")
+        self.seed = widgets.IntText(seed, description="seed", layout=controls.wide("150px"))
+        self.previous, self.next = (
+            controls.button(words, 90) for words in ("◀ previous", "next ▶")
+        )
+        self.grid = widgets.Dropdown(
+            options=GRIDS, description="covers", layout=controls.wide("150px")
+        )
+        self.truncation = controls.plain("truncation", 0, 1, 1.0)
+        self.steps = [controls.plain(f"direction {n}", -2, 2, 0.0) for n in range(1, 9)]
+        self.reset = controls.button("reset")
+        self.told = controls.told()  # for models that listen to more than the features
+        self.frames: list[Drawing] = []
+        self.keep = controls.button("keep as key frame", 150)
+        self.film_name = widgets.Text("film.gif", layout=controls.wide("110px"))
+        self.film, self.forget = (controls.button(words, 70) for words in ("film", "forget"))
         self.model = widgets.Dropdown(options=list(self.checkpoints), description="model")
         self.beside = widgets.Dropdown(options=["", *self.checkpoints], description="beside")
         self.kind = widgets.ToggleButtons(
@@ -193,22 +163,23 @@ class Explorer:
         )
         self.average = widgets.Dropdown(options=AVERAGES, description="average")
         self.search = widgets.Text(placeholder="search by title or artist")
-        self.found = widgets.Select(options=[], rows=6, layout=_wide("100%"))
+        self.found = widgets.Select(options=[], rows=6, layout=controls.wide("100%"))
         self.name = widgets.Text("cover.png", description="save as")
-        self.save = _button("save")
+        self.save = controls.button("save")
         self.upload = widgets.FileUpload(
-            accept="image/*", description="open or project", multiple=False, layout=_wide("190px")
+            accept="image/*",
+            description="open or project",
+            multiple=False,
+            layout=controls.wide("190px"),
         )
         self.neighbours = widgets.Checkbox(
             False, description="nearest training covers", indent=False
         )
-        self.picture = widgets.Image(format="jpeg", layout=_wide(f"{SHOWN}px"))
-        self.nearest = widgets.Image(format="jpeg", layout=_wide(f"{SHOWN}px"))
+        self.picture = widgets.Image(format="jpeg", layout=controls.wide(f"{controls.SHOWN}px"))
+        self.nearest = widgets.Image(format="jpeg", layout=controls.wide(f"{controls.SHOWN}px"))
         self.message, self.curve = widgets.HTML(), widgets.HTML()
         self.state = widgets.Label()
-        self.progress = widgets.IntProgress(
-            0, 0, 1, description="project", layout=_wide(f"{SHOWN}px")
-        )
+        self.progress = widgets.IntProgress(0, 0, 1, layout=controls.wide(f"{controls.SHOWN}px"))
         self.progress.layout.visibility = self.nearest.layout.visibility = "hidden"
         self._connect()
         self._search()
@@ -219,7 +190,7 @@ class Explorer:
         for column, (slider, number) in enumerate(zip(self.sliders, self.numbers, strict=True)):
             slider.observe(lambda change, c=column: self._moved(c, change), "value")
             number.observe(lambda change, c=column: self._typed(c, change["new"]), "value")
-        for asked in (self.truncation, self.grid, *self.steps):
+        for asked in (self.truncation, self.grid, *self.steps, *self.told.values()):
             asked.observe(self.redraw, "value")
         self.seed.observe(self._new_seed, "value")
         self.previous.on_click(lambda _: self._step_seed(-1))
@@ -232,24 +203,29 @@ class Explorer:
         for asked in (self.found, self.average):
             asked.observe(self._pick, "value")
         self.save.on_click(self._save)
+        self.keep.on_click(self._keep)
+        self.film.on_click(self._film)
+        self.forget.on_click(self._forget)
         self.upload.observe(self._uploaded, "value")
         self.neighbours.observe(self._show_nearest, "value")
 
     def _arranged(self) -> widgets.Box:
         real = features.from_unit(self.labels)
         rows = [
-            _feature_row(feature, slider, number, real[:, column])
+            controls.feature_row(feature, slider, number, real[:, column])
             for column, (feature, slider, number) in enumerate(
                 zip(FEATURES, self.sliders, self.numbers, strict=True)
             )
         ]
-        shown = _over(self.picture, self.message)
+        shown = controls.over(self.picture, self.message)
         shown.add_class("albumlib-cover")
         left = [
-            widgets.HTML(CSS), shown, self.state, self.progress, self.curve,
+            widgets.HTML(controls.CSS), shown, self.state, self.progress, self.curve,
             self.neighbours, self.nearest, widgets.HBox([self.name, self.save]), self.upload,
+            widgets.HBox([self.keep, self.film_name, self.film, self.forget],
+                         layout=widgets.Layout(flex_flow="row wrap")),
         ]  # fmt: skip
-        middle = [*rows, widgets.HBox([self.together, self.reset])]
+        middle = [*rows, widgets.HBox([self.together, self.reset]), *self.told.values()]
         right = [
             self.model, self.beside, widgets.HBox([self.seed, self.previous, self.next]), self.grid,
             self.truncation, *self.steps, self.kind, self.search, self.found, self.average,
@@ -280,7 +256,7 @@ class Explorer:
             before, value = features.to_unit(before), self._unit(column, change["new"])
             self._set_label(latent.follow(before, column, value, self.slopes))
         else:
-            self._quietly(self.numbers[column], _short(change["new"]))
+            self._quietly(self.numbers[column], controls.short(change["new"]))
             self.redraw()
 
     def _typed(self, column: int, value: float) -> None:
@@ -302,7 +278,7 @@ class Explorer:
         label = np.where(np.isfinite(label), label, self.middle)
         for column, value in enumerate(drawing.from_label(label)):
             self._quietly(self.sliders[column], value)
-            self._quietly(self.numbers[column], _short(value))
+            self._quietly(self.numbers[column], controls.short(value))
         self.redraw()
 
     def _quietly(self, widget: widgets.Widget, value) -> None:
@@ -357,6 +333,9 @@ class Explorer:
         """A model without labels cannot be steered by features: say so where one would try."""
         for widget in (*self.sliders, *self.numbers, self.search, self.found):
             widget.disabled = not self.generator.labels
+        known = {*self.generator.extras, *(["title"] if self.generator.titles else [])}
+        for name, widget in self.told.items():
+            widget.layout.display = None if name in known else "none"
         self.together.description = (
             "related features follow" if self.generator.labels
             else "this model was trained without labels: seeds and directions move it"
@@ -399,6 +378,37 @@ class Explorer:
         else:
             self.message.value, self.state.value = "", f"saved {path.name}"
 
+    def _keep(self, _) -> None:
+        """What is shown becomes a key frame of a film."""
+        try:
+            self.frames.append(self.drawing)
+        except LOST as error:
+            self.complain(error)
+        else:
+            self.state.value = f"key frames: {len(self.frames)}"
+
+    def _forget(self, _) -> None:
+        self.frames, self.state.value = [], "key frames: 0"
+
+    def _film(self, _) -> None:
+        """A film through the key frames; whatever is moved meanwhile stops it."""
+        path, frames = self.folder / self.film_name.value, list(self.frames)
+
+        def work() -> None:
+            with self._long_work("film"):
+                films.film(frames, self.generator, path, progress=self._progressed)
+            self.message.value, self.state.value = "", f"saved {path.name}"
+
+        self.newest.ask(lambda: self._guarded(work))
+
+    @contextmanager
+    def _long_work(self, what: str) -> Iterator[None]:
+        self.progress.description, self.progress.layout.visibility = what, "visible"
+        try:
+            yield
+        finally:
+            self.progress.layout.visibility = "hidden"
+
     def _show_nearest(self, change: dict) -> None:
         self.nearest.layout.visibility = "visible" if change["new"] else "hidden"
         self.redraw()
@@ -433,6 +443,8 @@ class Explorer:
         steps = (*wanted.steps, *[0.0] * len(self.steps))
         for slider, value in zip(self.steps, steps, strict=False):
             self._quietly(slider, value)
+        for name, widget in self.told.items():
+            self._quietly(widget, controls.admitted(widget, getattr(wanted, name)))
         self._set_label(wanted.label)
 
     def _project(self, data: bytes) -> None:
@@ -440,12 +452,9 @@ class Explorer:
             cover = decode(data, self.generator.size).pixels
         except CoverRejected as error:
             raise drawing.DrawingError(f"this file cannot be used: {error}") from error
-        self.progress.layout.visibility = "visible"
-        try:
+        with self._long_work("project"):
             found = latent.project(self.generator, cover, progress=self._progressed)
-        finally:
-            self.progress.layout.visibility = "hidden"
-        self.curve.value = curve(found.losses)
+        self.curve.value = controls.curve(found.losses)
         label = np.full(features.COUNT, np.nan) if found.labels is None else found.labels
         seed, z = self.seed.value, tuple(found.z[0].tolist())
         self.show(Drawing((seed,), drawing.from_label(label), z=z))
@@ -478,110 +487,3 @@ def average(labels: np.ndarray, way: str, spread: np.ndarray) -> np.ndarray:
         return latent.album_label(labels)
     choose = latent.medoid if way == "medoid" else latent.most_typical
     return labels[choose(labels, spread)]
-
-
-def to_jpeg(pixels: np.ndarray) -> bytes:
-    """A picture (H, W, 3) as a JPEG file."""
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=90)
-    return file.getvalue()
-
-
-# Pieces of the page ---------------------------------------------------------------------------
-
-ALERT = (
-    "margin:8px; padding:8px 12px; max-width:280px; line-height:1.35; border-radius:4px; "
-    "background:#fff; color:#7a1f00; border:2px solid #d3622a"
-)
-
-
-# On a narrow screen the cover stays in sight while the sliders below it are moved; whoever moves
-# by keyboard sees where they are.
-CSS = """<style>
-.noUi-handle:focus-visible { outline: 3px solid #1f6fa8 !important }
-@media (max-width: 760px) {
-  .albumlib-left { display: contents }
-  .albumlib-left > * { flex: 0 0 auto; width: 100% }
-  .albumlib-left > .albumlib-cover { position: sticky; top: 0; z-index: 9; background: white }
-  .albumlib-cover img { max-height: 36vh; object-fit: contain; object-position: left }
-  .albumlib, :is(.jp-OutputArea, .jp-OutputArea-child, .jp-OutputArea-output):has(.albumlib) {
-    overflow: visible !important }
-}
-</style>"""
-
-
-def _wide(width: str) -> widgets.Layout:
-    return widgets.Layout(width=width, max_width="100%")
-
-
-def _slider(feature: features.Feature, value: float) -> widgets.FloatSlider:
-    return widgets.FloatSlider(
-        value, min=feature.low, max=feature.high, step=(feature.high - feature.low) / 200,
-        readout=False, tooltip=feature.name,
-        layout=widgets.Layout(width="100%", margin="22px 0 0 0"),
-    )  # fmt: skip
-
-
-def _number(feature: features.Feature, value: float) -> widgets.FloatText:
-    step = (feature.high - feature.low) / 100
-    return widgets.FloatText(_short(value), step=step, layout=_wide("76px"))
-
-
-def _short(value: float) -> float:
-    """A value as a person would write it."""
-    return float(f"{value:.4g}")
-
-
-def _plain(name: str, low: float, high: float, value: float) -> widgets.FloatSlider:
-    return widgets.FloatSlider(
-        value, min=low, max=high, step=(high - low) / 60, description=name, readout_format=".2f"
-    )
-
-
-def _button(words: str, width: int = 80) -> widgets.Button:
-    return widgets.Button(description=words, layout=_wide(f"{width}px"))
-
-
-def _feature_row(feature, slider, number, real: np.ndarray) -> widgets.Box:
-    words = f'<span title="{html.escape(feature.meaning)}">{feature.name}</span>'
-    name = widgets.HTML(words, layout=widgets.Layout(flex="0 0 112px"))
-    unit = widgets.Label(feature.unit, layout=widgets.Layout(flex="0 0 58px"))
-    behind = widgets.HTML(histogram(real, feature.low, feature.high), layout=_wide("100%"))
-    middle = _over(behind, slider)
-    middle.layout.flex = "1 1 100px"
-    return widgets.HBox([name, middle, number, unit])
-
-
-def _over(below: widgets.Widget, above: widgets.Widget) -> widgets.GridBox:
-    """Two widgets in one place, the second over the first."""
-    for widget in (below, above):
-        widget.layout.grid_area = "1 / 1 / 2 / 2"
-    above.layout.align_self = "flex-start"
-    return widgets.GridBox([below, above])
-
-
-def histogram(values: np.ndarray, low: float, high: float, bins: int = 40) -> str:
-    """Real values from `low` to `high` as an SVG picture, to lie behind a slider."""
-    counts, _ = np.histogram(values[np.isfinite(values)], bins, (low, high))
-    heights = 30 * np.sqrt(counts / max(1, counts.max()))  # the root lets rare values be seen
-    bars = "".join(
-        f'<rect x="{4 * place}" y="{30 - height:.1f}" width="3.4" height="{height:.1f}"/>'
-        for place, height in enumerate(heights)
-    )
-    size = f'width="100%" height="30" viewBox="0 0 {4 * bins} 30" preserveAspectRatio="none"'
-    style = "display:block; padding:0 8px; box-sizing:border-box; fill:#84b9d9"
-    return f'<svg {size} style="{style}" aria-hidden="true">{bars}</svg>'
-
-
-def curve(losses: list[float]) -> str:
-    """The loss over the steps of a projection as an SVG picture, on a logarithmic scale."""
-    y = np.log10(np.maximum(losses, 1e-8))
-    low, high = y.min(), max(y.max(), y.min() + 1e-6)
-    points = " ".join(
-        f"{SHOWN * step / max(1, len(y) - 1):.1f},{4 + 62 * (high - value) / (high - low):.1f}"
-        for step, value in enumerate(y)
-    )
-    words = f"unlikeness over {len(losses)} steps: {losses[0]:.3f} to {min(losses):.3f}"
-    line = f'<polyline points="{points}" fill="none" stroke="#1f6fa8" stroke-width="2"/>'
-    picture = f'<svg width="{SHOWN}" height="70" aria-hidden="true">{line}</svg>'
-    return f'<figure style="margin:0">{picture}<br>{words}</figure>'

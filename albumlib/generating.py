@@ -33,6 +33,21 @@ def wanted(data: Path | None, song: str = "", album: str = "") -> dict[str, floa
     return dict(zip(features.NAMES, from_label(label), strict=True))
 
 
+def heard(file: Path) -> dict[str, float | None]:
+    """Features by name of a music file, by listening; None for what cannot be heard.
+
+    Raises DrawingError if there is no sound in it.
+    """
+    from albumlib.sources.music import listen
+
+    if not file.is_file():
+        raise DrawingError(f"there is no music file {file}")
+    found = listen(file)
+    if not found:
+        raise DrawingError(f"{file} holds no sound that can be decoded")
+    return dict.fromkeys(features.NAMES) | found
+
+
 def to_file(
     generator: Generator,
     out: Path,
@@ -52,8 +67,8 @@ def to_file(
     listen to.
     """
     more = {"title": title, "year": year, "lettering": lettering}
-    heard = {*generator.extras, *(["title"] if generator.titles else [])}
-    deaf = [name for name, value in more.items() if value not in ("", None) and name not in heard]
+    known = {*generator.extras, *(["title"] if generator.titles else [])}
+    deaf = [name for name, value in more.items() if value not in ("", None) and name not in known]
     if deaf:
         raise DrawingError(
             f"this model was trained without {deaf[0]}: train one with "

@@ -26,10 +26,11 @@ from albumlib.__main__ import Recipe, app
 from albumlib.config import RECIPES
 from albumlib.coverset import CoverSet
 from albumlib.doctor import Finding
+from tests.test_music import clicks, encode
 
 COMMANDS = (
     "doctor", "gather", "budget", "clean", "export", "quarantine", "train", "generate", "course",
-    "sweep",
+    "sweep", "explore", "film",
 )  # fmt: skip
 
 
@@ -347,6 +348,31 @@ def test_a_table_becomes_a_file_for_each_row_and_bad_rows_are_named(listener):
     rejected = pd.read_csv(out / "rejected.csv")
     assert rejected["row"].tolist() == [2, 3]
     assert "energy is from 0 to 1" in rejected["reason"][0] and "number" in rejected["reason"][1]
+
+
+def test_a_music_file_is_listened_to(listener):
+    song, out = encode(listener / "song.flac", clicks(120)), listener / "a.png"
+    code, _, errors = run("generate", listener, "--music", song, "--out", out)
+    assert code == 0 and "heard" in errors and "are left open" in errors
+    found = asked(out)
+    assert found["tempo"] == pytest.approx(120, rel=0.02)
+    assert found["loudness"] is not None and found["valence"] is None
+    assert "no music file" in fails("generate", listener, "--music", listener / "no.mp3")
+    assert "no sound" in fails("generate", listener, "--music", listener / "generator.safetensors")
+
+
+def test_saved_pictures_become_a_film(listener):
+    pictures = [listener / "quiet.png", listener / "loud.png"]
+    for picture, energy in zip(pictures, (0.1, 0.9), strict=True):
+        assert run("generate", listener, "--energy", energy, "--count", 1, "--out", picture)[0] == 0
+    out = listener / "film.gif"
+    code, said, errors = run("film", listener, *pictures, "--seconds", 0.25, "--out", out, "--loop")
+    assert code == 0 and str(out) in said, errors
+    assert Image.open(out).n_frames == 12
+    assert "two drawings" in fails("film", listener, pictures[0], "--out", out)
+    Image.new("RGB", (32, 32)).save(listener / "foreign.png")
+    foreign = fails("film", listener, pictures[0], listener / "foreign.png", "--out", out)
+    assert "does not say how it was drawn" in foreign
 
 
 def test_generate_tells_bad_input(listener):

@@ -9,10 +9,13 @@ import torch
 from PIL import Image
 
 from albumlib import checkpoint, features, latent
+from albumlib.controls import histogram
 from albumlib.coverset import CoverSet
-from albumlib.explorer import Explorer, Newest, Stopped, average, histogram
+from albumlib.drawing import Drawing
+from albumlib.explorer import Explorer, average
 from albumlib.features import FEATURES, NAMES
 from albumlib.networks import Generator
+from albumlib.newest import Newest, Stopped
 
 FILE = {"name": "a.png", "type": "image/png", "size": 1, "last_modified": datetime(2021, 1, 1)}
 ENERGY, LOUDNESS = NAMES.index("energy"), NAMES.index("loudness")
@@ -172,6 +175,72 @@ def test_a_saved_picture_is_opened_and_gives_the_identical_picture(explorer, tmp
     explorer.name.value = "again.png"
     explorer.save.click()
     assert (tmp_path / "again.png").read_bytes() == saved
+
+
+@pytest.fixture
+def listening(models, coverset, tmp_path):
+    """An explorer of a model that also listens to a year, lettering and titles, and of another."""
+    torch.manual_seed(9)
+    more = {"extras": ("year", "lettering"), "words": ("rain",), "titles": "both"}
+    generator = Generator(32, 16, 12, 4, **more)
+    checkpoint.save_generator(tmp_path / "more.safetensors", generator, {})
+    files = {"more": tmp_path / "more.safetensors", "one": models["one"]}
+    return Explorer(files, coverset, tmp_path).wait()
+
+
+def test_year_title_and_lettering_move_a_model_that_listens_to_them(listening):
+    pictures = [listening.wait().picture.value]
+    for name, value in (("year", 1985), ("title", "Rain"), ("lettering", False)):
+        listening.told[name].value = value
+        pictures.append(listening.wait().picture.value)
+    assert len(set(pictures)) == 4
+    wanted = listening.drawing
+    assert (wanted.year, wanted.title, wanted.lettering) == (1985, "Rain", False)
+    drawn = wanted.draw(listening.generator)[0]
+    assert np.abs(shown(listening).astype(int) - drawn).mean() < 15  # of what JPEG leaves
+    listening.save.click()
+    saved = (listening.folder / "cover.png").read_bytes()
+    for name, value in (("year", "any"), ("title", ""), ("lettering", "any")):
+        listening.told[name].value = value
+    assert listening.wait().picture.value == pictures[0]
+    assert listening.drawing.year is None and listening.drawing.lettering is None
+    listening.open(saved)
+    assert listening.wait().picture.value == pictures[3] and listening.drawing == wanted
+
+
+def test_a_model_that_does_not_listen_hides_them_and_stands_beside_one_that_does(listening):
+    listening.told["year"].value = 1985
+    listening.beside.value = "one"
+    assert shown(listening).shape[1] > 2 * 32 and not said(listening)
+    listening.model.value = "one"
+    assert {w.layout.display for w in listening.told.values()} == {"none"}
+    assert listening.drawing.year is None
+    listening.model.value = "more"
+    assert listening.drawing.year == 1985
+
+
+def test_a_year_between_years_of_a_saved_picture_is_shown(listening):
+    listening.show(Drawing((3,), listening.drawing.features, year=1999.5))
+    assert listening.drawing.year == 1999.5
+
+
+@pytest.mark.parametrize("name", ["film.gif", "film.mp4"])
+def test_key_frames_become_a_film(explorer, name):
+    explorer.keep.click()
+    explorer.sliders[ENERGY].value = 0.9
+    explorer.seed.value = 5
+    explorer.keep.click()
+    assert explorer.state.value == "key frames: 2"
+    explorer.film_name.value = name
+    explorer.film.click()
+    explorer.wait()
+    assert not said(explorer) and explorer.state.value == f"saved {name}"
+    assert (explorer.folder / name).stat().st_size > 1000
+    assert explorer.progress.value == explorer.progress.max == 49
+    explorer.forget.click()
+    explorer.film.click()
+    assert "two drawings" in said(explorer)
+    assert lives(explorer)
 
 
 def test_a_cover_is_projected_with_progress_and_its_curve(explorer, coverset):
