@@ -161,6 +161,7 @@ def test_every_declared_package_is_used():
         "ipykernel",
         "jupyterlab",
         "voila",
+        "codespell",
         "nbval",
         "ruff",
         "ipywidgets",
