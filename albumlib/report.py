@@ -112,7 +112,7 @@ def _last_paragraph(text: str, first: bool = False) -> str:
 def _plain(text: str) -> str:
     """Markdown without its marks, on one line."""
     text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
-    text = re.sub(r"\*\*|__|`|(?<!\w)[*_](?=\w)|(?<=\w)[*_](?!\w)", "", text)
+    text = re.sub(r"\*\*|__|`|(?<!\w)[*_](?=\w)|(?<=[\w.,;:?!])[*_](?!\w)", "", text)
     return " ".join(text.split())
 
 
