@@ -39,8 +39,15 @@ bench: $(READY)  ## every benchmark, each ends with a line of JSON
 notebooks: $(READY)  ## for authors: run the notebooks in place and refresh what is committed
 	$(BIN)/python tests/refresh_notebooks.py
 
+MODEL := data/pretrained/acgan.safetensors
+DRAW = $(BIN)/python -m albumlib generate $(MODEL) --count 9 --seed 40
 figures: $(READY)  ## run the notebooks and renew the gallery in figures/
 	$(BIN)/python tests/refresh_notebooks.py --figures
+	$(DRAW) --valence 0.05 --energy 0.25 --acousticness 0.7 --out build/sad.png
+	$(DRAW) --valence 0.5 --energy 0.9 --acousticness 0.05 --out build/wild.png
+	$(DRAW) --valence 0.97 --energy 0.6 --acousticness 0.3 --out build/glad.png
+	$(BIN)/python -m albumlib film $(MODEL) $(addprefix build/,sad.png wild.png glad.png) \
+	  --loop --seconds 0.75 --size 64 --out figures/moods.gif
 
 QUIETLY := --silent --no-audit --no-fund
 prism:  ## for authors: a mock of Spotify, from npm; without it some tests are skipped
