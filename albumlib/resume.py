@@ -37,8 +37,14 @@ CHAPTERS = {  # a notebook that is not among them needs all before it
     "03_label_eda": Work(("02_cleaning",)),
     "04_wgan_logan": Work(("02_cleaning",), ("wgan_logan",)),
     "05_acgan": Work(("02_cleaning",), ("acgan", "acgan_wgan_logan")),
+    "06_latent_explorer": Work(("02_cleaning", "05_acgan")),
     "07_evaluation": Work(("02_cleaning", "04_wgan_logan", "05_acgan")),
     "08_why_2021_failed": Work(("02_cleaning",), ("why_2021_failed",)),
+    "09_styles": Work((), ("style",)),
+    "10_track_names": Work(("02_cleaning",), ("titles",)),
+    "11_lettering": Work(("01_scraping", "02_cleaning"), ("lettered",)),
+    "12_popularity_and_time": Work(("02_cleaning",), ("windows",)),
+    "13_quantum_prior": Work(("02_cleaning",), ("priors",)),
 }
 
 
