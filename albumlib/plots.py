@@ -1,20 +1,35 @@
 """Every figure of the course. Functions take arrays and tables and return a matplotlib Figure.
 
-Charts of numbers are here; figures that consist of covers are in `sheets` and can be had from
-here as well. `use_style` makes whatever else you draw look like them.
+They stand in `data_plots`, `model_plots` and `sheets` (figures that consist of covers), and can be
+had from here. `use_style` makes whatever else you draw look like them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-import numpy as np
-import pandas as pd
-from matplotlib.colors import LinearSegmentedColormap, to_rgb
-from matplotlib.figure import Figure
-
-from albumlib import study
-from albumlib.features import FEATURES, NAMES
+from albumlib.data_plots import (
+    album_spread,
+    catalogue_state,
+    correlations,
+    distances,
+    feature_histograms,
+    feature_positions,
+    funnel,
+    over_time,
+    real_and_independent,
+    timeline,
+    visible,
+)
+from albumlib.model_plots import (
+    agreement,
+    comparison,
+    curves,
+    damage_curves,
+    fidelity_maps,
+    label_recovery_bars,
+    ladder,
+    scatters,
+    training_curves,
+)
 from albumlib.sheets import (
     album_row,
     before_after,
@@ -29,28 +44,10 @@ from albumlib.sheets import (
     quarantine,
     sample_history,
 )
-from albumlib.style import (
-    BLUE,
-    COLOURS,
-    GREEN,
-    GRID,
-    INK,
-    MUTED,
-    NO_LABELS,
-    ORANGE,
-    PALE,
-    SKY,
-    bare,
-    empty_figure,
-    heat_map,
-    legend_below,
-    new_figure,
-    place,
-    sheet,
-    use_style,
-)
+from albumlib.style import use_style
 
 __all__ = [
+    "agreement",
     "album_row",
     "album_spread",
     "before_after",
@@ -58,6 +55,7 @@ __all__ = [
     "comparison",
     "correlations",
     "covers",
+    "curves",
     "damage_curves",
     "distances",
     "duplicates",
@@ -77,482 +75,9 @@ __all__ = [
     "quarantine",
     "real_and_independent",
     "sample_history",
+    "scatters",
     "timeline",
     "training_curves",
     "use_style",
     "visible",
 ]
-UNITS = {feature.name: feature.unit for feature in FEATURES}
-DISTANCES = LinearSegmentedColormap.from_list("distances", ["#f7f6f3", SKY, BLUE])
-STATES = {"done": GREEN, "todo": "#d9d6cf", "failed": ORANGE}
-
-
-# Gathering and cleaning -----------------------------------------------------------------------
-
-
-def catalogue_state(snapshots: Mapping[str, Sequence[str]], title: str = "") -> Figure:
-    """One small square a cover, in the catalogue's order, coloured by its state.
-
-    `snapshots` maps a caption to states "done", "todo" or "failed"; each is a panel.
-    """
-    figure = new_figure(2.3, title or "The catalogue, one square a cover")
-    panels = np.atleast_1d(figure.subplots(1, len(snapshots)))
-    for axes, (words, states) in zip(panels, snapshots.items(), strict=True):
-        states = list(states)
-        columns = max(1, round((len(states) * 4.8 / len(snapshots)) ** 0.5))
-        cells = np.ones((-(-len(states) // columns), columns, 3))
-        for name, colour in STATES.items():
-            chosen = np.flatnonzero([state == name for state in states])
-            cells[chosen // columns, chosen % columns] = to_rgb(colour)
-        axes.imshow(cells, interpolation="nearest")
-        axes.set_anchor("NW")
-        if len(states) <= 3000:  # beyond, the gaps would hide the cells
-            axes.set_xticks(np.arange(-0.5, columns), minor=True)
-            axes.set_yticks(np.arange(-0.5, len(cells)), minor=True)
-            axes.grid(which="minor", color="white", linewidth=1.2)
-        bare(axes)
-        axes.set_title(words)
-        counts = {name: states.count(name) for name in STATES if name in states}
-        legend_below(axes, {f"{name} {count:,}": STATES[name] for name, count in counts.items()})
-    return figure
-
-
-def timeline(seconds: Sequence[float], title: str = "", what: str = "cover") -> Figure:
-    """How many covers, or what else, had come after how many seconds; a flat stretch is a pause."""
-    arrived = np.sort(np.asarray(seconds, dtype=np.float64))
-    figure = new_figure(2.2, title or "Covers on disk while gathering")
-    axes = figure.subplots()
-    counts = np.arange(1, len(arrived) + 1)
-    axes.fill_between(arrived, counts, step="post", color=SKY, alpha=0.35)
-    axes.step(arrived, counts, where="post", color=BLUE)
-    axes.set(xlabel=f"seconds since the first {what}", ylabel=f"{what}s", ylim=(0, None))
-    axes.margins(x=0)
-    return figure
-
-
-def funnel(counts: Mapping[str, int], title: str = "") -> Figure:
-    """Bars of what is left after each stage, in order, and what each stage took away."""
-    figure = new_figure(0.42 * len(counts) + 0.1, title or "What is left after each stage")
-    axes, numbers = figure.subplots(), list(counts.values())
-    axes.barh(range(len(counts)), numbers, color=BLUE, height=0.62)
-    for row, number in enumerate(numbers):
-        lost = numbers[row - 1] - number if row else 0
-        words = f" {number:,}" + (f"   \N{MINUS SIGN}{lost:,}" if lost else "")
-        axes.text(number, row, words, va="center", color=INK, size=9.5)
-    axes.set_yticks(range(len(counts)), list(counts), color=INK, size=9.5)
-    axes.set(xlim=(0, max(numbers) * 1.16), ylim=(len(counts) - 0.5, -0.5), xticks=[])
-    axes.grid(False)
-    axes.spines[["bottom", "left"]].set_visible(False)
-    return figure
-
-
-# Labels ---------------------------------------------------------------------------------------
-
-
-def feature_histograms(table: pd.DataFrame, title: str = "", bins: int = 24) -> Figure:
-    """Ten small histograms, each in its unit, with the median marked."""
-    words = title or "Ten features, ten different shapes"
-    figure = new_figure(3.6, words, "number of rows by value; the line is the median")
-    for axes, name in zip(figure.subplots(2, 5).flat, NAMES, strict=True):
-        values = table[name].dropna() if name in table else pd.Series(dtype=float)
-        axes.set_title(name)
-        axes.set_xlabel(UNITS[name])
-        axes.grid(axis="x", visible=False)
-        axes.tick_params(axis="y", labelsize=7)
-        if values.empty:
-            bare(axes)
-            axes.text(0.5, 0.5, "no values", transform=axes.transAxes, ha="center", color=MUTED)
-            continue
-        axes.hist(values, bins=bins, color=SKY)
-        axes.axvline(values.median(), color=BLUE, linewidth=1.4)
-        axes.yaxis.get_major_locator().set_params(nbins=3)
-        axes.xaxis.get_major_locator().set_params(nbins=4)
-    return figure
-
-
-def feature_positions(
-    covers: np.ndarray, values: Mapping[str, float | None], table: pd.DataFrame, title: str = ""
-) -> Figure:
-    """Covers (n, S, S, 3) beside the features that they were drawn for, each marked among the
-    real values of `table`; a feature that was left open has no mark."""
-    columns = max(1, int(len(covers) ** 0.5))
-    figure = new_figure(3.3, title or "What was asked for, among real values")
-    grid = figure.add_gridspec(5, 3, width_ratios=[0.9, 1, 1])
-    sheet(figure.add_subplot(grid[:, 0]), covers, columns, inches=3 / columns)
-    for number, feature in enumerate(FEATURES):
-        axes = figure.add_subplot(grid[number % 5, 1 + number // 5])
-        known = table[feature.name].dropna() if feature.name in table else []
-        bare(axes)
-        axes.hist(known, bins=40, range=(feature.low, feature.high), color=SKY)
-        axes.set_xlim(feature.low, feature.high)
-        value = values.get(feature.name)
-        words = "open" if value is None else f"{value:.3g} ({feature.unit})"
-        axes.set_title(f"{feature.name}: {words}", size=8.5, pad=2, weight="normal")
-        if value is not None:
-            axes.axvline(value, color=ORANGE, linewidth=2)
-    return figure
-
-
-def correlations(table: pd.DataFrame, title: str = "") -> Figure:
-    """Rank correlation of each pair of features, the lower triangle of the matrix."""
-    matrix = study.rank_correlations(table)
-    if matrix.empty:
-        return empty_figure(NO_LABELS)
-    note = "Spearman's rank correlation: blue together, orange against each other"
-    figure = new_figure(4.6, title or "Which features go together", note, width=7.2)
-    heat_map(figure.subplots(), matrix.iloc[1:, :-1], triangle=True)
-    return figure
-
-
-def visible(matrix: pd.DataFrame, title: str = "") -> Figure:
-    """Correlation of each feature (a row) with each visual measure of the covers (a column)."""
-    if matrix.empty:
-        return empty_figure(NO_LABELS)
-    note = "rank correlation of a label, at the left, with a measure of the cover, below"
-    words = title or "Simple measures of a cover already follow some labels"
-    figure = new_figure(0.36 * len(matrix) + 0.7, words, note, width=7.2)
-    heat_map(figure.subplots(), matrix)
-    return figure
-
-
-def over_time(table: pd.DataFrame, feature: str, title: str = "", step: int = 2) -> Figure:
-    """A feature by release year: median, the middle half as a band, and how many rows."""
-    found = study.by_year(table, feature, step)
-    if found.empty:
-        return empty_figure("Without release years there is nothing to see over time.")
-    words = title or f"{feature.capitalize()} by release year"
-    figure = new_figure(3.0, words, "median and the middle half; below, the number of rows")
-    axes, below = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
-    middle = found.index + (step - 1) / 2
-    axes.fill_between(middle, found["low"], found["high"], color=SKY, alpha=0.35, linewidth=0)
-    axes.plot(middle, found["median"], color=BLUE)
-    axes.set_ylabel(f"{feature} ({UNITS[feature]})")
-    below.bar(middle, found["count"], width=0.8 * step, color=GRID)
-    below.grid(False)
-    below.set_ylabel("rows")
-    below.spines["left"].set_visible(False)
-    below.yaxis.get_major_locator().set_params(nbins=2)
-    return figure
-
-
-def album_spread(tracks: pd.DataFrame, title: str = "") -> Figure:
-    """How much of each feature's variance lies between albums, how much within them."""
-    share = study.album_share(tracks).dropna().sort_values()
-    if share.empty:
-        return empty_figure(NO_LABELS)
-    note = "blue: share of the variance between albums; grey: between the tracks of one album"
-    words = title or "What an album's tracks have in common"
-    figure = new_figure(0.3 * len(share) + 0.3, words, note)
-    axes, rows = figure.subplots(), range(len(share))
-    axes.barh(rows, [1] * len(share), color=PALE, height=0.66)
-    axes.barh(rows, share, color=BLUE, height=0.66)
-    for row, value in enumerate(share):
-        axes.text(value + 0.01, row, f"{100 * value:.0f} %", va="center", size=9)
-    axes.set_yticks(rows, share.index, color=INK, size=9.5)
-    axes.set(xlim=(0, 1), xticks=[0, 0.5, 1], xticklabels=["0 %", "50 %", "100 %"])
-    axes.grid(False)
-    axes.spines[["bottom", "left"]].set_visible(False)
-    return figure
-
-
-def real_and_independent(
-    real: pd.DataFrame, drawn: pd.DataFrame, x: str = "energy", y: str = "loudness", title: str = ""
-) -> Figure:
-    """Real pairs of two features beside independent draws, and how far each draw is from music.
-
-    Up to 1,500 points of each are shown.
-    """
-    if not {x, y} <= set(study.known(real)):
-        return empty_figure(NO_LABELS)
-    words = title or "Labels drawn independently ask for music that nobody makes"
-    figure = new_figure(2.9, words)
-    left, middle, right = figure.subplots(1, 3)
-    for axes, table, colour, name in [
-        (left, real, BLUE, "real labels"),
-        (middle, drawn, ORANGE, "drawn independently"),
-    ]:
-        axes.scatter(table[x][:1500], table[y][:1500], s=5, color=colour, alpha=0.35, linewidth=0)
-        axes.set(xlabel=f"{x} ({UNITS[x]})", ylabel=f"{y} ({UNITS[y]})")
-        axes.set_title(name, color=colour)
-    middle.set(xlim=left.get_xlim(), ylim=left.get_ylim())
-    whole = real[study.known(real)].dropna().drop_duplicates()
-    half = len(whole) // 2
-    near = study.nearest_real(whole[half:][:1500], whole[:half])
-    far = study.nearest_real(drawn[:1500], whole[:half])
-    bins = np.linspace(0, max(near.max(), far.max()), 40)
-    for values, colour in [(near, BLUE), (far, ORANGE)]:
-        right.hist(values, bins=bins, density=True, color=colour, alpha=0.6)
-    right.set_title("distance to the nearest real label")
-    right.set(xlabel="standard deviations per feature", yticks=[])
-    right.grid(False)
-    return figure
-
-
-def distances(groups: Mapping[str, Sequence[float]], xlabel: str, title: str = "") -> Figure:
-    """Histograms of distances, one for each group, on one scale, each with its median in words."""
-    figure = new_figure(2.2, title or "How far it is")
-    axes = figure.subplots()
-    bins = np.linspace(0, max(np.max(values) for values in groups.values()), 50)
-    for (name, values), colour in zip(groups.items(), COLOURS[1::-1], strict=False):
-        words = f"{name}: median {np.median(values):.2f}"
-        axes.hist(values, bins=bins, color=colour, alpha=0.65, label=words)
-    axes.set(xlabel=xlabel, yticks=[])
-    axes.grid(False)
-    axes.legend()
-    return figure
-
-
-# Training and its results ---------------------------------------------------------------------
-
-CURVES = {
-    "critic_loss": "critic's loss",
-    "generator_loss": "generator's loss",
-    "score_gap": "score gap: real minus generated",
-    "latent_cost": "length of LOGAN's latent step",
-    "reading_error": "critic's error reading real covers",
-    "obedience_error": "generator's error obeying labels",
-    "images_per_s": "covers a second",
-}
-
-
-def training_curves(
-    records: Sequence[Mapping] | Mapping[str, Sequence[Mapping]],
-    keys: Sequence[str] = ("critic_loss", "score_gap", "generator_loss"),
-    title: str = "",
-) -> Figure:
-    """One panel for each key, over training steps: the values, pale, and their running mean.
-
-    `records` is what `metrics.jsonl` holds, or several such lists by name, to be compared.
-    """
-    runs = records if isinstance(records, Mapping) else {"": records}
-    columns = 2 if len(keys) == 4 else min(3, len(keys))
-    rows = -(-len(keys) // columns)
-    figure = new_figure(2.3 * rows + (0.25 if len(runs) > 1 else 0), title or "How training went")
-    panels = np.atleast_1d(figure.subplots(rows, columns)).ravel()
-    for axes in panels[len(keys) :]:
-        axes.set_visible(False)
-    for axes, key in zip(panels, keys, strict=False):
-        axes.set_title(CURVES.get(key, key))
-        axes.set_xlabel("step")
-        axes.xaxis.get_major_locator().set_params(nbins=4)
-        for (name, run), colour in zip(runs.items(), COLOURS, strict=False):
-            kept = [record for record in run if key in record]
-            steps = [record["step"] for record in kept]
-            values = pd.Series([record[key] for record in kept], dtype=float)
-            axes.plot(steps, values, color=colour, alpha=0.25, linewidth=1)
-            window = max(1, len(values) // 12)
-            smooth = values.rolling(window, center=True, min_periods=1).mean()
-            axes.plot(steps, smooth, color=colour, label=name)
-    if len(runs) > 1:
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=4)
-    return figure
-
-
-def comparison(
-    measures: Mapping[str, Mapping[str, Sequence[float]]], title: str = "", columns: int = 3
-) -> Figure:
-    """A panel for each measure: what each variant reached, a dot a seed, and mean ± sd.
-
-    `measures` is measure → variant → values over seeds; every variant has a row, also if it has
-    no value.
-    """
-    columns = min(columns, len(measures))
-    rows = -(-len(measures) // columns)
-    height = 0.9 + rows * (0.8 + 0.26 * max(len(variants) for variants in measures.values()))
-    figure = new_figure(height, title or "Runs compared", "a dot a seed; bars: mean ± sd")
-    panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
-    for axes in panels[len(measures) :]:
-        axes.set_visible(False)
-    for axes, (measure, variants) in zip(panels, measures.items(), strict=False):
-        for row, values in enumerate(variants.values()):
-            _seeds(axes, values, row)
-        axes.set_yticks(range(len(variants)), list(variants))
-        axes.set_title(measure, fontsize=9)
-        axes.grid(axis="y", visible=False)
-    panels[0].invert_yaxis()
-    return figure
-
-
-def ladder(
-    rungs: Sequence[str],
-    strips: Sequence[np.ndarray],
-    measures: Mapping[str, Sequence[Sequence[float]]],
-    marks: Mapping[str, float],
-    title: str = "",
-    note: str = "",
-) -> Figure:
-    """A row for each rung: its name, some covers (n, S, S, 3), and a panel for each measure.
-
-    `measures` is measure → rung → values over seeds, drawn as pale dots, their mean and their
-    standard deviation; `marks` is measure → the value to reach, dotted.
-    """
-    count = max(map(len, strips))
-    figure = new_figure(0.36 * len(rungs) + 0.5, title or "One fault less on each rung", note)
-    widths = [0.36 * count, *[1.6] * len(measures)]
-    left, *panels = figure.subplots(1, 1 + len(measures), sharey=True, width_ratios=widths)
-    left.set_yticks(range(len(rungs)), rungs, color=INK, size=8.5)
-    _rows_of_covers(left, count, len(rungs))
-    for row, strip in enumerate(strips):
-        for column, cover in enumerate(strip):
-            place(left, cover, column * 1.06, row - 0.5, 0.96)
-    _rows_of_covers(left, count, len(rungs))
-    for axes, (name, values) in zip(panels, measures.items(), strict=True):
-        for row, dots in enumerate(values):
-            _seeds(axes, dots, row)
-        axes.axvline(marks[name], color=MUTED, linestyle=":", linewidth=1.4)
-        axes.set_title(name, fontsize=9)
-        axes.grid(axis="y", visible=True)
-        axes.tick_params(axis="y", labelleft=False)
-    return figure
-
-
-def _rows_of_covers(axes, columns: int, rows: int) -> None:
-    """Axes for rows of covers, a unit each, named at the left."""
-    axes.set(xlim=(0, columns * 1.06), ylim=(rows - 0.5, -0.5), xticks=[], aspect="auto")
-    axes.grid(False)
-    axes.spines[:].set_visible(False)
-
-
-def _seeds(axes, values: Sequence[float], row: int) -> None:
-    """Values over seeds as dots in a row, with mean and standard deviation."""
-    axes.plot(values, [row] * len(values), "o", color=SKY, markersize=5, zorder=3)
-    if len(values):
-        spread = np.std(values, ddof=1) if len(values) > 1 else 0
-        axes.errorbar(np.mean(values), row, xerr=spread, fmt="|", color=INK, lw=1.2, ms=12)
-
-
-def label_recovery_bars(
-    names: Sequence[str],
-    groups: Mapping[str, Sequence[float]],
-    recoverable: Sequence[bool] | None = None,
-    title: str = "",
-    ylabel: str = "correlation",
-) -> Figure:
-    """Bars side by side for each feature, e.g. real covers, this model, shuffled labels.
-
-    Features that are not `recoverable` (all are by default) stand on a grey ground and in grey:
-    not even real covers show them, so no model can be blamed.
-    """
-    words = title or "Which labels can be read off the covers"
-    figure = new_figure(3.1, words, "on grey ground: features that real covers do not show either")
-    axes, width = figure.subplots(), 0.8 / len(groups)
-    colours = [*[SKY, BLUE, ORANGE, GREEN, *COLOURS][: len(groups) - 1], "#c9c5bc"]
-    for number, ((group, values), colour) in enumerate(zip(groups.items(), colours, strict=True)):
-        x = np.arange(len(names)) + (number - (len(groups) - 1) / 2) * width
-        axes.bar(x, values, width * 0.92, color=colour, label=group)
-    shown = [True] * len(names) if recoverable is None else list(recoverable)
-    for column, seen in enumerate(shown):
-        if not seen:
-            axes.axvspan(column - 0.5, column + 0.5, color=PALE, zorder=-1)
-    axes.axhline(0, color=MUTED, linewidth=0.8)
-    axes.set_xticks(range(len(names)), names, rotation=25, ha="right")
-    for tick, seen in zip(axes.get_xticklabels(), shown, strict=True):
-        tick.set_color(INK if seen else MUTED)
-    axes.set(ylabel=ylabel, xlim=(-0.5, len(names) - 0.5))
-    axes.grid(axis="x", visible=False)
-    figure.legend(loc="outside lower left", ncols=len(groups))
-    return figure
-
-
-def curves(
-    x: Sequence[float],
-    lines: Mapping[str, Sequence[float]],
-    xlabel: str,
-    ylabel: str,
-    title: str = "",
-    logarithmic: bool = False,
-) -> Figure:
-    """Plain lines over a common x, each named at its right end."""
-    figure = new_figure(2.9, title)
-    axes = figure.subplots()
-    for (name, y), colour in zip(lines.items(), COLOURS, strict=False):
-        axes.plot(x, y, color=colour)
-        axes.annotate(name, (x[-1], y[-1]), xytext=(6, 0), textcoords="offset points",
-                      color=colour, va="center")  # fmt: skip
-    axes.set(xlabel=xlabel, ylabel=ylabel)
-    if logarithmic:
-        axes.set(xscale="log", yscale="log")
-    return figure
-
-
-def scatters(groups: Mapping[str, np.ndarray], title: str = "") -> Figure:
-    """Points (n, 2) in [-1, 1], a panel for each group."""
-    figure = new_figure(3.2, title)
-    panels = figure.subplots(1, len(groups), sharex=True, sharey=True, squeeze=False)[0]
-    for axes, (name, points) in zip(panels, groups.items(), strict=True):
-        axes.plot(*np.asarray(points).T, "o", color=BLUE, markersize=2, alpha=0.4)
-        axes.set(title=name, xlim=(-1.05, 1.05), ylim=(-1.05, 1.05), aspect="equal")
-    return figure
-
-
-def agreement(real: pd.DataFrame, drawn: pd.DataFrame, title: str = "") -> Figure:
-    """One panel a column, such as a window: a dot a row, such as a measure of covers, to the right
-    by how the real covers differ and upwards by how the drawn ones do."""
-    figure = new_figure(3.2, title, "in standard deviations of all covers; on the line: the same")
-    panels = figure.subplots(1, len(real.columns), sharey=True, squeeze=False)[0]
-    reach = 1.15 * max(real.abs().max().max(), drawn.abs().max().max(), 0.1)
-    for axes, name in zip(panels, real, strict=True):
-        axes.axline((0, 0), slope=1, color=MUTED, linewidth=0.9)
-        looks = [(colour, marker) for marker in "os" for colour in COLOURS]
-        for (measure, x), y, look in zip(real[name].items(), drawn[name], looks, strict=False):
-            axes.plot(x, y, look[1], color=look[0], markersize=6, label=measure)
-        axes.set(
-            title=name, xlim=(-reach, reach), ylim=(-reach, reach), xlabel="real", aspect="equal"
-        )
-    panels[0].set_ylabel("drawn")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=4)
-    return figure
-
-
-# Evaluation -----------------------------------------------------------------------------------
-
-
-def damage_curves(
-    found: pd.DataFrame, floor: Mapping[str, float], title: str = "", xlabel: str = "strength"
-) -> Figure:
-    """One panel a number: a line for each kind of damage over its strength, the floor dotted.
-
-    `found` has columns `kind` and `strength`, and one for each number; `floor` has some of these.
-    """
-    names = [name for name in found if name not in ("kind", "strength")]
-    columns = -(-len(names) // 2)
-    note = "dotted: the floor, fresh real covers against the same held-out ones"
-    figure = new_figure(4.1, title or "What each kind of damage does to each number", note)
-    panels = figure.subplots(2, columns, sharex=True, squeeze=False)
-    for axes, name in zip(panels.flat, names, strict=False):
-        for (kind, rows), colour in zip(found.groupby("kind", sort=False), COLOURS, strict=False):
-            axes.plot(rows["strength"], rows[name], "o-", color=colour, markersize=3, label=kind)
-        if name in floor:
-            axes.axhline(floor[name], color=MUTED, linestyle=":", linewidth=1.4)
-        axes.set_title(name)
-        axes.set_ylim(min(0, found[name].min()), 1.06 * found[name].max())
-    for axes in panels[-1]:
-        axes.set_xlabel(xlabel)
-    for axes in panels.flat[len(names) :]:
-        axes.set_visible(False)
-    lines = panels.flat[0].get_legend_handles_labels()
-    figure.legend(*lines, loc="outside lower left", ncols=len(COLOURS))
-    return figure
-
-
-def fidelity_maps(maps: Mapping[str, pd.DataFrame], title: str = "", note: str = "") -> Figure:
-    """Tables of distances side by side on one scale, pale for none, each with its mean.
-
-    The tables share their rows, named at the left; a value that is missing stays white.
-    """
-    first = next(iter(maps.values()))
-    most = max(np.nanmax(table.to_numpy(), initial=1e-9) for table in maps.values())
-    figure = new_figure(0.3 * len(first) + 0.75, title or "Distance by label", note)
-    panels = np.atleast_1d(figure.subplots(1, len(maps), sharey=True))
-    for axes, (name, table) in zip(panels, maps.items(), strict=True):
-        axes.imshow(table, cmap=DISTANCES, vmin=0, vmax=most, aspect="auto")
-        for (row, column), value in np.ndenumerate(table.to_numpy()):
-            words = f"{value:.2f}".replace("-", "\N{MINUS SIGN}") if np.isfinite(value) else "–"
-            colour = "white" if value > 0.6 * most else INK
-            axes.text(column, row, words, ha="center", va="center", size=8.5, color=colour)
-        axes.set_title(f"{name}: {np.nanmean(table.to_numpy()):.2f}")
-        axes.set_xticks(range(table.shape[1]), table.columns, color=INK)
-        axes.set_yticks(range(len(table)), table.index, color=INK)
-        axes.grid(False)
-        axes.spines[:].set_visible(False)
-    return figure

@@ -72,7 +72,10 @@ ALLOWED = {
     "watch": {"coverset", "networks", "trainer"},
     "training": {"checkpoint", "config", "coverset", "networks", "team", "trainer", "watch"},
 }
-TOP = {"plots", "explorer", "course", "report", "resume", "sweep", "console", "__main__"}
+TOP = {
+    "plots", "data_plots", "model_plots", "explore", "explorer", "course", "report", "resume",
+    "sweep", "console", "__main__",
+}  # fmt: skip
 
 
 def python_files(*folders: str) -> list[Path]:

@@ -12,7 +12,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from albumlib import plots, study
+from albumlib import data_plots, plots, study
 from albumlib.features import NAMES
 
 plots.use_style()
@@ -189,7 +189,7 @@ def test_catalogue_state_colours_one_cell_a_cover():
     states = ["done"] * 5 + ["failed"] + ["todo"] * 4
     cells = plots.catalogue_state({"now": states}).axes[0].images[0].get_array()
     flat = np.asarray(cells).reshape(-1, 3)[:10]
-    assert [tuple(cell) for cell in flat] == [to_rgb(plots.STATES[state]) for state in states]
+    assert [tuple(cell) for cell in flat] == [to_rgb(data_plots.STATES[state]) for state in states]
 
 
 def test_timeline_rises_by_one_cover_at_each_arrival():
