@@ -13,12 +13,14 @@ from pathlib import Path
 import nbformat
 
 from albumlib import AlbumlibError
+from albumlib.checkpoint import load_generator
 from albumlib.coverset import CoverSet, CoverSetError
 
 PRETRAINED = Path(__file__).parent.parent / "data" / "pretrained"
 MODELS = ("acgan", "acgan_wgan_logan", "listener", "wgan_logan")  # the first is shown first
 ALBUMS = 600  # of the built-in label, where there is no cover set to explore
 PAGE = """\
+from albumlib.checkpoint import load_generator
 from albumlib.coverset import CoverSet
 from albumlib.explorer import Explorer
 
@@ -60,7 +62,14 @@ def cover_set(folder: Path, progress: Progress | None = None, albums: int = ALBU
 
 
 def write_page(folder: str | Path, models: Mapping[str, str | Path], coverset: str | Path) -> Path:
-    """The notebook that Voila serves, in `folder`, where saved pictures go too."""
+    """The notebook that Voila serves, in `folder`, where saved pictures go too.
+
+    Raises CoverSetError if there is no cover set with labels, TrainingError for a model that
+    cannot be opened: better here than on the page.
+    """
+    CoverSet.open(coverset).with_labels()
+    for path in models.values():
+        load_generator(path)
     folder = Path(folder).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     code = PAGE.format(

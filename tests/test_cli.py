@@ -361,6 +361,15 @@ def test_a_music_file_is_listened_to(listener):
     assert "no sound" in fails("generate", listener, "--music", listener / "generator.safetensors")
 
 
+def test_the_explorer_is_served_only_if_it_can_be(listener, monkeypatch):
+    assert "no cover set" in fails("explore", listener / "nowhere", "--out", listener / "e")
+    no_model = ["--model", listener / "no.safetensors", "--out", listener / "e"]
+    assert "no checkpoint" in fails("explore", listener / "coverset", *no_model)
+    monkeypatch.setattr("albumlib.explore.find_spec", lambda _: None)
+    given = ["--model", listener, "--out", listener / "e"]
+    assert "pip install voila" in fails("explore", listener / "coverset", *given)
+
+
 def test_saved_pictures_become_a_film(listener):
     pictures = [listener / "quiet.png", listener / "loud.png"]
     for picture, energy in zip(pictures, (0.1, 0.9), strict=True):
