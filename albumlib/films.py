@@ -32,7 +32,7 @@ def between(first: Drawing, last: Drawing, share: float, generator: Generator) -
     told = [drawing.conditions(generator) for drawing in (first, last)]
     if told[0] is None:
         return latent.draw(generator, z, None)
-    rows = told[share >= 0.5].copy()
+    rows = told[int(share >= 0.5)].copy()
     labels = [one[:, : generator.labels] for one in told]
     mixed = (1 - share) * labels[0] + share * labels[1]
     rows[:, : generator.labels] = np.where(np.isfinite(mixed), mixed, rows[:, : generator.labels])
