@@ -360,6 +360,8 @@ def train(
     Examples: python -m albumlib train data/label/coverset -p batch_size=32 --out data/model
               python -m albumlib train --from data/pretrained/acgan.safetensors \\
                   --pictures my/covers --out data/mine
+              python -m albumlib train data/label/coverset --from data/model -p size=128 \\
+                  -p generator_width=8 -p critic_width=16 --out data/larger
     """
     from albumlib import conditions, training
     from albumlib import config as settings
@@ -371,7 +373,7 @@ def train(
     if pictures:
         _learn_style(start, pictures, out, given)
         return
-    covers = CoverSet.open(data)
+    covers = CoverSet.open(data, given.get("size"))
     config = settings.recipe(recipe.value, **{"size": covers.size} | given)
     labels, words = conditions.of_covers(covers, config)
     with training_bar(config.steps) as progress:

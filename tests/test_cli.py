@@ -171,7 +171,7 @@ def test_from_a_label_to_covers(tmp_path):
     code, out, errors = run("gather", "--albums", 60, "--size", 64, "--out", data)
     assert code == 0, errors
     assert "480  tracks" in out and f"albumlib clean {data}" in out
-    code, out, errors = run("clean", data, "--size", 32)
+    code, out, errors = run("clean", data, "--size", 32, "--size", 64)
     assert code == 0, errors
     small = ["-p", "batch_size=8", "-p", "generator_width=4", "-p", "critic_width=4"]
     code, _, errors = run("train", data / "coverset", "--steps", 2, *small, "--out", model)
@@ -179,6 +179,21 @@ def test_from_a_label_to_covers(tmp_path):
     code, _, errors = run("generate", model, "-f", "energy=0.9", "--count", 10, "--out", sheet)
     assert code == 0, errors
     assert Image.open(sheet).size == (8 * 32, 2 * 32)
+    twice = [
+        "-p",
+        "size=64",
+        "-p",
+        "batch_size=8",
+        "-p",
+        "generator_width=2",
+        "-p",
+        "critic_width=2",
+    ]
+    larger = ["--from", model, *twice, "--steps", 1, "--out", tmp_path / "larger"]
+    code, _, errors = run("train", data / "coverset", *larger)
+    assert code == 0, errors
+    assert checkpoint.load_generator(tmp_path / "larger").size == 64
+    assert "only covers of 32, 64" in fails("train", data / "coverset", "-p", "size=128")
 
 
 @pytest.fixture(scope="module")
