@@ -64,9 +64,11 @@ class TrainingConfig:
     beta1: float = 0.0
     beta2: float = 0.99
     average_halflife: int = 4000  # covers after which old weights count half in the average
-    # "bfloat16": convolutions in half the bits, where the device computes them faster; penalties
-    # and latent steps, which are differentiated twice, stay in "float32"
+    # "bfloat16": convolutions in half the bits, where the device computes them faster; steps that
+    # move latents stay in "float32"
     precision: str = "float32"
+    # By torch, for GPUs; penalties and latent steps, which are differentiated twice, are not.
+    compile: bool = False
     # Bookkeeping
     log_every: int = 50
     sample_every: int = 500

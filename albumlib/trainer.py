@@ -68,6 +68,8 @@ class Trainer:
         for network in (self.generator, self.critic):  # channels last: twice as fast on CPUs
             network.to(self.device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.generator).requires_grad_(False).eval()
+        compiled = torch.compile if config.compile else lambda network: network
+        self.draws, self.judges = compiled(self.generator), compiled(self.critic)
         # What an optimiser does not know stays as it is.
         still = set(self.critic.blocks[: config.freeze_critic].parameters())
         moving = [weight for weight in self.critic.parameters() if weight not in still]
@@ -105,8 +107,8 @@ class Trainer:
         fakes = fakes if self._moves_latents() else fakes.detach()
         covers, fakes = self._augmented(dice, covers, fakes)
         with self._precision():
-            real, reading = self.critic(covers, labels)
-            fake, _ = self.critic(fakes, labels)
+            real, reading = self.judges(covers, labels)
+            fake, _ = self.judges(fakes, labels)
         loss = self._critic_loss(real, fake) + config.latent_weight * cost
         record = {"critic_loss": loss.detach(), "score_gap": (real.mean() - fake.mean()).detach()}
         if reading is not None:
@@ -129,10 +131,10 @@ class Trainer:
         self.critic.requires_grad_(False)
         covers, fakes = self._augmented(dice, covers, fakes)
         with self._precision():
-            fake, reading = self.critic(fakes, labels)
+            fake, reading = self.judges(fakes, labels)
         if config.critic_loss == "r3":
             with torch.no_grad(), self._precision():
-                real, _ = self.critic(covers, labels)
+                real, _ = self.judges(covers, labels)
             loss = losses.relativistic(fake, real)
         else:
             loss = losses.wasserstein_generator(fake)
@@ -180,7 +182,7 @@ class Trainer:
             still.requires_grad_(False)
         z, cost = self._latents(count, labels, dice)
         with self._precision():
-            covers = self.generator(z, labels)
+            covers = (self.generator if self._moves_latents() else self.draws)(z, labels)
         still.requires_grad_(True)
         return covers, cost
 
@@ -252,7 +254,7 @@ class Trainer:
     def load(self, folder: Path) -> None:
         """Go on from a checkpoint. TrainingError if it was made with other settings."""
         tensors, about = read_tensors(folder / "training.safetensors")
-        free = {"steps", "max_minutes", "log_every", "sample_every", "save_every"}
+        free = {"steps", "max_minutes", "log_every", "sample_every", "save_every", "compile"}
         then = asdict(TrainingConfig()) | about["config"]  # older runs know fewer settings
         for name, value in asdict(self.config).items():
             if name not in free and then[name] != value:

@@ -1,4 +1,5 @@
 import json
+import shutil
 import signal
 import warnings
 from dataclasses import replace
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from albumlib import checkpoint, config, networks, training, watch
+from albumlib.config import recipe
 from albumlib.coverset import Batches
 from albumlib.trainer import Trainer
 from albumlib.training import (
@@ -329,3 +331,17 @@ def test_the_latent_step_never_moves_the_labels():
     assert len(heard) == 6  # for each network, two latent steps and the cover that is judged
     for asked in heard:
         assert torch.equal(asked, batches.batch(0)[1]) and not asked.requires_grad
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch compiles with g++, which is missing")
+def test_compiled_networks_train_alike():
+    images, labels = covers_that_say_their_label(count=32)
+    weights = []
+    for compiled in (False, True):
+        config = recipe("acgan", compile=compiled, penalty_every=2, **SMALL)
+        trainer = Trainer(config, torch.from_numpy(labels))
+        batches = Batches(images, labels, np.arange(32), config.batch_size, config.seed)
+        for _ in range(2):  # with a penalty and without
+            trainer.advance(batches)
+        weights.append(torch.cat([w.detach().flatten() for w in trainer.generator.parameters()]))
+    torch.testing.assert_close(*weights, atol=1e-4, rtol=0)
