@@ -31,7 +31,7 @@ class Fault(NamedTuple):
 FAULTS = {
     "none": None,
     "the sign of the label loss": Fault(
-        "training.py",
+        "trainer.py",
         "loss = loss + config.reading_weight * error",
         "loss = loss - config.reading_weight * error",
         READING,
