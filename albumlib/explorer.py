@@ -89,6 +89,7 @@ class Explorer:
         except LOST as error:
             self.complain(error)
             return
+        self.message.value = ""  # here, so that what is said while this is drawn stays
         self.newest.ask(lambda: self._guarded(self._draw, wanted))
 
     def wait(self) -> Explorer:
@@ -121,7 +122,6 @@ class Explorer:
         covers = wanted.draw(self.generator)
         sheets = [covers] if self._beside is None else [covers, wanted.draw(self._beside)]
         self.picture.value = controls.to_jpeg(side_by_side(sheets))
-        self.message.value = ""
         milliseconds = 1000 * (time.perf_counter() - started)
         self.state.value = f"drawn in {milliseconds:.0f} ms"
         if self.neighbours.value:
@@ -312,7 +312,7 @@ class Explorer:
             self._quietly(self.model, change["old"])
             self.complain(error)
             return
-        self._z = None
+        self._z, self.frames = None, []  # which were drawn by the model before
         self._fit_to_model()
         self.redraw()
 
@@ -370,7 +370,7 @@ class Explorer:
     def _save(self, _) -> None:
         try:
             path = drawing.save(
-                self.folder / self.name.value, self.drawing, self.generator,
+                self.folder / Path(self.name.value).name, self.drawing, self.generator,
                 columns=max(1, int(self.grid.value**0.5)),
             )  # fmt: skip
         except LOST as error:
@@ -392,7 +392,7 @@ class Explorer:
 
     def _film(self, _) -> None:
         """A film through the key frames; whatever is moved meanwhile stops it."""
-        path, frames = self.folder / self.film_name.value, list(self.frames)
+        path, frames = self.folder / Path(self.film_name.value).name, list(self.frames)
 
         def work() -> None:
             with self._long_work("film"):

@@ -283,6 +283,45 @@ def test_a_feature_out_of_range_is_told_and_left(explorer):
     assert lives(explorer)
 
 
+def test_a_picture_that_was_under_way_does_not_hide_what_is_told(explorer):
+    gate = threading.Event()
+    explorer.newest.ask(gate.wait)
+    explorer.sliders[ENERGY].value = 0.9  # its picture waits behind the gate
+    explorer.numbers[ENERGY].value = 1.7
+    gate.set()
+    assert "energy is from 0 to 1" in said(explorer)
+    assert lives(explorer)
+
+
+def test_an_unknown_album_is_told(explorer):
+    explorer.kind.value = "albums"
+    explorer.search.value = "no such thing"
+    assert "no album has" in said(explorer) and explorer.found.options == ()
+    assert lives(explorer)
+
+
+def test_a_slider_stops_a_film_and_leaves_no_file(explorer, monkeypatch):
+    begun, told = threading.Event(), threading.Event()
+    report = explorer._progressed
+
+    def held(*done):
+        begun.set()
+        told.wait()
+        report(*done)
+
+    monkeypatch.setattr(explorer, "_progressed", held)
+    explorer.keep.click()
+    explorer.sliders[ENERGY].value = 0.9
+    explorer.keep.click()
+    explorer.film.click()
+    assert begun.wait(60)
+    explorer.sliders[ENERGY].value = 0.2
+    told.set()
+    assert not said(explorer) and explorer.progress.layout.visibility == "hidden"
+    assert not list(explorer.folder.glob("*film*"))
+    assert lives(explorer)
+
+
 @pytest.mark.parametrize("data", [b"", b"not a picture", bomb()], ids=["empty", "corrupt", "bomb"])
 def test_a_bad_upload_is_told(explorer, data):
     explorer.open(data)
