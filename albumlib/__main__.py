@@ -279,12 +279,12 @@ def explore(
     """
     from albumlib import explore as serving
 
-    models = {path.stem: path for path in model or []} or serving.pretrained()
+    models = {str(path): path for path in model or []} or serving.pretrained()
     with bars() as progress:
         covers = coverset or serving.cover_set(out, progress)
     page = serving.write_page(out, models, covers)
     command = serving.command(page, port, browser)
-    typer.echo(f"serving http://localhost:{port}/ until Ctrl-C", err=True)
+    typer.echo("the address stands below; Ctrl-C ends it", err=True)
     raise typer.Exit(subprocess.run(command).returncode)
 
 

@@ -126,10 +126,10 @@ class Ground:
         return {"build": REAL, **ceiling, **self.likeness(fresh)}
 
 
-def shrink(pixels: np.ndarray) -> np.ndarray:
-    """Covers (N, S, S, 3) uint8 at 32 px, each pixel the mean of those that it replaces."""
+def shrink(pixels: np.ndarray, side: int = SIZE) -> np.ndarray:
+    """Covers (N, S, S, 3) uint8 at `side` px, each pixel the mean of those that it replaces."""
     parts = np.array_split(pixels, -(-len(pixels) // 1024))
-    small = [to_pixels(F.adaptive_avg_pool2d(to_covers(part), SIZE)) for part in parts]
+    small = [to_pixels(F.adaptive_avg_pool2d(to_covers(part), side)) for part in parts]
     return np.concatenate(small)
 
 
@@ -230,16 +230,16 @@ def logan(
         trainer, batches = Trainer(config, None), ground.batches(config)
         z = latent.latents(trainer.average, list(range(500)))
         record = {"build": name, "images": images}
-        record["seconds"] = _train_for(trainer, batches, images // config.batch_size, 0.0)
+        record["seconds"] = train_for(trainer, batches, images // config.batch_size, 0.0)
         pixels = latent.draw(trainer.average, z)
         record |= ground.likeness(pixels)
-        _train_for(trainer, batches, 0, allowed - record["seconds"])
+        train_for(trainer, batches, 0, allowed - record["seconds"])
         later = ground.likeness(latent.draw(trainer.average, z))
         record |= {f"{key}_later": value for key, value in later.items()}
         yield record | {"images_later": trainer.step * config.batch_size}, pixels[:STRIP]
 
 
-def _train_for(trainer: Trainer, batches: Batches, steps: int, seconds: float) -> float:
+def train_for(trainer: Trainer, batches: Batches, steps: int, seconds: float) -> float:
     """Train until so many steps are done, and for so many seconds of the processor or more."""
     started = time.process_time()
     while trainer.step < steps or time.process_time() - started < seconds:
@@ -250,7 +250,7 @@ def _train_for(trainer: Trainer, batches: Batches, steps: int, seconds: float) -
 def _seconds_a_step(trainer: Trainer, ground: Ground, steps: int = 24) -> float:
     batches = ground.batches(trainer.config)
     trainer.advance(batches)  # the first one is slower
-    return _train_for(trainer, batches, steps + 1, 0.0) / steps
+    return train_for(trainer, batches, steps + 1, 0.0) / steps
 
 
 EXPERIMENTS = {  # how it is run, the builds that it compares, and the covers that each sees

@@ -333,9 +333,8 @@ class Explorer:
         """A model without labels cannot be steered by features: say so where one would try."""
         for widget in (*self.sliders, *self.numbers, self.search, self.found):
             widget.disabled = not self.generator.labels
-        known = {*self.generator.extras, *(["title"] if self.generator.titles else [])}
         for name, widget in self.told.items():
-            widget.layout.display = None if name in known else "none"
+            widget.layout.display = None if name in self.generator.listens_to else "none"
         self.together.description = (
             "related features follow" if self.generator.labels
             else "this model was trained without labels: seeds and directions move it"

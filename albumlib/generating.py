@@ -67,8 +67,8 @@ def to_file(
     listen to.
     """
     more = {"title": title, "year": year, "lettering": lettering}
-    known = {*generator.extras, *(["title"] if generator.titles else [])}
-    deaf = [name for name, value in more.items() if value not in ("", None) and name not in known]
+    asked = [name for name, value in more.items() if value not in ("", None)]
+    deaf = [name for name in asked if name not in generator.listens_to]
     if deaf:
         raise DrawingError(
             f"this model was trained without {deaf[0]}: train one with "

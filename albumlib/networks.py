@@ -170,6 +170,11 @@ class Generator(nn.Module):
         return torch.cat([z, encoded(labels, self.scale, self.titles)], dim=1)
 
     @property
+    def listens_to(self) -> set[str]:
+        """Names of what is heard beside latents and the ten features: extras, and the title."""
+        return {*self.extras, *(["title"] if self.titles else [])}
+
+    @property
     def columns(self) -> int:
         """The width C of a row of conditions, 0 if nothing but the latents is heard."""
         return self.labels + (TOKENS if self.titles else 0)

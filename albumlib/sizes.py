@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,13 +20,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from albumlib import experiments, latent, metrics
 from albumlib.config import TrainingConfig, recipe, widths
 from albumlib.coverset import Batches, CoverSet
-from albumlib.experiments import Ground, Runs
-from albumlib.networks import to_covers, to_pixels
+from albumlib.experiments import Ground, Runs, shrink, train_for
 from albumlib.progress import milestones
 from albumlib.recovery import load_reader
 from albumlib.trainer import Trainer
@@ -89,7 +86,7 @@ def sizes(sets: Sets, seed: int, seconds: int, builds: Sequence[str] = tuple(BUI
         for size in stages:
             config = recipe("acgan", size=size, seed=seed, **widths(size), **changes)
             trainer = _begun(config, sets, trainer)
-            spent = _train_for(trainer, sets.batches(config), seconds / len(stages))
+            spent = train_for(trainer, sets.batches(config), 0, seconds / len(stages))
             images += trainer.step * config.batch_size
         pace = trainer.step * config.batch_size / spent
         weights = sum(weight.numel() for weight in trainer.generator.parameters())
@@ -110,13 +107,6 @@ def _begun(config: TrainingConfig, sets: Sets, before: Trainer | None) -> Traine
     return trainer
 
 
-def _train_for(trainer: Trainer, batches: Batches, seconds: float) -> float:
-    started = time.process_time()
-    while time.process_time() - started < seconds:
-        trainer.advance(batches)
-    return time.process_time() - started
-
-
 def _drawn(trainer: Trainer, asked: np.ndarray) -> np.ndarray:
     z = latent.latents(trainer.average, list(range(len(asked))))
     return latent.draw(trainer.average, z, asked)
@@ -124,7 +114,7 @@ def _drawn(trainer: Trainer, asked: np.ndarray) -> np.ndarray:
 
 def _judged(sets: Sets, size: int, pixels: np.ndarray) -> dict[str, float]:
     held = sets.at[size].images[sets.at[size].rows("heldout")[:DRAWN]]
-    small = np.concatenate([_shrunk(part) for part in np.array_split(pixels, 8)])
+    small = shrink(pixels, SMALLEST)
     likeness = sets.ground.likeness(small)
     likeness["swd_at_64"] = likeness.pop("swd")
     return sets.ground.obedience(small) | likeness | {"swd": _distance(held, pixels)}
@@ -133,10 +123,6 @@ def _judged(sets: Sets, size: int, pixels: np.ndarray) -> dict[str, float]:
 def _distance(held: np.ndarray, pixels: np.ndarray) -> float:
     count = min(len(held), len(pixels), 500)
     return metrics.sliced_wasserstein(held[:count], pixels[:count], directions=64)
-
-
-def _shrunk(pixels: np.ndarray) -> np.ndarray:
-    return to_pixels(F.adaptive_avg_pool2d(to_covers(pixels), SMALLEST))
 
 
 def main() -> None:
