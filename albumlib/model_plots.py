@@ -159,7 +159,8 @@ def label_recovery_bars(
     words = title or "Which labels can be read off the covers"
     figure = new_figure(3.1, words, "on grey ground: features that real covers do not show either")
     axes, width = figure.subplots(), 0.8 / len(groups)
-    colours = [*[SKY, BLUE, ORANGE, GREEN, *COLOURS][: len(groups) - 1], "#c9c5bc"]
+    others = [colour for colour in COLOURS if colour not in (SKY, BLUE, ORANGE, GREEN)]
+    colours = [*[SKY, BLUE, ORANGE, GREEN, *others][: len(groups) - 1], "#c9c5bc"]
     for number, ((group, values), colour) in enumerate(zip(groups.items(), colours, strict=True)):
         x = np.arange(len(names)) + (number - (len(groups) - 1) / 2) * width
         axes.bar(x, values, width * 0.92, color=colour, label=group)

@@ -217,6 +217,12 @@ def test_recovery_bars_show_the_values_and_grey_out_what_cannot_be_seen():
     assert grounds == (real <= 0.3).sum()
 
 
+def test_no_two_groups_of_bars_look_the_same():
+    groups = {str(number): [0.1] for number in range(7)}
+    axes = plots.label_recovery_bars(["energy"], groups).axes[0]
+    assert len({bars[0].get_facecolor() for bars in axes.containers}) == 7
+
+
 def test_independent_draws_lie_further_from_music(table):
     table["loudness"] = table["energy"] * 40 - 50
     figure = plots.real_and_independent(table, study.independent(table, 200))
