@@ -20,3 +20,14 @@ def shared_data() -> Path:
     if not (folder / "spotify_songs_5k.csv").exists():
         pytest.skip("the real data is not at hand in ../shared/data")
     return folder
+
+
+@pytest.fixture
+def silent(recwarn):
+    """Fails a test that warns. What the collector finds of earlier tests does not count:
+    Python reports a file that somebody left open whenever it happens to be swept up.
+    """
+    yield
+    swept = (ResourceWarning, pytest.PytestUnraisableExceptionWarning)
+    said = [str(warning) for warning in recwarn if not issubclass(warning.category, swept)]
+    assert not said
