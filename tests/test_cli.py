@@ -22,7 +22,8 @@ from albumlib import (
     lettering,
     networks,
 )
-from albumlib.__main__ import Recipe, app
+from albumlib.__main__ import app
+from albumlib.cli.options import Recipe
 from albumlib.config import RECIPES
 from albumlib.coverset import CoverSet
 from albumlib.doctor import Finding

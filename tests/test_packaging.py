@@ -74,7 +74,7 @@ ALLOWED = {
 }
 TOP = {
     "plots", "data_plots", "model_plots", "explore", "explorer", "course", "report", "resume",
-    "sweep", "console", "__main__",
+    "sweep", "console", "cli", "__main__",
 }  # fmt: skip
 
 

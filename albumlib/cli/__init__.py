@@ -1,0 +1,1 @@
+"""The commands, by what they are about; `albumlib.__main__` puts them together."""

@@ -1,0 +1,156 @@
+"""Commands about songs and covers: gather, budget, clean, quarantine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from albumlib.cli.options import (
+    AskOption,
+    PicturesOption,
+    SeedOption,
+    Source,
+    SourceOption,
+    TableOption,
+)
+from albumlib.console import bars, say
+
+app = typer.Typer()
+
+
+@app.command()
+def gather(
+    source: SourceOption = Source.synthetic,
+    table: TableOption = "",
+    pictures: PicturesOption = "",
+    ask: AskOption = "",
+    labels: Annotated[
+        str, typer.Option(metavar="SERVICE", help="Ask `reccobeats` for features that are missing.")
+    ] = "",
+    covers: Annotated[
+        str, typer.Option(metavar="SERVICE", help="Take covers from `coverart`, not the source.")
+    ] = "",
+    out: Annotated[Path, typer.Option(help="Folder for the catalogue and the covers.")] = Path(
+        "data/gathered"
+    ),
+    albums: Annotated[int, typer.Option(help="Albums of the built-in label.")] = 8000,
+    limit: Annotated[int, typer.Option(help="Stop after so many tracks; 0 for all.")] = 0,
+    size: Annotated[int, typer.Option(help="Width of the covers, pixels.")] = 300,
+    workers: Annotated[int, typer.Option(help="Covers drawn or fetched at a time.")] = 2,
+    seed: SeedOption = 2021,
+) -> None:
+    """Gather tracks and covers into a folder.
+
+    It goes on where it was stopped.
+
+    \b
+    Examples: python -m albumlib gather --albums 2000 --out data/label
+              python -m albumlib gather --source tables --table songs.csv --out data/songs
+              python -m albumlib gather --source musicbrainz --ask "artist:Nina Simone"
+                --labels reccobeats --out data/simone
+    """
+    from albumlib import gathering
+    from albumlib.sources.choose import open_covers, open_labels, open_source
+
+    chosen = open_source(
+        source.value, table=table, pictures=pictures, ask=ask, seed=seed, albums=albums
+    )
+    with bars() as progress:
+        counts = gathering.gather(
+            chosen, out, labels=open_labels(labels), covers=open_covers(covers),
+            limit=limit or None, size=size, workers=workers, progress=progress,
+        )  # fmt: skip
+    say(counts)
+    typer.echo(f"next: python -m albumlib clean {out}")
+
+
+@app.command()
+def budget(
+    tracks: Annotated[int, typer.Option(min=1, help="How many, with labels and covers.")] = (
+        1_000_000
+    ),
+) -> None:
+    """Say how many requests and days a gathering takes, by each route.
+
+    \b
+    Example: python -m albumlib budget --tracks 50000
+    """
+    from albumlib.sources import budget as room
+
+    for route, requests in room.budget(tracks).items():
+        typer.echo(f"{route}: {room.hours(requests) / 24:.1f} days")
+        say(requests)
+
+
+@app.command()
+def clean(
+    folder: Annotated[Path, typer.Argument(help="What was gathered.")] = Path("data/gathered"),
+    out: Annotated[Path | None, typer.Option(help="The cover set [FOLDER/coverset].")] = None,
+    size: Annotated[
+        list[int], typer.Option(help="Pixels a side: 32, 64, 128 or 256. Repeatable.")
+    ] = [64],  # noqa: B006
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WINDOW",
+            help="Only covers in this window, such as popularity=50.., genre=rock,pop, "
+            "release_date=1990..1999 or lettering=no. Repeatable.",
+        ),
+    ] = None,
+    lettering: Annotated[bool, typer.Option(help="Look for text on the covers; slow.")] = False,
+    workers: Annotated[int, typer.Option(help="Processes that decode covers.")] = 2,
+    dask: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Decode on the cluster of this scheduler.")
+    ] = "",
+) -> None:
+    """Turn what was gathered into a cover set.
+
+    Tracks and covers that break a rule are put aside, each with the reasons.
+
+    \b
+    Examples: python -m albumlib clean data/label --size 64
+              python -m albumlib clean data/label --where year=1990.. --out data/nineties
+    """
+    from albumlib import cleaning
+
+    with bars() as progress:
+        covers = cleaning.clean(
+            folder, out, size=size, where=where or [], lettering=lettering,
+            workers=workers, dask=dask, progress=progress,
+        )  # fmt: skip
+    say(covers.manifest["funnel"])
+    typer.echo(f"next: python -m albumlib train {out or folder / 'coverset'}")
+
+
+@app.command()
+def quarantine(
+    folder: Annotated[Path, typer.Argument(help="What was gathered and cleaned.")] = Path(
+        "data/gathered"
+    ),
+    coverset: Annotated[Path | None, typer.Option(help="The cover set [FOLDER/coverset].")] = None,
+    sheets: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write a contact sheet for each reason.")
+    ] = None,
+    release: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="Let a cover or track go. Repeatable.")
+    ] = None,
+) -> None:
+    """Look at what cleaning put aside, and release from it.
+
+    \b
+    Examples: python -m albumlib quarantine data/label --sheets data/sheets
+              python -m albumlib quarantine data/label --release album/17
+    """
+    from albumlib import quarantine as room
+    from albumlib.sheets import write_quarantine
+
+    coverset = coverset or folder / "coverset"
+    counts = room.read(coverset).groupby(["what", "reason"]).size()
+    say({f"{what}: {reason}": int(count) for (what, reason), count in counts.items()})
+    for path in write_quarantine(folder, coverset, sheets) if sheets else ():
+        typer.echo(path)
+    if release:
+        typer.echo(f"released: {room.release(folder, coverset, release)}")
+        typer.echo(f"next: python -m albumlib clean {folder}")

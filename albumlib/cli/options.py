@@ -1,0 +1,126 @@
+"""Options that several commands have, and how what is given with them is read."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+NAME = "python -m albumlib"
+
+
+class Source(str, Enum):
+    """Where tracks and covers come from."""
+
+    synthetic = "synthetic"
+    tables = "tables"
+    folder = "folder"
+    musicbrainz = "musicbrainz"
+    music = "music"
+    spotify = "spotify"
+    legacy = "legacy"
+    parquet = "parquet"
+
+
+class Profile(str, Enum):
+    """How much is gathered and trained."""
+
+    smoke = "smoke"
+    laptop = "laptop"
+    gpu = "gpu"
+
+
+class Recipe(str, Enum):
+    """The builds of the course, see albumlib.config.RECIPES."""
+
+    acgan = "acgan"
+    acgan_wgan_logan = "acgan_wgan_logan"
+    wgan_logan = "wgan_logan"
+    small_set = "small_set"
+    style = "style"
+
+
+SourceOption = Annotated[Source, typer.Option(help="Where tracks and covers come from.")]
+TableOption = Annotated[
+    str,
+    typer.Option(
+        metavar="FILE",
+        help="CSV or Parquet of tracks, for --source tables; spd_train.npy, for --source legacy; "
+        "release.tar.xz, for --source musicbrainz without requests for tracks.",
+    ),
+]
+PicturesOption = Annotated[
+    str,
+    typer.Option(
+        metavar="FOLDER",
+        help="Pictures, for --source folder; a data set of images in Hugging Face's layout, for "
+        "--source parquet; music, for --source music. For --source tables: a "
+        "folder of covers, or `url` for the addresses in the table; without it covers are drawn.",
+    ),
+]
+AskOption = Annotated[
+    str,
+    typer.Option(
+        metavar="KIND:WORDS",
+        help="For --source musicbrainz: artist:NAME, label:NAME, tag:WORD or year:1999. For "
+        "--source spotify: search:WORDS, artist:NAME, albums:LINKS or playlists:all.",
+    ),
+]
+SeedOption = Annotated[int, typer.Option(help="The same seed gives the same result.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="Repeatable.")
+]
+
+
+def pairs(texts: list[str]) -> dict[str, str]:
+    """Names and values of "name=value"."""
+    for text in texts:
+        if not text.partition("=")[1] or not text.partition("=")[0]:
+            raise typer.BadParameter(f"{text!r} is not of the form name=value")
+    return dict(text.split("=", 1) for text in texts)
+
+
+def training_settings(texts: list[str] | None) -> dict:
+    """Settings of a training, each text turned into its field's type."""
+    from dataclasses import fields
+
+    from albumlib.config import TrainingConfig
+    from albumlib.course import from_text
+
+    kinds = {field.name: field.type for field in fields(TrainingConfig)}
+    return {n: from_text(kinds.get(n, "str"), v) for n, v in pairs(texts or []).items()}
+
+
+def extra_features(arguments: list[str]) -> list[str]:
+    """ "--energy 0.9" and "--energy=0.9" as "energy=0.9". Other options are none of ours."""
+    from albumlib import features
+
+    texts, left = [], list(arguments)
+    while left:
+        name, equals, value = left.pop(0).partition("=")
+        if not name.startswith("-"):
+            raise typer.BadParameter(f"unexpected argument {name!r}")
+        if name.removeprefix("--") not in features.NAMES:
+            raise typer.BadParameter(f"no such option, and no feature: {name}")
+        if not equals and not left:
+            raise typer.BadParameter(f"{name} needs a value")
+        texts.append(f"{name.removeprefix('--')}={value if equals else left.pop(0)}")
+    return texts
+
+
+def feature_values(texts: list[str]) -> dict[str, float]:
+    """Features by name from "energy=0.9"."""
+    from albumlib import features
+
+    values = {}
+    for name, text in pairs(texts).items():
+        if name not in features.NAMES:
+            raise typer.BadParameter(
+                f"{name!r} is no feature; there are {', '.join(features.NAMES)}"
+            )
+        try:
+            values[name] = float(text)
+        except ValueError:
+            raise typer.BadParameter(f"{name} must be a number, got {text!r}") from None
+    return values
