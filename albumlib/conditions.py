@@ -26,7 +26,11 @@ EXTRAS = {"year": (1950.0, 2030.0), "lettering": (0.0, 1.0)}
 
 
 def extra_to_unit(name: str, values: np.ndarray | float) -> np.ndarray:
-    """Values of an extra label to the scale of labels."""
+    """Values of an extra label to the scale of labels.
+
+    >>> extra_to_unit("year", [1950, 1990, 2030]).tolist()
+    [-1.0, 0.0, 1.0]
+    """
     low, high = EXTRAS[name]
     return 2 * (np.asarray(values, dtype=np.float64) - low) / (high - low) - 1
 

@@ -193,7 +193,14 @@ def widths(size: int) -> dict[str, int]:
 
 
 def recipe(name: str, **changes) -> TrainingConfig:
-    """The configuration of a build of the course, with changes. TrainingError if unknown."""
+    """The configuration of a build of the course, with changes. TrainingError if unknown.
+
+    >>> recipe("acgan", steps=500).critic_loss
+    'r3'
+    >>> recipe("acgan", setps=500)  # doctest: +IGNORE_EXCEPTION_DETAIL, +ELLIPSIS
+    Traceback (most recent call last):
+    albumlib.checkpoint.TrainingError: unknown setting 'setps'; known are ...
+    """
     if name not in RECIPES:
         raise TrainingError(f"unknown recipe {name!r}; known are {', '.join(RECIPES)}")
     return TrainingConfig.from_dict(RECIPES[name] | changes)

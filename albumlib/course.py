@@ -55,6 +55,9 @@ def profile_value(profile: str, **values: Any) -> Any:
     """The value for this profile: `profile_value(profile, smoke=50, laptop=3000, gpu=60_000)`.
 
     Raises CourseError for a profile that does not exist or has no value.
+
+    >>> profile_value("laptop", smoke=50, laptop=3000)
+    3000
     """
     if profile not in PROFILES or profile not in values:
         known = ", ".join(name for name in PROFILES if name in values)
@@ -265,7 +268,11 @@ def _typed(notebook: Path, name: str, kind: str, value: Any) -> Any:
 
 
 def from_text(kind: str, text: str) -> Any:
-    """A text from a command line as int, float or bool, or as it is if it does not read so."""
+    """A text from a command line as int, float or bool, or as it is if it does not read so.
+
+    >>> from_text("int", "64"), from_text("bool", "true"), from_text("int", "many")
+    (64, True, 'many')
+    """
     if kind == "bool":
         return {"true": True, "false": False}.get(text.lower(), text)
     try:

@@ -21,6 +21,10 @@ def latents(generator: Generator, seeds: int | list[int], truncation: float = 1.
     """Latents (n, Z) of one or several seeds; `truncation` in [0, 1] pulls them to the middle.
 
     A lower truncation gives more ordinary and fewer different covers (arXiv 1809.11096).
+
+    >>> generator = Generator(latent=64, size=32, width=4)
+    >>> latents(generator, [1, 2, 3], truncation=0.7).shape
+    torch.Size([3, 64])
     """
     seeds = [seeds] if isinstance(seeds, int) else seeds
     drawn = [draw_latents(1, generator.latent, torch.Generator().manual_seed(s)) for s in seeds]
@@ -35,6 +39,10 @@ def draw(
 
     A single latent or a single row of labels serves for all. Labels are in [-1, 1]; a NaN is
     drawn as the mean of the training set.
+
+    >>> generator = Generator(size=32, labels=10, width=4)
+    >>> draw(generator, latents(generator, [7, 8]), np.zeros(10)).shape
+    (2, 32, 32, 3)
     """
     device = next(generator.parameters()).device
     count = max(len(z), 1 if labels is None else len(np.atleast_2d(labels)))
@@ -67,7 +75,11 @@ def sweeps(
 
 
 def slerp(start: Tensor, end: Tensor, share: float | Tensor) -> Tensor:
-    """Spherical interpolation of latents (..., Z); straight where they are nearly parallel."""
+    """Spherical interpolation of latents (..., Z); straight where they are nearly parallel.
+
+    >>> slerp(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), 0.5).round(decimals=3)
+    tensor([0.7070, 0.7070])
+    """
     share = torch.as_tensor(share, dtype=start.dtype)
     cosine = torch.nn.functional.cosine_similarity(start, end, dim=-1).clamp(-1, 1)[..., None]
     angle = torch.arccos(cosine)

@@ -28,6 +28,9 @@ def relativistic(winner: Tensor, loser: Tensor) -> Tensor:
     """E[softplus(-(D(winner) - D(loser)))]: the pair loss of RpGAN (arXiv 1807.00734).
 
     The critic wants real to win over fake, the generator fake over real.
+
+    >>> relativistic(torch.tensor([3.0]), torch.tensor([3.0])).exp()  # undecided: log 2
+    tensor(2.)
     """
     return F.softplus(loser - winner).mean()
 
@@ -86,6 +89,10 @@ def latent_step(
     so that losses of G(z') reach both networks through the step too: the second-order term that
     makes LOGAN more than a choice of latents. Of several `steps`, each starts where the one before
     has come to. Returns z' and the way from z to it, both (B, Z).
+
+    >>> likes_large_latents = lambda z: z.sum(1)  # the gradient is 1 everywhere
+    >>> latent_step(likes_large_latents, torch.zeros(1, 2), rate=0.9, damping=1.0)[0]
+    tensor([[0.3000, 0.3000]], grad_fn=<ClampBackward1>)
     """
     if method not in ("gd", "ngd"):
         raise ValueError(f"latent method must be 'gd' or 'ngd', got {method!r}")

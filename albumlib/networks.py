@@ -251,7 +251,11 @@ def draw_latents(count: int, latent: int, dice: torch.Generator) -> Tensor:
 
 
 def to_covers(pixels: np.ndarray) -> Tensor:
-    """Pixels (B, S, S, 3) uint8 to covers (B, 3, S, S) float in [-1, 1], channels last."""
+    """Pixels (B, S, S, 3) uint8 to covers (B, 3, S, S) float in [-1, 1], channels last.
+
+    >>> to_covers(np.array([[[[0, 51, 255]]]], dtype=np.uint8)).flatten().tolist()
+    [-1.0, -0.6000000238418579, 1.0]
+    """
     covers = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2)
     return covers.float().div_(127.5).sub_(1)
 

@@ -154,6 +154,10 @@ def label_recovery(read: np.ndarray, asked: np.ndarray) -> Recovery:
 
     R² = 1 - sum (read - asked)² / sum (asked - mean asked)², not clamped: below zero means worse
     than always saying the mean. Features without spread get a correlation of 0 and R² of 0.
+
+    >>> asked = np.tile([[-1.0], [0.0], [1.0]], 10)
+    >>> label_recovery(asked / 2, asked).mean([0])  # in step, but too timid: correlation and R²
+    (1.0, 0.75)
     """
     pairs = [_recovery(read[:, column], asked[:, column]) for column in range(asked.shape[1])]
     correlation, r2 = np.array(pairs).T

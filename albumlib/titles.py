@@ -39,7 +39,12 @@ def vocabulary(titles: Iterable[str], least: int = 3, most: int = 5000) -> tuple
 
 def tokens(titles: Sequence[str], words: Sequence[str]) -> np.ndarray:
     """Titles as rows (n, TOKENS) of float32 whole numbers: characters, then words. Any string
-    will do; an empty one gives a row of zeros, and so does None."""
+    will do; an empty one gives a row of zeros, and so does None.
+
+    >>> letters, words = np.split(tokens(["A Quiet Cedar"], ["cedar", "hush"])[0], [CHARACTERS])
+    >>> words[:4].tolist()  # two unknown ones, the first word of the vocabulary, and no more
+    [1.0, 1.0, 2.0, 0.0]
+    """
     numbers = {word: UNKNOWN + 1 + number for number, word in enumerate(words)}
     found = np.zeros((len(titles), TOKENS), dtype=np.float32)
     for row, title in zip(found, titles, strict=True):

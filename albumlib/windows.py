@@ -37,7 +37,14 @@ class Window:
 
     @classmethod
     def parse(cls, text: str) -> Window:
-        """A window from "column=value" or "column!=value". Raises WindowError."""
+        """A window from "column=value" or "column!=value". Raises WindowError.
+
+        >>> table = pd.DataFrame({"year": [1968, 1991, None], "genre": ["rock", "pop", "pop"]})
+        >>> Window.parse("year=1990..").matches(table).tolist()
+        [False, True, False]
+        >>> Window.parse("genre!=pop").matches(table).tolist()
+        [True, False, False]
+        """
         form = FORM.fullmatch(text)
         if not form or not form[3]:
             raise WindowError(

@@ -60,7 +60,13 @@ class Truth:
 
 
 class RecordLabel:
-    """The label as a source: `albums` albums, of whose covers a share of `dirt` is dirty."""
+    """The label as a source: `albums` albums, of whose covers a share of `dirt` is dirty.
+
+    >>> label = RecordLabel(seed=2021, albums=100)
+    >>> first = next(label.tracks())
+    >>> first.album == label.album(0).title, len(label.cover(first.cover, 64)) > 500
+    (True, True)
+    """
 
     name = "synthetic"
     licence = "Names and numbers are invented, covers are drawn by this program: use them freely."
