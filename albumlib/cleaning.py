@@ -22,7 +22,7 @@ import PIL
 
 from albumlib import __version__, features
 from albumlib.catalog import Catalog
-from albumlib.coverset import CoverSet, CoverSetError, image_file
+from albumlib.coverset import FOLDER, CoverSet, CoverSetError, image_file
 from albumlib.duplicates import groups_of_duplicates
 from albumlib.lettering import find_lettering
 from albumlib.parts import ABOUT, Parts, Progress, decode_covers
@@ -82,7 +82,7 @@ def clean(
     gathered or nothing is left, WindowError for a window that makes no sense.
     """
     folder = Path(folder)
-    out = Path(out) if out else folder / "coverset"
+    out = Path(out) if out else folder / FOLDER
     work = out.with_name(out.name + ".tmp")
     sizes = tuple(dict.fromkeys([size] if isinstance(size, int) else size))
     means = {"workers": workers, "dask": dask, "progress": progress}

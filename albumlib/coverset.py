@@ -23,6 +23,7 @@ from torch import Tensor
 
 from albumlib import AlbumlibError, features
 
+FOLDER = "coverset"  # its usual name, beside what it was cleaned from
 ON_DEVICE = 8 * 2**30  # bytes of uint8 covers up to which the whole set is put on the device
 BLOCK = 4 * 2**20  # bytes read in one piece where the set stays on disk
 MIXED = 32  # blocks that are shuffled together, in memory; as many more are being read
@@ -51,9 +52,12 @@ class CoverSet:
     def open(cls, folder: str | Path, size: int | None = None) -> CoverSet:
         """Open a cover set, in its main size or in another one that it was made with.
 
+        The folder that it was cleaned from will do, if it lies there under its usual name.
         Raises CoverSetError if it is missing, incomplete or inconsistent.
         """
         folder = Path(folder)
+        if (folder / FOLDER / "manifest.json").exists():
+            folder = folder / FOLDER
         if not (folder / "manifest.json").exists():
             raise CoverSetError(
                 f"there is no cover set in {folder}: run notebook 02, or `python -m albumlib clean`"

@@ -14,7 +14,7 @@ import nbformat
 
 from albumlib import AlbumlibError
 from albumlib.checkpoint import load_generator
-from albumlib.coverset import CoverSet, CoverSetError
+from albumlib.coverset import FOLDER, CoverSet, CoverSetError
 
 PRETRAINED = Path(__file__).parent.parent / "data" / "pretrained"
 MODELS = ("acgan", "acgan_wgan_logan", "listener", "wgan_logan")  # the first is shown first
@@ -52,7 +52,7 @@ def cover_set(folder: Path, progress: Progress | None = None, albums: int = ALBU
     from albumlib.gathering import gather
     from albumlib.sources.synthetic import RecordLabel
 
-    made = folder / "coverset"
+    made = folder / FOLDER
     try:
         CoverSet.open(made)
     except CoverSetError:

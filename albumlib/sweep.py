@@ -171,11 +171,13 @@ def run_sweep(
     threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, (os.cpu_count() or 1) // workers))
     shared = {"OMP_NUM_THREADS": threads} if workers > 1 else {}
     task = partial(_attempt, sweep, out, devices, shared, tell)
-    rows = []
+    order = {(run.variant, run.seed): place for place, run in enumerate(runs)}
+    rows: list[dict] = []
     for row in spread(task, runs, workers, threads=True, dask=dask):
         rows.append(row)
         state = "done" if row["state"] == "done" else f"failed: {row['error']}"
         progress(f"run {len(rows)}/{len(runs)}, {row['variant']}, seed {row['seed']}: {state}")
+        rows.sort(key=lambda row: order[row["variant"], row["seed"]])
         pd.DataFrame(rows).to_csv(out / "runs.csv", index=False)
     return compare(sweep, pd.DataFrame(rows), out)
 

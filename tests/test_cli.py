@@ -102,7 +102,10 @@ def test_what_cannot_be_understood_exits_with_2(arguments):
         (["gather", "--source", "parquet"], "needs a folder of Parquet files"),
         (["gather", "--source", "parquet", "--pictures", "no"], "no Parquet files in no"),
         (["generate", "nowhere"], "no checkpoint nowhere"),
-        (["gather", "--source", "tables"], "needs a table"),
+        (
+            ["gather", "--source", "tables"],
+            "needs a table, a CSV or Parquet",
+        ),
         (["gather", "--source", "tables", "--table", "no.csv"], "no.csv"),
         (["gather", "--source", "folder", "--pictures", "no"], "no folder no"),
         (["course", "--source", "folder"], "needs a folder"),

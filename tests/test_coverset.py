@@ -93,6 +93,12 @@ def test_a_set_is_opened_with_labels_and_splits(tmp_path):
     assert np.isnan(covers.labels[:, features.NAMES.index("loudness")]).all()
 
 
+def test_the_folder_that_it_was_cleaned_from_will_do(tmp_path):
+    (tmp_path / "coverset").mkdir()
+    write_set(tmp_path / "coverset")
+    assert len(CoverSet.open(tmp_path)) == 6
+
+
 def test_missing_and_damaged_sets_are_told_apart(tmp_path):
     with pytest.raises(CoverSetError, match="run notebook 02"):
         CoverSet.open(tmp_path / "nowhere")

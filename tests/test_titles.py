@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -42,8 +44,9 @@ def test_the_encoder_hears_what_it_is_to_hear(reads):
     rows = torch.from_numpy(titles.tokens(["fire", "rain", "fire", "zzz", "qqq", ""], words))
     heard = encoder(rows)
     assert heard.shape == (6, titles.WIDTH) and heard.abs().max() < 1
-    assert torch.equal(heard[0], heard[2]) and not torch.equal(heard[0], heard[1])
-    assert torch.equal(heard[3], heard[4]) == (reads == "words")  # both are unknown words
+    same = partial(torch.allclose, atol=1e-6)  # rows of one batch need not agree to the bit
+    assert same(heard[0], heard[2]) and not same(heard[0], heard[1])
+    assert same(heard[3], heard[4]) == (reads == "words")  # both are unknown words
     assert (heard[5] == 0).all()
 
 

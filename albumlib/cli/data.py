@@ -63,6 +63,8 @@ def gather(
             limit=limit or None, size=size, workers=workers, progress=progress,
         )  # fmt: skip
     say(counts)
+    if source is Source.tables and not (pictures or covers):
+        typer.echo("covers were drawn for the features; --pictures or --covers brings real ones")
     typer.echo(f"next: python -m albumlib clean {out}")
 
 
@@ -120,7 +122,8 @@ def clean(
             folder, out, size=size, where=where or [], lettering=lettering,
             workers=workers, dask=dask, progress=progress,
         )  # fmt: skip
-    say(covers.manifest["funnel"])
+    say(covers.manifest["funnel"] | {"put aside": covers.manifest["tracks rejected"]})
+    typer.echo(f"what was put aside: python -m albumlib quarantine {folder}")
     typer.echo(f"next: python -m albumlib train {out or folder / 'coverset'}")
 
 
@@ -144,9 +147,10 @@ def quarantine(
               python -m albumlib quarantine data/label --release album/17
     """
     from albumlib import quarantine as room
+    from albumlib.coverset import FOLDER
     from albumlib.sheets import write_quarantine
 
-    coverset = coverset or folder / "coverset"
+    coverset = coverset or folder / FOLDER
     counts = room.read(coverset).groupby(["what", "reason"]).size()
     say({f"{what}: {reason}": int(count) for (what, reason), count in counts.items()})
     for path in write_quarantine(folder, coverset, sheets) if sheets else ():

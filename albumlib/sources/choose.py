@@ -60,8 +60,8 @@ def open_source(
     if name == "spotify" and ask:
         return _spotify(ask)
     missing = {
-        "tables": "a table",
-        "folder": "a folder of pictures",
+        "tables": "a table, a CSV or Parquet file, given as --table",
+        "folder": "a folder of pictures, given as --pictures",
         "parquet": "a folder of Parquet files with pictures, given as --pictures",
         "music": "a folder of music, given as --pictures",
         "legacy": "the file of 2021, given as --table",
