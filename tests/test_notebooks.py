@@ -96,6 +96,15 @@ def test_it_begins_with_a_title_and_ends_with_exercises(path):
 
 
 @each
+def test_one_gets_from_it_to_its_neighbours(path):
+    place = NOTEBOOKS.index(path)
+    beside = NOTEBOOKS[max(place - 1, 0) : place] + NOTEBOOKS[place + 1 : place + 2]
+    titles = {near.name: read(near).cells[0].source.splitlines()[0] for near in beside}
+    links = [f"[{title.removeprefix('# ')}]({name})" for name, title in titles.items()]
+    assert [link for link in links if link not in read(path).cells[-1].source] == []
+
+
+@each
 def test_relative_links_resolve(path):
     for link in re.findall(r"\]\(([^)\s]+)\)", prose(path)):
         if not re.match(r"https?:|#|attachment:", link):
