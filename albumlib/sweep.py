@@ -24,16 +24,8 @@ from typing import Any
 import pandas as pd
 
 from albumlib import AlbumlibError
-from albumlib.course import (
-    NOTEBOOKS,
-    KernelDied,
-    Progress,
-    find_notebooks,
-    plan,
-    profile_value,
-    read_results,
-    run_course,
-)
+from albumlib.course import KernelDied, Progress, profile_value, read_results, run_course
+from albumlib.planning import NOTEBOOKS, find_notebooks, plan
 from albumlib.resume import CHAPTERS
 from albumlib.workers import spread
 

@@ -15,7 +15,7 @@ import nbformat
 import papermill
 from PIL import Image
 
-from albumlib.course import NOTEBOOKS, find_notebooks
+from albumlib.planning import NOTEBOOKS, find_notebooks
 
 GALLERY = {  # picture in figures/: the notebook that makes it, a piece of the cell, what one sees
     "funnel.png": ("02_cleaning", "plots.funnel(", "from gathered files to covers in the set"),

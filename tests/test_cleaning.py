@@ -12,10 +12,11 @@ from PIL import Image
 
 from albumlib import features, plots
 from albumlib.catalog import Catalog
-from albumlib.cleaning import albums_of, check_tracks, clean, split_of
+from albumlib.cleaning import albums_of, clean, split_of
 from albumlib.coverset import CoverSet, CoverSetError
 from albumlib.gathering import gather
 from albumlib.quarantine import QuarantineError, release
+from albumlib.rules import check_tracks
 from albumlib.sources.dirt import DUPLICATES, REPAIRABLE, UNUSABLE
 from albumlib.sources.folder import Folder
 from albumlib.sources.synthetic import RecordLabel

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from albumlib import course
+from albumlib import course, planning
 from albumlib.course import CourseError, record, run_course
 from albumlib.report import read_chapter, write_report
 
@@ -60,7 +60,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def notebooks(folder):
-    return course.find_notebooks(folder=folder)
+    return planning.find_notebooks(folder=folder)
 
 
 def said(call, *arguments, **named) -> str:
@@ -112,7 +112,7 @@ def test_a_killed_kernel_is_told(tmp_path, folder):
         new_code_cell("import os\nos._exit(9)"),
     ]
     write(folder / "03_third.ipynb", *cells)
-    third = course.find_notebooks(["3"], folder=folder)
+    third = planning.find_notebooks(["3"], folder=folder)
     message = said(run_course, "smoke", tmp_path, third, progress=str)
     assert "03_third" in message and "memory" in message
 
@@ -136,7 +136,7 @@ def test_wrong_parameters_stop_the_run_before_it_starts(tmp_path, notebooks, par
 
 def test_parameters_take_the_type_of_the_notebook(notebooks):
     given = {"steps": "5", "rate": "2", "loud": "true"}
-    for job in course.plan(notebooks, given, {"unknown": 1, "seed": 3}):
+    for job in planning.plan(notebooks, given, {"unknown": 1, "seed": 3}):
         assert job.parameters == {"steps": 5, "rate": 2.0, "loud": True, "seed": 3}
         assert type(job.parameters["rate"]) is float
 
@@ -144,12 +144,12 @@ def test_parameters_take_the_type_of_the_notebook(notebooks):
 def test_a_parameter_without_a_type_is_refused(folder):
     cell = new_code_cell("steps = 3", metadata={"tags": ["parameters"]})
     write(folder / "03_third.ipynb", cell)
-    third = course.find_notebooks(["03_third"], folder=folder)
-    assert "must say whether steps is" in said(course.plan, third, {"steps": 3}, {})
+    third = planning.find_notebooks(["03_third"], folder=folder)
+    assert "must say whether steps is" in said(planning.plan, third, {"steps": 3}, {})
 
 
 def test_paths_are_given_as_seen_from_the_notebooks(tmp_path, notebooks):
-    job = course.plan(notebooks, {}, {"data_dir": tmp_path / "runs" / "x" / "data"})[0]
+    job = planning.plan(notebooks, {}, {"data_dir": tmp_path / "runs" / "x" / "data"})[0]
     assert job.parameters == {"data_dir": "../runs/x/data"}
 
 
@@ -168,13 +168,13 @@ def test_an_unknown_profile_is_refused(tmp_path, notebooks):
     ],
 )
 def test_notebooks_by_number_or_name(folder, only, start, found):
-    assert [n.stem for n in course.find_notebooks(only, start, folder)] == found
+    assert [n.stem for n in planning.find_notebooks(only, start, folder)] == found
 
 
 def test_unknown_notebooks_are_named(folder, tmp_path):
-    message = said(course.find_notebooks, ["7"], folder=folder)
+    message = said(planning.find_notebooks, ["7"], folder=folder)
     assert message == "there is no notebook '7'; there are 01_first, 02_second"
-    assert "no notebooks" in said(course.find_notebooks, folder=tmp_path / "nowhere")
+    assert "no notebooks" in said(planning.find_notebooks, folder=tmp_path / "nowhere")
 
 
 COUNT = """import os, signal
@@ -203,9 +203,9 @@ def test_killed_in_every_notebook_a_run_ends_as_an_unbroken_one(tmp_path):
 
     def start(out, kills):
         code = (
-            "import sys; from pathlib import Path; from albumlib import course; "
+            "import sys; from pathlib import Path; from albumlib import course, planning; "
             "course.run_course('smoke', sys.argv[1], "
-            f"course.find_notebooks(folder=Path(sys.argv[2])), {{'kills': {kills}}})"
+            f"planning.find_notebooks(folder=Path(sys.argv[2])), {{'kills': {kills}}})"
         )
         command = [sys.executable, "-c", code, tmp_path / out, folder]
         return subprocess.run(command, capture_output=True, text=True, check=False)
@@ -240,7 +240,7 @@ def test_notebooks_run_side_by_side_once_those_they_need_are_done(tmp_path, monk
         tagged = new_code_cell(parameters, metadata={"tags": ["parameters"]})
         write(tmp_path / f"{name}.ipynb", tagged, new_code_cell(MEET))
     lines = []
-    every = course.find_notebooks(folder=tmp_path)
+    every = planning.find_notebooks(folder=tmp_path)
     run_course("smoke", tmp_path / "out", every, {}, {}, lines.append, workers=3)
     assert len(json.loads((tmp_path / "out" / "results.json").read_text())) == 4
     order = [line.split(":")[0][4:] for line in lines if ": done in" in line]
@@ -250,7 +250,7 @@ def test_notebooks_run_side_by_side_once_those_they_need_are_done(tmp_path, monk
 def test_a_cell_that_takes_too_long_is_stopped(tmp_path, folder):
     tagged = new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]})
     write(folder / "03_third.ipynb", tagged, new_code_cell("while True: pass"))
-    third = course.find_notebooks(["3"], folder=folder)
+    third = planning.find_notebooks(["3"], folder=folder)
     message = said(run_course, "smoke", tmp_path, third, progress=str, timeout=2)
     assert message == "03_third was stopped: a cell took longer than the 2 s of --timeout"
 

@@ -41,8 +41,10 @@ ALLOWED = {
         "lettering",
         "parts",
         "quarantine",
+        "rules",
         "windows",
     },
+    "rules": {"features"},
     "coverset": {"features"},
     "team": set(),
     "titles": {"team"},
@@ -73,8 +75,8 @@ ALLOWED = {
     "training": {"checkpoint", "config", "coverset", "networks", "team", "trainer", "watch"},
 }
 TOP = {
-    "plots", "data_plots", "model_plots", "explore", "explorer", "course", "report", "resume",
-    "sweep", "console", "cli", "__main__",
+    "plots", "data_plots", "model_plots", "explore", "explorer", "course", "planning", "report",
+    "resume", "sweep", "console", "cli", "__main__",
 }  # fmt: skip
 
 

@@ -86,7 +86,7 @@ def training_settings(texts: list[str] | None) -> dict:
     from dataclasses import fields
 
     from albumlib.config import TrainingConfig
-    from albumlib.course import from_text
+    from albumlib.planning import from_text
 
     kinds = {field.name: field.type for field in fields(TrainingConfig)}
     return {n: from_text(kinds.get(n, "str"), v) for n, v in pairs(texts or []).items()}

@@ -62,6 +62,7 @@ def course(
               python -m albumlib course -p steps=500 --jobs 2 --dry-run
     """
     from albumlib import course as room
+    from albumlib.planning import find_notebooks
     from albumlib.sources.choose import open_source
 
     parameters = pairs(parameter or [])
@@ -74,7 +75,7 @@ def course(
     asked = {
         "profile": profile.value,
         "out": out,
-        "notebooks": room.find_notebooks(only.replace(",", " ").split(), start),
+        "notebooks": find_notebooks(only.replace(",", " ").split(), start),
         "parameters": parameters,
         "common": {"source": source.value, **given},
     }
