@@ -1,9 +1,9 @@
 """A style from few covers: fine-tune a trained model on an artist's, a label's, a folder's covers.
 
-Few covers are soon learned by heart. So the learning rates are low, the critic's early layers,
-which know what edges are, stay as they are (FreezeD, Mo et al. 2020, arXiv 2002.10964), both
-networks see the covers moved and recoloured (DiffAugment, arXiv 2006.10738), and held-out covers
-say when to stop: the checkpoint nearest to them is kept, unless it copies.
+Few covers are soon learned by heart. So both networks see the covers moved and recoloured
+(DiffAugment, arXiv 2006.10738), and held-out covers say when to stop: the checkpoint nearest to
+them is kept, unless it copies. The critic's early layers, which know what edges are, may stay as
+they are (`freeze_critic`; FreezeD, Mo et al. 2020, arXiv 2002.10964).
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def fine_tune(
 def how_few(
     start: str | Path,
     images: np.ndarray,
-    labels: np.ndarray,
+    labels: np.ndarray | None,
     folder: str | Path,
     *,
     counts: Sequence[int],
@@ -104,7 +104,7 @@ def how_few(
     **changes,
 ) -> pd.DataFrame:
     """Fine-tune on ever more of the covers: a row for each count and seed, the best look of each
-    beside the start's (`kid_start`). What was made is not made again."""
+    beside the start's numbers (`kid_start`, ...). What was made is not made again."""
     rows = []
     for count in counts:
         for seed in seeds:
@@ -115,9 +115,8 @@ def how_few(
                 rows=np.arange(count), heldout=heldout, config=config, every=config.steps // 5,
             )  # fmt: skip
             history = read_history(here)
-            rows.append(
-                {"covers": count, "seed": seed, "kid_start": history[0]["kid"]} | best(history)
-            )
+            before = {f"{name}_start": history[0][name] for name in ("kid", "coverage", "copied")}
+            rows.append({"covers": count, "seed": seed} | before | best(history))
     return pd.DataFrame(rows)
 
 
