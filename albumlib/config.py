@@ -168,8 +168,8 @@ RECIPES: dict[str, dict] = {
     # A few thousand covers and no labels. For long trainings, in which the critic would learn them
     # by heart; in the first minutes covers come nearer without the augmentation.
     "small_set": {"latent_method": "off", "augment": "shift,color"},
-    # Notebook 09: few covers for a trained model; see styles.py. Measured: a critic whose early
-    # layers are frozen (freeze_critic) is slower to see the new style, and copies no less.
+    # Notebook 09: few covers for a trained model; see styles.py. Freezing the critic's early layers
+    # (freeze_critic) and lower rates made no difference (data/measured/styles_recipe.csv).
     "style": {
         "latent_method": "off",
         "steps": 1000,

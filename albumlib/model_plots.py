@@ -92,7 +92,7 @@ def comparison(
         axes.set_yticks(range(len(variants)), list(variants))
         axes.set_title(measure, fontsize=9)
         axes.grid(axis="y", visible=False)
-    panels[0].invert_yaxis()
+    panels[0].set_ylim(max(map(len, measures.values())) - 0.5, -0.5)  # the first row on top
     return figure
 
 

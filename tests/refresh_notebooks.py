@@ -37,6 +37,7 @@ GALLERY = {  # picture in figures/: the notebook that makes it, a piece of the c
         "plots.ladder(",
         "2021, one fault less a rung",
     ),
+    "averages.png": ("08_why_2021_failed", "Six albums, each", "albums' averages, then and now"),
     "style.png": ("09_styles", "New albums, same latents", "a style from a hundred covers"),
     "titles.png": ("10_track_names", "told = {title:", "covers from titles and nothing else"),
     "lettering.png": (
