@@ -91,6 +91,7 @@ def comparison(
             _seeds(axes, values, row)
         axes.set_yticks(range(len(variants)), list(variants))
         axes.set_title(measure, fontsize=9)
+        axes.xaxis.get_major_locator().set_params(nbins=4)
         axes.grid(axis="y", visible=False)
     panels[0].set_ylim(max(map(len, measures.values())) - 0.5, -0.5)  # the first row on top
     return figure
