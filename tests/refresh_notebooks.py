@@ -47,6 +47,21 @@ GALLERY = {  # picture in figures/: the notebook that makes it, a piece of the c
     ),
     "decades.png": ("12_popularity_and_time", "A latent a row", "a decade turned like a knob"),
 }
+CHAPTERS = {  # for the README's table: a piece of the cell; left, top and width of what is cut out
+    "01_scraping": ("Twenty-four covers", (0, 36, 400)),
+    "02_cleaning": ("plots.before_after(", (88, 36, 400)),
+    "03_label_eda": ("plots.correlations(tracks)", (0, 58, 520)),
+    "04_wgan_logan": (" pulled to the middle", (0, 64, 400)),
+    "05_acgan": ("plots.feature_sweeps(", (118, 425, 570)),
+    "06_latent_explorer": ("sliders[NAMES.index", (0, 0, 192)),
+    "07_evaluation": ("plots.damage_curves(", (0, 44, 400)),
+    "08_why_2021_failed": ("plots.ladder(", (118, 78, 190)),
+    "09_styles": ("New albums, same latents", (70, 36, 360)),
+    "10_track_names": ("told = {title:", (100, 36, 400)),
+    "11_lettering": ("The same albums and the same latents", (200, 36, 400)),
+    "12_popularity_and_time": ("A latent a row", (0, 40, 400)),
+    "13_quantum_prior": ('draw("mpl"', (0, 0, 360)),
+}
 FIGURES = NOTEBOOKS.parent / "figures"
 BUILD = NOTEBOOKS.parent / "build" / "notebooks"
 LARGE = 100_000  # characters of a picture
@@ -70,16 +85,29 @@ def refresh(path: Path, to: Path) -> None:
 
 
 def hang(notebooks: Path) -> None:
-    """Renew `figures/` from the notebooks' outputs, with a page that shows all of them."""
+    """Renew `figures/` from the notebooks' outputs, with a page that shows all of them, and a
+    small picture of each chapter for the README."""
     lines = ["# Gallery", "", "Made by `make figures`: each picture is an output of a notebook."]
     for name, (notebook, piece, words) in GALLERY.items():
-        cells = nbformat.read(notebooks / f"{notebook}.ipynb", as_version=4).cells
-        [outputs] = [c.outputs for c in cells if c.cell_type == "code" and piece in c.source]
-        [picture] = [o.data["image/png"] for o in outputs if "image/png" in o.get("data", {})]
-        (FIGURES / name).write_bytes(base64.b64decode(picture))
+        (FIGURES / name).write_bytes(pictured(notebooks, notebook, piece))
         title = f"{words[0].upper()}{words[1:]} ([{notebook}](../notebooks/{notebook}.ipynb))"
         lines += ["", f"### {title}", "", f"![{words}]({name})"]
     (FIGURES / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (FIGURES / "chapters").mkdir(exist_ok=True)
+    for notebook, (piece, (left, top, width)) in CHAPTERS.items():
+        with Image.open(io.BytesIO(pictured(notebooks, notebook, piece))) as picture:
+            part = picture.convert("RGB").crop((left, top, left + width, top + 3 * width // 4))
+        small = part.resize((200, 150), Image.Resampling.LANCZOS).quantize(64)
+        small.save(FIGURES / "chapters" / f"{notebook[:2]}.png", optimize=True)
+
+
+def pictured(notebooks: Path, notebook: str, piece: str) -> bytes:
+    """The picture that the cell with this piece of code has drawn."""
+    cells = nbformat.read(notebooks / f"{notebook}.ipynb", as_version=4).cells
+    [outputs] = [c.outputs for c in cells if c.cell_type == "code" and piece in c.source]
+    kinds = ("image/png", "image/jpeg")
+    [picture] = [o.data[k] for o in outputs for k in kinds if k in o.get("data", {})]
+    return base64.b64decode(picture)
 
 
 def slim(output: dict) -> dict:
