@@ -1,4 +1,5 @@
-"""Track names as numbers, and a small encoder of them that is trained along with a model.
+"""Track names as numbers, and a small encoder of them: taught by regression which labels a title
+leads to expect, then trained along with a model.
 
 A title is read twice: as characters, which serve any script and any word that was never seen, and
 as words of a vocabulary, which carry more as long as they are known. Both kinds of token stand in
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from albumlib.losses import label_error
 from albumlib.team import Dice
 
 CHARACTERS, WORDS = 32, 6  # of a title that are looked at
@@ -26,6 +28,8 @@ BUCKETS = 512  # all of Unicode, folded: two rare characters may share a number
 UNKNOWN = 1  # the word that is not in the vocabulary; 0 is no word at all
 WIDTH = 64  # numbers that an encoded title has
 ENCODERS = ("characters", "words", "both")
+
+EPOCHS, TITLES, RATE = 15, 256, 3e-3  # of the regression: passes, titles a step, Adam's rate
 
 _WORD = re.compile(r"\w+")
 
@@ -81,6 +85,24 @@ def forget_words(titles: Tensor, share: float, dice: Dice) -> Tensor:
     dropped = dice.rand(*titles.shape).to(titles.device) < share
     dropped[:, :CHARACTERS] = False
     return torch.where(dropped & (titles > UNKNOWN), float(UNKNOWN), titles)
+
+
+def titles_to_labels(
+    encoder: TrackNameEncoder, titles: Tensor, wanted: Tensor, forgotten: float, seed: int = 0
+) -> None:
+    """Teach an encoder which labels a title leads to expect (`guess`), by regression.
+
+    `titles` (N, TOKENS) and standardised labels `wanted` (N, L), missing ones NaN; a share of
+    the words is `forgotten`, as in training.
+    """
+    dice, adam = Dice(seed), torch.optim.Adam(encoder.parameters(), lr=RATE)
+    for _ in range(EPOCHS):
+        for some in torch.randperm(len(titles), generator=dice.generator).split(TITLES):
+            guess = encoder.guess(encoder(forget_words(titles[some], forgotten, dice)))
+            known = wanted[some].isfinite()
+            adam.zero_grad(set_to_none=True)
+            label_error(guess, wanted[some].nan_to_num(), known).backward()
+            adam.step()
 
 
 class TrackNameEncoder(nn.Module):

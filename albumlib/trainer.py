@@ -31,7 +31,7 @@ from albumlib.config import TrainingConfig
 from albumlib.coverset import Batches
 from albumlib.networks import Critic, Generator
 from albumlib.team import Dice, Team
-from albumlib.titles import TOKENS
+from albumlib.titles import TOKENS, titles_to_labels
 
 
 class Trainer:
@@ -269,6 +269,18 @@ class Trainer:
         for name in ("generator_optimiser", "critic_optimiser"):
             restore_optimiser(name, getattr(self, name), tensors)
         self.step, self.minutes = about["step"], about.get("minutes", 0.0)
+
+    def read_titles(self, rows: Tensor) -> None:
+        """Teach the encoders what the titles among training rows (N, C) lead to expect, before a
+        cover is drawn: what regression finds in seconds takes the two networks an hour."""
+        encoder = self.generator.titles
+        if encoder is None or encoder.guess is None:
+            return
+        labels, titles = rows.to(self.device).tensor_split([self.generator.labels], dim=1)
+        wanted = self.generator.scale(labels).where(labels.isfinite(), torch.nan)
+        titles_to_labels(encoder, titles, wanted, self.config.word_dropout, self.config.seed)
+        for network in (self.average, self.critic):
+            network.titles.load_state_dict(encoder.state_dict())
 
     def begin_from(self, path: str | Path) -> None:
         """Take the networks of another run. What is new in this one begins afresh: a prior, the

@@ -81,9 +81,12 @@ def train(
     batches = Batches(images, labels, rows, config.batch_size, config.seed, device)
     known = None if labels is None else torch.from_numpy(labels[rows])
     trainer = Trainer(config, known, device, words, team)
+    resumed = resume and (folder / "training.safetensors").exists()
+    if known is not None and not resumed:
+        trainer.read_titles(known)
     if start:
         trainer.begin_from(start)
-    if resume and (folder / "training.safetensors").exists():
+    if resumed:
         trainer.load(folder)
     if team.mean(torch.tensor(float(trainer.step), device=trainer.device)) != trainer.step:
         raise TrainingError(

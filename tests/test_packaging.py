@@ -47,7 +47,7 @@ ALLOWED = {
     "rules": {"features"},
     "coverset": {"features"},
     "team": set(),
-    "titles": {"team"},
+    "titles": {"losses", "team"},
     "quantum": set(),
     "augment": {"team"},
     "conditions": {"coverset", "team", "titles", "config"},  # config for its type only

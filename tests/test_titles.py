@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from albumlib import titles
+from albumlib import conditions, titles
+from albumlib.config import recipe
 from albumlib.team import Dice
 from albumlib.titles import CHARACTERS, TOKENS, UNKNOWN, TrackNameEncoder
+from albumlib.trainer import Trainer
 
 
 def test_what_reads_alike_is_alike():
@@ -62,3 +64,33 @@ def test_some_words_are_forgotten_and_no_letters():
     changed = heard[:, CHARACTERS : CHARACTERS + 2] == UNKNOWN
     assert 0.25 < changed.float().mean() < 0.35
     assert (heard[:, CHARACTERS + 2 :] == 0).all()
+
+
+@pytest.mark.parametrize("reads", titles.ENCODERS)
+def test_an_encoder_learns_what_titles_lead_to_expect(reads):
+    dice = np.random.default_rng(0)
+    moods = {"fire": 1.0, "ash": 1.0, "rain": -1.0, "moss": -1.0}
+    drawn = dice.choice(list(moods), 400)
+    named = [f"the {word} song" for word in drawn]
+    wanted = torch.tensor([[moods[word], np.nan] for word in drawn], dtype=torch.float32)
+    words = titles.vocabulary(named)
+    encoder = TrackNameEncoder(len(words), reads, labels=2)
+    rows = torch.from_numpy(titles.tokens(named, words))
+    titles.titles_to_labels(encoder, rows, wanted, forgotten=0.0)
+    asked = torch.from_numpy(titles.tokens(["a fire", "moss and rain", ""], words))
+    with torch.no_grad():
+        fire, moss, nothing = encoder.guess(encoder(asked))[:, 0].tolist()
+    assert fire > 0.4 and moss < -0.4 and nothing == 0
+
+
+def test_a_training_begins_with_encoders_that_expect_something():
+    config = recipe("acgan", size=32, generator_width=4, critic_width=4, titles="both")
+    named = ["loud fire", "quiet moss"] * 40
+    labels = np.tile([[1.0], [-1.0]], (40, 10))
+    words = titles.vocabulary(named)
+    rows = torch.from_numpy(conditions.rows(labels, {}, named, words))
+    trainer = Trainer(config, rows, words=words)
+    trainer.read_titles(rows)
+    for network in (trainer.generator, trainer.average, trainer.critic):
+        loud, quiet = network.titles.guess(network.titles(rows[:2, 10:]))
+        assert (loud > 0).all() and (quiet < 0).all()
