@@ -279,6 +279,9 @@ class Trainer:
         labels, titles = rows.to(self.device).tensor_split([self.generator.labels], dim=1)
         wanted = self.generator.scale(labels).where(labels.isfinite(), torch.nan)
         titles_to_labels(encoder, titles, wanted, self.config.word_dropout, self.config.seed)
+        with torch.no_grad():
+            for weight in encoder.parameters():  # processes may differ in the last bits
+                weight.copy_(self.team.mean(weight))
         for network in (self.average, self.critic):
             network.titles.load_state_dict(encoder.state_dict())
 
