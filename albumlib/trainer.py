@@ -29,6 +29,7 @@ from albumlib.checkpoint import (
 from albumlib.conditions import smoothed
 from albumlib.config import TrainingConfig
 from albumlib.coverset import Batches
+from albumlib.growing import deepened, grown
 from albumlib.networks import Critic, Generator
 from albumlib.team import Dice, Team
 from albumlib.titles import TOKENS, titles_to_labels
@@ -293,11 +294,11 @@ class Trainer:
         generator, critic, about = read_networks(path)
         doublings = (self.config.size // about["size"]).bit_length() - 1
         if doublings > 0:
-            generator, critic = _deepened(generator, critic, doublings)
+            generator, critic = deepened(generator, critic, doublings)
         pairs = [(self.generator, generator), (self.average, generator), (self.critic, critic)]
         for network, state in pairs:
             try:
-                network.load_state_dict(_grown(network.state_dict(), state))
+                network.load_state_dict(grown(network.state_dict(), state))
             except (KeyError, ValueError, RuntimeError) as error:
                 raise TrainingError(
                     f"{path} holds networks of another shape than this configuration asks for; "
@@ -321,37 +322,3 @@ def _clip_weights(critic: nn.Module, bound: float) -> None:
     with torch.no_grad():
         for weight in critic.parameters():
             weight.clamp_(-bound, bound)
-
-
-def _deepened(
-    generator: dict[str, Tensor], critic: dict[str, Tensor], doublings: int
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """What is known of networks for covers of 2**doublings times the side: all but the layers
-    at the picture. The generator's blocks count from the coarsest, the critic's from the finest."""
-
-    def place(name: str) -> str:
-        _, number, rest = name.split(".")
-        return f"blocks.{int(number) + doublings}.{rest}"
-
-    drawing = {name: weight for name, weight in generator.items() if "to_rgb" not in name}
-    judging = {
-        place(name) if name.startswith("blocks.") else name: weight
-        for name, weight in critic.items()
-        if not name.startswith("blocks.0.")
-    }
-    return drawing, judging
-
-
-EARS = ("stem.weight", "film.weight", "projection.weight", "reading.", "scale.")
-
-
-def _grown(fresh: dict[str, Tensor], known: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A network's fresh state with all that is known of it written over: where labels go in, over
-    the corner that the other network's fewer labels fill. Raises KeyError or RuntimeError if the
-    two differ in anything else."""
-    state = {name: weight.clone() for name, weight in fresh.items()}
-    for name, weight in known.items():
-        hears = any(part in name for part in EARS)
-        corner = tuple(slice(side) for side in weight.shape) if hears else ...
-        state[name][corner] = weight
-    return state

@@ -60,7 +60,9 @@ ALLOWED = {
     "retrieval": {"networks", "checkpoint", "recovery", "team", "titles"},
     "checkpoint": {"networks", "quantum"},
     "config": {"networks", "checkpoint", "conditions", "quantum", "titles"},
+    "growing": set(),
     "trainer": {
+        "growing",
         "networks",
         "losses",
         "coverset",

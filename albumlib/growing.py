@@ -1,0 +1,42 @@
+"""What a new network takes over from one that was trained: all that the two have in common.
+
+For larger covers it gets deeper at the picture (ProGAN's growing, arXiv 1710.10196, without the
+fading in); for more labels it gets wider where they are heard.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+EARS = ("stem.weight", "film.weight", "projection.weight", "reading.", "scale.")
+
+
+def deepened(
+    generator: dict[str, Tensor], critic: dict[str, Tensor], doublings: int
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """What is known of networks for covers of 2**doublings times the side: all but the layers
+    at the picture. The generator's blocks count from the coarsest, the critic's from the finest."""
+
+    def place(name: str) -> str:
+        _, number, rest = name.split(".")
+        return f"blocks.{int(number) + doublings}.{rest}"
+
+    drawing = {name: weight for name, weight in generator.items() if "to_rgb" not in name}
+    judging = {
+        place(name) if name.startswith("blocks.") else name: weight
+        for name, weight in critic.items()
+        if not name.startswith("blocks.0.")
+    }
+    return drawing, judging
+
+
+def grown(fresh: dict[str, Tensor], known: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A network's fresh state with all that is known of it written over: where labels go in, over
+    the corner that the other network's fewer labels fill. Raises KeyError or RuntimeError if the
+    two differ in anything else."""
+    state = {name: weight.clone() for name, weight in fresh.items()}
+    for name, weight in known.items():
+        hears = any(part in name for part in EARS)
+        corner = tuple(slice(side) for side in weight.shape) if hears else ...
+        state[name][corner] = weight
+    return state
