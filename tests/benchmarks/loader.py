@@ -89,9 +89,9 @@ def waiting(images: np.ndarray, labels: np.ndarray, steps: int) -> float:
     batches = Batches(images, labels, np.arange(len(images)), config.batch_size, 0)
     waited, read = [], batches.batch
 
-    def timed(step: int):
+    def timed(*which):
         started = time.perf_counter()
-        batch = read(step)
+        batch = read(*which)
         waited.append(time.perf_counter() - started)
         return batch
 
