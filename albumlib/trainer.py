@@ -273,7 +273,8 @@ class Trainer:
 
     def read_titles(self, rows: Tensor) -> None:
         """Teach the encoders what the titles among training rows (N, C) lead to expect, before a
-        cover is drawn: what regression finds in seconds takes the two networks an hour."""
+        cover is drawn: what regression finds in seconds, the two networks alone had found for one
+        title in seven after 25 minutes."""
         encoder = self.generator.titles
         if encoder is None or encoder.guess is None:
             return

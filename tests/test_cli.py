@@ -170,6 +170,18 @@ def test_every_recipe_can_be_asked_for():
 # Work -------------------------------------------------------------------------------------------
 
 
+def test_one_is_told_when_covers_are_drawn_for_want_of_real_ones(tmp_path):
+    table, drawn = tmp_path / "songs.csv", "covers were drawn for the features"
+    table.write_text("name,artist,album,energy\nOne,Nobody,First,0.5\n")
+    asked = ["gather", "--source", "tables", "--table", table, "--size", 64]
+    assert drawn in run(*asked, "--out", tmp_path / "drawn")[1]
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    Image.new("RGB", (80, 80)).save(pictures / "First.png")
+    code, out, errors = run(*asked, "--pictures", pictures, "--out", tmp_path / "real")
+    assert code == 0 and drawn not in out, errors
+
+
 def test_from_a_label_to_covers(tmp_path):
     data, model, sheet = tmp_path / "data", tmp_path / "model", tmp_path / "sheet.png"
     code, out, errors = run("gather", "--albums", 60, "--size", 64, "--out", data)
@@ -177,6 +189,7 @@ def test_from_a_label_to_covers(tmp_path):
     assert "480  tracks" in out and f"albumlib clean {data}" in out
     code, out, errors = run("clean", data, "--size", 32, "--size", 64)
     assert code == 0, errors
+    assert f"albumlib quarantine {data}" in out and "put aside: " in out
     small = ["-p", "batch_size=8", "-p", "generator_width=4", "-p", "critic_width=4"]
     code, _, errors = run("train", data / "coverset", "--steps", 2, *small, "--out", model)
     assert code == 0, errors
