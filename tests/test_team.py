@@ -18,9 +18,13 @@ from albumlib.team import Dice, Team, TeamError
 TRAIN = """
 import json, sys
 import numpy as np
+import torch
 from albumlib import training
 from albumlib.config import recipe
 out, changes = sys.argv[1], json.loads(sys.argv[2])
+if "double" in sys.argv[3:]:
+    torch.set_default_dtype(torch.float64)
+    torch.Tensor.float = torch.Tensor.double
 dice = np.random.default_rng(0)
 images = dice.integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
 labels = dice.uniform(-1, 1, (40, 10)).astype(np.float32)
@@ -46,10 +50,10 @@ def script(tmp_path):
     return path
 
 
-def run(command, out, changes, root):
+def run(command, out, changes, root, *options):
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
     return subprocess.run(
-        [*map(str, command), str(out), json.dumps(changes)],
+        [*map(str, command), str(out), json.dumps(changes), *options],
         env=environment, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
 
@@ -59,17 +63,23 @@ def weights(folder):
     return {name: tensor for name, tensor in tensors.items() if "optimiser" not in name}
 
 
-def test_two_processes_take_the_steps_of_one(script, tmp_path, root):
-    alone = run([sys.executable, script], tmp_path / "one", FULL, root)
+# That two processes take the steps of one is algebra, tested in double precision. In single
+# precision Adam turns the rounding of a gradient near zero into a step of any sign, so that each
+# step may move a weight apart by twice the learning rate, whatever the processor.
+@pytest.mark.parametrize(
+    ("precision", "allowed"), [("double", 1e-10), ("single", 2 * SMALL["steps"] * 5e-4)]
+)
+def test_two_processes_take_the_steps_of_one(script, tmp_path, root, precision, allowed):
+    alone = run([sys.executable, script], tmp_path / "one", FULL, root, precision)
     assert alone.returncode == 0, alone.stderr
-    both = run([*TORCHRUN, 2, script], tmp_path / "two", FULL, root)
+    both = run([*TORCHRUN, 2, script], tmp_path / "two", FULL, root, precision)
     assert both.returncode == 0, both.stderr
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     assert one.keys() == two.keys()
-    assert max((one[name] - two[name]).abs().max() for name in one) < 1e-5
+    assert max((one[name] - two[name]).abs().max() for name in one) < allowed
     assert len(both.stdout.splitlines()) == 5  # only one of them reports
     first, second = (json.loads(text.splitlines()[-1]) for text in (alone.stdout, both.stdout))
-    assert first["reading_error"] == pytest.approx(second["reading_error"], abs=1e-4)
+    assert first["reading_error"] == pytest.approx(second["reading_error"], abs=10 * allowed)
 
 
 def test_what_cannot_be_shared_is_told(monkeypatch, tmp_path):
