@@ -14,7 +14,7 @@ import typer
 from albumlib import __version__
 from albumlib.cli import data, models, runs
 from albumlib.cli.options import NAME
-from albumlib.console import Sentences
+from albumlib.runtime.console import Sentences
 
 app = typer.Typer(
     cls=Sentences,
@@ -43,7 +43,7 @@ def doctor() -> None:
     \b
     Example: python -m albumlib doctor
     """
-    from albumlib.doctor import examine
+    from albumlib.runtime.doctor import examine
 
     findings = examine()
     for finding in findings:

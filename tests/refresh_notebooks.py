@@ -15,7 +15,7 @@ import nbformat
 import papermill
 from PIL import Image
 
-from albumlib.planning import NOTEBOOKS, find_notebooks
+from albumlib.course.planning import NOTEBOOKS, find_notebooks
 
 GALLERY = {  # picture in figures/: the notebook that makes it, a piece of the cell, what one sees
     "funnel.png": ("02_cleaning", "plots.funnel(", "from gathered files to covers in the set"),
@@ -40,10 +40,10 @@ GALLERY = {  # picture in figures/: the notebook that makes it, a piece of the c
     "averages.png": ("08_why_2021_failed", "Six albums, each", "albums' averages, then and now"),
     "style.png": ("09_styles", "New albums, same latents", "a style from a hundred covers"),
     "titles.png": ("10_track_names", "told = {title:", "covers from titles and nothing else"),
-    "lettering.png": (
+    "text.png": (
         "11_lettering",
         "The same albums and the same latents",
-        "lettering on request",
+        "text on request",
     ),
     "decades.png": ("12_popularity_and_time", "A latent a row", "a decade turned like a knob"),
 }

@@ -18,7 +18,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from albumlib import explore
+from albumlib.explorer import serve
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 OPTIONS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
@@ -50,8 +50,8 @@ def screenshots(root):
 
 @pytest.fixture(scope="module")
 def covers(tmp_path_factory):
-    """A small cover set of the built-in label."""
-    return explore.cover_set(tmp_path_factory.mktemp("label"), albums=80)
+    """A small cover set of the built-in imprint."""
+    return serve.cover_set(tmp_path_factory.mktemp("label"), albums=80)
 
 
 def free_port() -> int:
@@ -99,9 +99,9 @@ def a_slider_moves_the_cover(tab) -> None:
 def page(covers, tmp_path_factory):
     """The address of the explorer, served by Voila."""
     folder, port = tmp_path_factory.mktemp("explore"), free_port()
-    written = explore.write_page(folder, explore.pretrained(), covers)
+    written = serve.write_page(folder, serve.pretrained(), covers)
     address = f"http://localhost:{port}/"
-    command = [*explore.command(written, port, browser=False), "--port_retries=0"]
+    command = [*serve.command(written, port, browser=False), "--port_retries=0"]
     # The page itself would start a kernel; this file comes from Voila alone.
     with served(command, folder / "voila.log", address + "voila/static/voila.js"):
         yield address
@@ -162,7 +162,7 @@ def chapter_six(root: Path, covers: Path, folder: Path) -> Path:
     notebook.cells = notebook.cells[: last + 1]
     for cell in notebook.cells:
         cell.pop("outputs", None) if cell.cell_type == "markdown" else cell.update(outputs=[])
-    pretrained = str(explore.PRETRAINED) + "/"
+    pretrained = str(serve.PRETRAINED) + "/"
     [given] = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
     given.source = given.source.replace("../data/smoke", str(covers.parent))
     given.source = given.source.replace("../data/pretrained/", pretrained)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from albumlib.gathering import gather
+from albumlib.dataset.gathering import gather
 from albumlib.sources import budget
 from albumlib.sources.budget import Shape
 from albumlib.sources.musicbrainz import Dump

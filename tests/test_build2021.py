@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from albumlib.build2021 import CLIP, FAULTS, Build, MapGenerator, build_config, ladder
-from albumlib.build2021 import latent_step_2021 as step_2021
-from albumlib.coverset import Batches
-from albumlib.trainer import Trainer
+from albumlib.dataset.coverset import Batches
+from albumlib.studies.legacy2021 import CLIP, FAULTS, Build, MapGenerator, build_config, ladder
+from albumlib.studies.legacy2021 import latent_step_2021 as step_2021
+from albumlib.training.trainer import Trainer
 
 SMALL = {"size": 32, "steps": 1, "batch_size": 4, "latent": 8}
 SMALL |= {"generator_width": 2, "critic_width": 2}
@@ -29,7 +29,7 @@ def batches(of) -> Batches:
     return Batches(IMAGES, LABELS, ROWS, of.batch_size, of.seed)
 
 
-def dice() -> torch.Generator:
+def rng() -> torch.Generator:
     return torch.Generator().manual_seed(5)
 
 
@@ -70,7 +70,7 @@ def test_an_unknown_fault_is_refused():
 @pytest.mark.parametrize("faults", [("labels by place",), ()])
 def test_labels_by_place_are_those_of_the_first_covers_in_every_batch(faults, monkeypatch):
     made, given = build(*faults, "uniform labels"), []
-    monkeypatch.setattr(made, "_update_critic", lambda covers, labels, dice: given.append(labels))
+    monkeypatch.setattr(made, "_update_critic", lambda covers, labels, rng: given.append(labels))
     monkeypatch.setattr(made, "_update_generator", lambda *_: None)
     of = batches(made.config)
     for step in range(5):
@@ -83,10 +83,10 @@ def test_labels_by_place_are_those_of_the_first_covers_in_every_batch(faults, mo
 
 def test_uniform_labels_know_nothing_of_each_other():
     labels = torch.from_numpy(LABELS).repeat(200, 1)
-    drawn = build("uniform labels").asked_labels(labels, dice())
+    drawn = build("uniform labels").asked_labels(labels, rng())
     assert drawn.abs().max() <= 1
     assert drawn.std(0).sub(3**-0.5).abs().max() < 0.02  # of U(-1, 1)
-    assert torch.equal(build().asked_labels(labels, dice()), labels)
+    assert torch.equal(build().asked_labels(labels, rng()), labels)
 
 
 def test_raw_labels_are_neither_scaled_nor_weighed():
@@ -189,17 +189,17 @@ def test_the_step_of_2021_is_gradient_ascent_whatever_the_gradient():
 
 
 def test_the_step_of_2021_ends_in_the_corners():
-    gradient = torch.randn(64, generator=dice())
+    gradient = torch.randn(64, generator=rng())
     moved = step_2021(lambda z: z @ gradient, torch.zeros(16, 64))
     assert (moved.abs() == 1).float().mean() > 0.99
 
 
 def test_labels_move_only_with_the_fault():
     labels = torch.from_numpy(LABELS[:4])
-    z, asked, cost = build("score means", latent_every=1).latents(labels, dice())
+    z, asked, cost = build("score means", latent_every=1).latents(labels, rng())
     assert torch.equal(asked, labels) and cost > 0 and z.requires_grad
     made = build("score means", "moved labels", "cut gradient", "norm of ones")
-    moved_z, moved, cost = made.latents(labels, dice())
+    moved_z, moved, cost = made.latents(labels, rng())
     assert not torch.allclose(moved, labels) and cost == 0
     assert moved.abs().max() <= 1 and moved_z.abs().max() <= 1
     reading = lambda y: made._judge(z.detach(), y)[1].sum(1)  # noqa: E731

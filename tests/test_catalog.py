@@ -2,8 +2,8 @@ import sqlite3
 
 import pytest
 
-from albumlib.catalog import Catalog
-from albumlib.sources import SourceError, Track
+from albumlib.dataset.catalog import Catalog
+from albumlib.sources.base import SourceError, Track
 
 
 def track(number, **changes):

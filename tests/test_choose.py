@@ -5,18 +5,19 @@ from functools import partial
 import numpy as np
 import pytest
 
-from albumlib.sources import SourceError, web
+from albumlib.sources import web
+from albumlib.sources.base import SourceError
 from albumlib.sources.choose import NAMES, open_covers, open_labels, open_source
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "synthetic"])
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "imprint"])
 def test_a_source_says_what_it_needs(name):
     with pytest.raises(SourceError, match=f"the source {name!r} needs"):
         open_source(name)
 
 
 def test_an_unknown_source_is_told_the_known_ones():
-    with pytest.raises(SourceError, match="there are synthetic, tables, folder, music"):
+    with pytest.raises(SourceError, match="there are imprint, tables, folder, music"):
         open_source("nowhere")
 
 

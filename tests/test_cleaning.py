@@ -10,20 +10,20 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from albumlib import features, plots
-from albumlib.catalog import Catalog
-from albumlib.cleaning import albums_of, clean, split_of
-from albumlib.coverset import CoverSet, CoverSetError
-from albumlib.gathering import gather
-from albumlib.quarantine import QuarantineError, release
-from albumlib.rules import check_tracks
-from albumlib.sources.dirt import DUPLICATES, REPAIRABLE, UNUSABLE
+from albumlib import features, figures
+from albumlib.dataset.catalog import Catalog
+from albumlib.dataset.cleaning import albums_of, clean, split_of
+from albumlib.dataset.coverset import CoverSet, CoverSetError
+from albumlib.dataset.filters import FilterError
+from albumlib.dataset.gathering import gather
+from albumlib.dataset.quarantine import QuarantineError, release
+from albumlib.dataset.rules import check_tracks
 from albumlib.sources.folder import Folder
-from albumlib.sources.synthetic import RecordLabel
-from albumlib.windows import WindowError
+from albumlib.sources.imprint.corruption import DUPLICATES, REPAIRABLE, UNUSABLE
+from albumlib.sources.imprint.imprint import Imprint
 
 ROOT = Path(__file__).parents[1]
-LABEL = RecordLabel(albums=500, dirt=0.25)
+IMPRINT = Imprint(albums=500, dirt=0.25)
 REASONS = {
     "wide": "not square",
     "truncated": "truncated or damaged",
@@ -37,7 +37,7 @@ REASONS = {
 @pytest.fixture(scope="module")
 def gathered(tmp_path_factory):
     folder = tmp_path_factory.mktemp("gathered")
-    gather(LABEL, folder, size=96)
+    gather(IMPRINT, folder, size=96)
     return folder
 
 
@@ -53,8 +53,8 @@ def quarantine(gathered):
 def test_every_planted_defect_is_found_or_repaired_and_no_clean_cover_lost(gathered, cleaned):
     kept = set(cleaned.table["cover"])
     verdicts = quarantine(gathered).query("what == 'cover'").set_index("id")["reason"]
-    for index in range(LABEL.albums):
-        defect, cover = LABEL.truth(index).defect, f"album/{index}"
+    for index in range(IMPRINT.albums):
+        defect, cover = IMPRINT.truth(index).defect, f"album/{index}"
         if defect in UNUSABLE:
             assert verdicts[cover] == REASONS[defect]
         elif defect in REPAIRABLE:
@@ -67,9 +67,9 @@ def test_every_planted_defect_is_found_or_repaired_and_no_clean_cover_lost(gathe
 
 def _repeats():
     """Duplicates whose original looks as it was drawn: of each such pair one has to go."""
-    duplicated = [i for i in range(LABEL.albums) if LABEL.truth(i).defect in DUPLICATES]
+    duplicated = [i for i in range(IMPRINT.albums) if IMPRINT.truth(i).defect in DUPLICATES]
     changed = (*UNUSABLE, "alpha")
-    return [i for i in duplicated if LABEL.truth(LABEL._original_of(i)).defect not in changed]
+    return [i for i in duplicated if IMPRINT.truth(IMPRINT._original_of(i)).defect not in changed]
 
 
 def test_nothing_is_lost(gathered, cleaned):
@@ -165,7 +165,7 @@ def test_a_folder_of_pictures_is_cleaned_without_labels(tmp_path):
     pictures = tmp_path / "pictures" / "deep"
     pictures.mkdir(parents=True)
     for index in range(40):
-        (pictures / f"{index:02}.jpg").write_bytes(LABEL.cover(f"album/{index}", 96))
+        (pictures / f"{index:02}.jpg").write_bytes(IMPRINT.cover(f"album/{index}", 96))
     gather(Folder(tmp_path / "pictures"), tmp_path / "work")
     covers = clean(tmp_path / "work", size=32)
     assert not covers.has_labels
@@ -213,8 +213,8 @@ def test_a_window_selects_albums_and_is_noted(gathered, cleaned, tmp_path):
     assert (rejects.loc[sorted(missed), "reason"] == "not selected").all() and missed
     with pytest.raises(CoverSetError, match="not one usable cover"):
         clean(gathered, tmp_path / "none", where=["popularity=101.."])
-    with pytest.raises(WindowError, match="--lettering"):
-        clean(gathered, where=["lettering=no"])
+    with pytest.raises(FilterError, match="--text"):
+        clean(gathered, where=["text=no"])
 
 
 def test_what_is_released_comes_back_and_stays_on_its_side(gathered, cleaned, tmp_path):
@@ -236,7 +236,7 @@ def test_what_is_released_comes_back_and_stays_on_its_side(gathered, cleaned, tm
 
 
 def test_duplicates_are_shown_beside_what_stayed_for_them(gathered, cleaned):
-    figure = plots.duplicates(gathered, gathered / "coverset", most=5)
+    figure = figures.duplicates(gathered, gathered / "coverset", most=5)
     captions = [text.get_text() for text in figure.axes[0].texts]
     assert set(captions[::2]) <= {"kept, nearly", "kept, same file"}
     assert set(captions[1::2]) <= set(quarantine(gathered)["id"])
@@ -257,7 +257,7 @@ def test_a_released_track_loses_what_is_wrong_with_it():
 
 KILLED = """
 import os, signal, sys
-from albumlib.cleaning import clean
+from albumlib.dataset.cleaning import clean
 count, last = 0, int(sys.argv[3])
 def hear(event, args):
     global count
@@ -267,15 +267,15 @@ def hear(event, args):
         if count == last:
             os.kill(os.getpid(), signal.SIGKILL)
 sys.addaudithook(hear)
-clean(sys.argv[1], sys.argv[2], size=32, lettering="strokes", workers=1)
+clean(sys.argv[1], sys.argv[2], size=32, text="strokes", workers=1)
 print(count)
 """
 
 
 def test_killed_at_any_touch_of_the_disk_it_ends_with_the_same_bytes(tmp_path):
     """The stage is killed in front of one file operation after the other, always going on."""
-    gather(RecordLabel(albums=40, dirt=0.2), tmp_path / "g", size=48, workers=1)
-    clean(tmp_path / "g", tmp_path / "whole", size=32, lettering="strokes", workers=1)
+    gather(Imprint(albums=40, dirt=0.2), tmp_path / "g", size=48, workers=1)
+    clean(tmp_path / "g", tmp_path / "whole", size=32, text="strokes", workers=1)
 
     def run(last):
         arguments = [str(tmp_path / "g"), str(tmp_path / "killed"), str(last)]

@@ -11,22 +11,16 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from albumlib import (
-    __version__,
-    checkpoint,
-    console,
-    doctor,
-    drawing,
-    features,
-    gathering,
-    lettering,
-    networks,
-)
+from albumlib import __version__, features
 from albumlib.__main__ import app
 from albumlib.cli.options import Recipe
-from albumlib.config import RECIPES
-from albumlib.coverset import CoverSet
-from albumlib.doctor import Finding
+from albumlib.dataset import gathering, text_detection
+from albumlib.dataset.coverset import CoverSet
+from albumlib.models import checkpoint, networks
+from albumlib.runtime import console, doctor
+from albumlib.runtime.doctor import Finding
+from albumlib.sampling import request
+from albumlib.training.config import RECIPES
 from tests.test_music import clicks, encode
 
 COMMANDS = (
@@ -222,14 +216,16 @@ def gathered(tmp_path_factory):
 
 
 def test_windows_and_lettering_select_on_the_command_line(gathered, tmp_path, monkeypatch):
-    monkeypatch.setattr(lettering, "find_spec", lambda name: None)  # the quick detector will do
-    options = ["--where", "year=1980..", "--where", "lettering=no", "--size", 32]
-    assert "--lettering" in fails("clean", gathered, *options)
-    code, said, errors = run("clean", gathered, *options, "--lettering", "--out", tmp_path / "set")
+    monkeypatch.setattr(
+        text_detection, "find_spec", lambda name: None
+    )  # the quick detector will do
+    options = ["--where", "year=1980..", "--where", "text=no", "--size", 32]
+    assert "--text" in fails("clean", gathered, *options)
+    code, said, errors = run("clean", gathered, *options, "--text", "--out", tmp_path / "set")
     assert code == 0, errors
     covers = CoverSet.open(tmp_path / "set")
-    assert covers.manifest["selection"] == ["year=1980..", "lettering=no"]
-    assert (covers.table["year"] >= 1980).all() and not covers.table["lettering"].any()
+    assert covers.manifest["selection"] == ["year=1980..", "text=no"]
+    assert (covers.table["year"] >= 1980).all() and not covers.table["text"].any()
     assert "not selected" in said and f"albumlib train {tmp_path / 'set'}" in said
     assert "no Dask scheduler answers" in fails("clean", gathered, "--dask", "nonsense://x")
     assert "is no window" in fails("clean", gathered, "--where", "popular")
@@ -344,7 +340,7 @@ def listener(tmp_path):
 
 def asked(path) -> dict:
     """The features that a picture says it was drawn for."""
-    return dict(zip(features.NAMES, drawing.load(path).features, strict=True))
+    return dict(zip(features.NAMES, request.load(path).features, strict=True))
 
 
 @pytest.mark.parametrize("options", [["--energy", 0.9], ["--energy=0.9"], ["-f", "energy=0.9"]])
@@ -397,7 +393,7 @@ def test_the_explorer_is_served_only_if_it_can_be(listener, monkeypatch):
     assert "no cover set" in fails("explore", listener / "nowhere", "--out", listener / "e")
     no_model = ["--model", listener / "no.safetensors", "--out", listener / "e"]
     assert "no checkpoint" in fails("explore", listener / "coverset", *no_model)
-    monkeypatch.setattr("albumlib.explore.find_spec", lambda _: None)
+    monkeypatch.setattr("albumlib.explorer.serve.find_spec", lambda _: None)
     given = ["--model", listener, "--out", listener / "e"]
     assert "pip install voila" in fails("explore", listener / "coverset", *given)
 

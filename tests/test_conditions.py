@@ -3,38 +3,40 @@ import pandas as pd
 import pytest
 import torch
 
-from albumlib import conditions, features, training
-from albumlib.checkpoint import TrainingError, load_generator, read_networks
-from albumlib.config import TrainingConfig, recipe
-from albumlib.coverset import CoverSet, CoverSetError
-from albumlib.drawing import Drawing
-from albumlib.networks import draw_latents
-from albumlib.team import Dice
-from albumlib.titles import TOKENS, tokens
+from albumlib import features
+from albumlib.dataset.coverset import CoverSet, CoverSetError
+from albumlib.models import conditions
+from albumlib.models.checkpoint import TrainingError, load_generator, read_networks
+from albumlib.models.networks import draw_latents
+from albumlib.models.titles import TOKENS, tokens
+from albumlib.runtime.rng import Rng
+from albumlib.sampling.request import Request
+from albumlib.training import loop
+from albumlib.training.config import TrainingConfig, recipe
 
 SMALL = {"size": 32, "batch_size": 8, "generator_width": 4, "critic_width": 4, "latent": 8}
 
 
 @pytest.fixture
 def covers():
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     count = 24
     table = pd.DataFrame({"album": [f"Fire {n}" if n % 2 else "" for n in range(count)]})
     for name in features.NAMES:
         table[name] = np.full(count, 0.5)
-    table["tempo"] = dice.uniform(80, 160, count)
+    table["tempo"] = rng.uniform(80, 160, count)
     table["year"] = pd.array([1950, 2030, None] * 8, dtype="Int32")
-    table["lettering"] = pd.array([True, False, None] * 8, dtype="boolean")
+    table["text"] = pd.array([True, False, None] * 8, dtype="boolean")
     table["split"] = ["train"] * 16 + ["heldout"] * 8
     tracks = pd.DataFrame({"name": [f"Song {n}" for n in range(8)] * 6, "row": range(48)})
     tracks["row"] //= 2
-    images = dice.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+    images = rng.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
     return CoverSet(images, table, tracks, {"source": "test", "size": 32})
 
 
 def test_a_row_is_features_then_extras_then_the_titles_tokens(covers):
-    config = TrainingConfig(**SMALL, labels=True, extras="year,lettering", titles="both")
-    rows, words = conditions.of_covers(covers, config)
+    config = TrainingConfig(**SMALL, labels=True, extras="year,text", titles="both")
+    rows, words = conditions.of_covers(covers, **config.conditions)
     assert rows.shape == (24, 10 + 2 + TOKENS) and rows.dtype == np.float32
     np.testing.assert_array_equal(rows[:, :10], covers.labels)
     np.testing.assert_array_equal(rows[:3, 10:12], [[-1, 1], [1, -1], [np.nan, np.nan]])
@@ -43,9 +45,9 @@ def test_a_row_is_features_then_extras_then_the_titles_tokens(covers):
 
 
 def test_titles_alone_or_none_at_all(covers):
-    rows, words = conditions.of_covers(covers, TrainingConfig(**SMALL, titles="both"))
+    rows, words = conditions.of_covers(covers, **TrainingConfig(**SMALL, titles="both").conditions)
     assert rows.shape == (24, TOKENS) and words
-    assert conditions.of_covers(covers, TrainingConfig(**SMALL)) == (None, ())
+    assert conditions.of_covers(covers, **TrainingConfig(**SMALL).conditions) == (None, ())
 
 
 def test_a_covers_title_is_the_albums_and_one_of_its_own_songs(covers):
@@ -56,19 +58,19 @@ def test_a_covers_title_is_the_albums_and_one_of_its_own_songs(covers):
 
 
 def test_what_the_table_lacks_is_told(covers):
-    config = TrainingConfig(**SMALL, labels=True, extras="lettering")
-    bare = CoverSet(covers.images, covers.table.drop(columns="lettering"), covers.tracks, {})
-    with pytest.raises(CoverSetError, match="clean them with lettering"):
-        conditions.of_covers(bare, config)
+    config = TrainingConfig(**SMALL, labels=True, extras="text")
+    bare = CoverSet(covers.images, covers.table.drop(columns="text"), covers.tracks, {})
+    with pytest.raises(CoverSetError, match="clean them with text"):
+        conditions.of_covers(bare, **config.conditions)
     nameless = CoverSet(covers.images, covers.table.assign(album=""), covers.tracks.head(0), {})
     with pytest.raises(CoverSetError, match="no titles"):
-        conditions.of_covers(nameless, TrainingConfig(**SMALL, titles="both"))
+        conditions.of_covers(nameless, **TrainingConfig(**SMALL, titles="both").conditions)
 
 
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"extras": "decade", "labels": True}, "extras must be one of year, lettering"),
+        ({"extras": "decade", "labels": True}, "extras must be one of year, text"),
         ({"extras": "year"}, "set labels=true"),
         ({"titles": "letters"}, "titles must be one of"),
         ({"prior": "magic"}, "prior must be one of"),
@@ -82,12 +84,12 @@ def test_a_wrong_configuration_is_one_sentence(wrong, words):
 
 def test_a_model_learns_with_everything_and_is_the_same_when_opened_again(covers, tmp_path):
     config = recipe(
-        "acgan_wgan_logan", **SMALL, extras="year,lettering", titles="both", steps=2, log_every=1
+        "acgan_wgan_logan", **SMALL, extras="year,text", titles="both", steps=2, log_every=1
     )
-    rows, words = conditions.of_covers(covers, config)
-    made = training.train(config, covers.images, rows, tmp_path, words=words)
+    rows, words = conditions.of_covers(covers, **config.conditions)
+    made = loop.train(config, covers.images, rows, tmp_path, words=words)
     opened = load_generator(tmp_path)
-    assert opened.words == words and opened.extras == ("year", "lettering")
+    assert opened.words == words and opened.extras == ("year", "text")
     z, some = draw_latents(4, 8, torch.Generator().manual_seed(0)), torch.from_numpy(rows[:4])
     assert torch.equal(made(z, some), opened(z, some))
     assert not torch.equal(opened(z, some), opened(z, some.roll(1, 0)))
@@ -95,8 +97,8 @@ def test_a_model_learns_with_everything_and_is_the_same_when_opened_again(covers
 
 def test_what_is_left_out_is_missing(covers, tmp_path):
     config = recipe("acgan", **SMALL, extras="year", titles="both", steps=1)
-    rows, words = conditions.of_covers(covers, config)
-    generator = training.train(config, covers.images, rows, tmp_path, words=words)
+    rows, words = conditions.of_covers(covers, **config.conditions)
+    generator = loop.train(config, covers.images, rows, tmp_path, words=words)
     z, labels = draw_latents(2, 8, torch.Generator().manual_seed(0)), torch.zeros(2, 10)
     unknown = torch.cat([labels, torch.full((2, 1), torch.nan), torch.zeros(2, TOKENS)], dim=1)
     assert torch.equal(generator(z, labels), generator(z, unknown))
@@ -105,22 +107,22 @@ def test_what_is_left_out_is_missing(covers, tmp_path):
 
 
 def test_a_drawing_asks_for_what_the_model_hears(covers, tmp_path):
-    config = recipe("acgan", **SMALL, extras="year,lettering", titles="words", steps=1)
-    rows, words = conditions.of_covers(covers, config)
-    generator = training.train(config, covers.images, rows, tmp_path, words=words)
-    asked = Drawing(title="Fire: Song 3", year=2030, lettering=False).conditions(generator)
+    config = recipe("acgan", **SMALL, extras="year,text", titles="words", steps=1)
+    rows, words = conditions.of_covers(covers, **config.conditions)
+    generator = loop.train(config, covers.images, rows, tmp_path, words=words)
+    asked = Request(title="Fire: Song 3", year=2030, text=False).conditions(generator)
     np.testing.assert_array_equal(asked[0, 10:12], [1, -1])
     np.testing.assert_array_equal(asked[:, 12:], tokens(["Fire: Song 3"], words))
-    assert np.isnan(Drawing().conditions(generator)[0, :12]).all()
+    assert np.isnan(Request().conditions(generator)[0, :12]).all()
 
 
 def test_a_model_grows_an_ear_and_keeps_what_it_knew(covers, tmp_path):
     before = recipe("acgan", **SMALL, steps=2)
-    training.train(before, covers.images, covers.labels, tmp_path / "before")
+    loop.train(before, covers.images, covers.labels, tmp_path / "before")
     after = recipe("acgan", **SMALL, extras="year", steps=1, generator_rate=0.0, critic_rate=0.0)
-    rows, _ = conditions.of_covers(covers, after)
+    rows, _ = conditions.of_covers(covers, **after.conditions)
     old = load_generator(tmp_path / "before")
-    new = training.train(after, covers.images, rows, tmp_path / "after", start=tmp_path / "before")
+    new = loop.train(after, covers.images, rows, tmp_path / "after", start=tmp_path / "before")
     z, labels = draw_latents(3, 8, torch.Generator().manual_seed(0)), torch.rand(3, 10)
     # A missing year is not heard.
     torch.testing.assert_close(old(z, labels), new(z, labels), atol=1e-3, rtol=0)
@@ -128,11 +130,11 @@ def test_a_model_grows_an_ear_and_keeps_what_it_knew(covers, tmp_path):
 
 def test_a_model_grows_and_keeps_all_but_the_layers_at_the_picture(covers, tmp_path):
     small = SMALL | {"generator_width": 4, "critic_width": 4}
-    training.train(recipe("acgan", **small, steps=2), covers.images, covers.labels, tmp_path / "a")
+    loop.train(recipe("acgan", **small, steps=2), covers.images, covers.labels, tmp_path / "a")
     large = small | {"size": 128, "generator_width": 1, "critic_width": 1}
     config = recipe("acgan", **large, steps=1, generator_rate=0.0, critic_rate=0.0)
     images = covers.images.repeat(4, axis=1).repeat(4, axis=2)
-    training.train(config, images, covers.labels, tmp_path / "b", start=tmp_path / "a")
+    loop.train(config, images, covers.labels, tmp_path / "b", start=tmp_path / "a")
     (drew, judged, _), (draws, judges, _) = (read_networks(tmp_path / name) for name in "ab")
     for name in ("stem.weight", "blocks.0.convolution.weight", "blocks.3.film.weight"):
         assert torch.equal(drew[name], draws[name])
@@ -143,10 +145,10 @@ def test_a_model_grows_and_keeps_all_but_the_layers_at_the_picture(covers, tmp_p
 
 
 def test_networks_of_another_shape_are_refused(covers, tmp_path):
-    training.train(recipe("acgan", **SMALL, steps=1), covers.images, covers.labels, tmp_path / "a")
+    loop.train(recipe("acgan", **SMALL, steps=1), covers.images, covers.labels, tmp_path / "a")
     other = recipe("acgan", **{**SMALL, "generator_width": 8}, steps=1)
     with pytest.raises(TrainingError, match="another shape"):
-        training.train(other, covers.images, covers.labels, tmp_path / "b", start=tmp_path / "a")
+        loop.train(other, covers.images, covers.labels, tmp_path / "b", start=tmp_path / "a")
 
 
 def test_any_part_may_be_all_that_is_told():
@@ -159,8 +161,8 @@ def test_any_part_may_be_all_that_is_told():
         word_dropout=0.0,
     )
     rows = torch.ones(4000, 11 + TOKENS)
-    dice = Dice(0)
-    told, known, held = conditions.smoothed(rows, torch.ones(11), config, dice)
+    rng = Rng(0)
+    told, known, held = conditions.smoothed(rows, torch.ones(11), config, rng)
     assert torch.equal(known, rows[:, :11])
     parts = [told[:, :10].isfinite(), told[:, 10:11].isfinite(), told[:, 11:] > 0]
     assert all(torch.equal(part.any(1), part.all(1)) for part in parts)  # as a whole

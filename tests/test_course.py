@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from albumlib import course, planning
-from albumlib.course import CourseError, record, run_course
-from albumlib.report import read_chapter, write_report
+from albumlib.course import planning, runner
+from albumlib.course.report import read_chapter, write_report
+from albumlib.course.runner import CourseError, record, run_course
 
 PARAMETERS = """profile: str = "smoke"  # how much
 data_dir: str = "../data/smoke"  # where
@@ -25,7 +25,7 @@ FIGURE = """from matplotlib import pyplot as plt
 plt.plot([1, 2, seed % 7])
 plt.show()"""
 RECORD = """from albumlib import course
-course.record(data_dir, "01_first", steps=steps, swd=0.5 * rate, swd_floor=0.1)
+runner.record(data_dir, "01_first", steps=steps, swd=0.5 * rate, swd_floor=0.1)
 print("profile", profile, "seed", seed)"""
 
 
@@ -73,7 +73,7 @@ def said(call, *arguments, **named) -> str:
 def test_a_run_leaves_notebooks_numbers_and_a_report(tmp_path, notebooks):
     lines = []
     out = tmp_path / "runs" / "smoke"
-    common = {"seed": 5, "source": "synthetic"}
+    common = {"seed": 5, "source": "imprint"}
     report = run_course("smoke", out, notebooks, {"steps": "7"}, common, lines.append)
     results = json.loads((out / "results.json").read_text())
     assert results == {"01_first.steps": 7, "01_first.swd": 0.25, "01_first.swd_floor": 0.1}
@@ -89,13 +89,13 @@ def test_a_run_leaves_notebooks_numbers_and_a_report(tmp_path, notebooks):
     assert "1/2 01_first: cell 1 of 4" in lines
 
     asked = ("smoke", out, notebooks, {"steps": "7"}, common)
-    assert [reason for _, reason in course.preview(*asked)] == ["", ""]
+    assert [reason for _, reason in runner.preview(*asked)] == ["", ""]
     again = []
     run_course(*asked, again.append)
     assert all("skipped, nothing has changed" in line for line in again) and len(again) == 2
     assert json.loads((out / "results.json").read_text()) == results
     (out / "01_first.ipynb").unlink()
-    reasons = [reason for _, reason in course.preview(*asked)]
+    reasons = [reason for _, reason in runner.preview(*asked)]
     assert reasons == ["its executed notebook is gone", "after 01_first"]
 
 
@@ -179,7 +179,7 @@ def test_unknown_notebooks_are_named(folder, tmp_path):
 
 COUNT = """import os, signal
 from pathlib import Path
-from albumlib import course
+from albumlib.course import runner
 data = Path(data_dir)
 kept = data / f"{part}.txt"
 count = int(kept.read_text()) if kept.exists() else 0
@@ -189,7 +189,7 @@ while count < 5:
     if kills and count == 3:
         os.kill(os.getppid(), signal.SIGKILL)
         os._exit(1)
-course.record(data_dir, part, total=count * 10)"""
+runner.record(data_dir, part, total=count * 10)"""
 
 
 def test_killed_in_every_notebook_a_run_ends_as_an_unbroken_one(tmp_path):
@@ -225,16 +225,16 @@ until = time.monotonic() + 60
 while len(list(Path(data_dir).glob("0*"))) < expected and time.monotonic() < until:
     time.sleep(0.05)
 assert len(list(Path(data_dir).glob("0*"))) >= expected
-from albumlib import course
-course.record(data_dir, name, met=1)"""
+from albumlib.course import runner
+runner.record(data_dir, name, met=1)"""
 
 
 def test_notebooks_run_side_by_side_once_those_they_need_are_done(tmp_path, monkeypatch):
     """The second and the third wait for each other; the fourth comes after both."""
-    from albumlib import resume
+    from albumlib.course import state
 
-    after_first = {name: resume.Work(("01_a",)) for name in ("02_b", "03_c")}
-    monkeypatch.setattr(resume, "CHAPTERS", {"01_a": resume.Work(()), **after_first})
+    after_first = {name: state.Work(("01_a",)) for name in ("02_b", "03_c")}
+    monkeypatch.setattr(state, "CHAPTERS", {"01_a": state.Work(()), **after_first})
     for name, expected in (("01_a", 1), ("02_b", 3), ("03_c", 3), ("04_d", 4)):
         parameters = f'data_dir: str = ""\nname: str = "{name}"\nexpected: int = {expected}'
         tagged = new_code_cell(parameters, metadata={"tags": ["parameters"]})
@@ -262,7 +262,7 @@ def test_records_of_several_notebooks_are_merged(tmp_path):
     record(tmp_path / "new", "05_acgan", label_r2=np.float32(0.5), n=np.int64(2000))
     record(tmp_path / "new", "04_wgan", swd=3)
     record(tmp_path / "new", "05_acgan", label_r2=0.75)
-    found = course.read_results(tmp_path / "new" / "results.json")
+    found = runner.read_results(tmp_path / "new" / "results.json")
     assert found == {"04_wgan.swd": 3, "05_acgan.label_r2": 0.75, "05_acgan.n": 2000}
     assert list(found) == sorted(found)
 
@@ -279,8 +279,8 @@ def test_damaged_results_are_told(tmp_path):
 
 
 def test_values_by_profile():
-    assert course.profile_value("laptop", smoke=1, laptop=2, gpu=3) == 2
-    assert "smoke, gpu, got 'laptop'" in said(course.profile_value, "laptop", smoke=1, gpu=3)
+    assert runner.profile_value("laptop", smoke=1, laptop=2, gpu=3) == 2
+    assert "smoke, gpu, got 'laptop'" in said(runner.profile_value, "laptop", smoke=1, gpu=3)
 
 
 # The report -------------------------------------------------------------------------------------

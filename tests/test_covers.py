@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from albumlib.covers import CoverRejected, decode
-from albumlib.duplicates import fingerprint
-from albumlib.sources.synthetic import RecordLabel
+from albumlib.dataset.duplicates import perceptual_hash
+from albumlib.dataset.images import CoverRejected, decode
+from albumlib.sources.imprint.imprint import Imprint
 
-LABEL = RecordLabel(albums=50, dirt=0)
+IMPRINT = Imprint(albums=50, dirt=0)
 
 
 def picture(side=256, seed=3):
-    return Image.open(io.BytesIO(LABEL.cover(f"album/{seed}", side))).convert("RGB")
+    return Image.open(io.BytesIO(IMPRINT.cover(f"album/{seed}", side))).convert("RGB")
 
 
 def encoded(image, kind="PNG", **options):
@@ -129,19 +129,19 @@ def test_what_is_no_cover_is_rejected_with_a_reason(data, reason, silent):
 
 
 def test_mutated_files_end_in_a_verdict(silent):
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     sources = [encoded(picture(64), kind) for kind in ("PNG", "JPEG", "WEBP", "GIF")]
     for round_ in range(400):
         data = bytearray(sources[round_ % 4])
-        for place in dice.integers(0, len(data), dice.integers(1, 12)):
-            data[place] = dice.integers(256)
+        for place in rng.integers(0, len(data), rng.integers(1, 12)):
+            data[place] = rng.integers(256)
         with contextlib.suppress(CoverRejected):
             assert decode(bytes(data), 32).pixels.shape == (32, 32, 3)
 
 
 def test_fingerprints_of_copies_are_near_and_of_others_far():
     def distance(first, second):
-        return (fingerprint(first) ^ fingerprint(second)).bit_count()
+        return (perceptual_hash(first) ^ perceptual_hash(second)).bit_count()
 
     original = decode(encoded(picture()), 64).pixels
     small = decode(encoded(picture().resize((200, 200)), "JPEG", quality=70), 64).pixels

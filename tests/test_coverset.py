@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from albumlib import features
-from albumlib.coverset import Batches, CoverSet, CoverSetError
+from albumlib.dataset.coverset import Batches, CoverSet, CoverSetError
 
 
 def numbered(count):

@@ -3,8 +3,8 @@ import itertools
 import numpy as np
 import pytest
 
-from albumlib import diagram
-from albumlib.networks import Critic, Generator, channels
+from albumlib.figures import diagram
+from albumlib.models.networks import Critic, Generator, channels
 
 COVER = np.zeros((32, 32, 3), dtype=np.uint8)
 

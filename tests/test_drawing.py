@@ -6,9 +6,10 @@ import pytest
 import torch
 from PIL import Image
 
-from albumlib import drawing, features
-from albumlib.drawing import ALBUM, SONG, Drawing, DrawingError
-from albumlib.networks import Generator
+from albumlib import features
+from albumlib.models.networks import Generator
+from albumlib.sampling import request
+from albumlib.sampling.request import ALBUM, SONG, Request, RequestError
 
 
 def generator_of(seed: int, labels: int = 10) -> Generator:
@@ -21,14 +22,14 @@ def generator():
     return generator_of(0)
 
 
-LOUD = Drawing((3, 4, 5), (None, *[0.5] * 5, -7.25, 0.1, 123.4, 0.9), 0.7, (0.5, -1.25))
+LOUD = Request((3, 4, 5), (None, *[0.5] * 5, -7.25, 0.1, 123.4, 0.9), 0.7, (0.5, -1.25))
 
 
 @pytest.mark.parametrize("size", [0, 100])
 def test_a_saved_picture_opened_again_gives_the_identical_picture(generator, tmp_path, size):
-    path = drawing.save(tmp_path / "a.png", LOUD, generator, size, columns=2)
-    opened = drawing.load(path.read_bytes(), generator)
-    again = drawing.save(tmp_path / "b.png", opened, generator, size, columns=2)
+    path = request.save(tmp_path / "a.png", LOUD, generator, size, columns=2)
+    opened = request.load(path.read_bytes(), generator)
+    again = request.save(tmp_path / "b.png", opened, generator, size, columns=2)
     pixels = [np.asarray(Image.open(file)) for file in (path, again)]
     assert (pixels[0] == pixels[1]).all() and path.read_bytes() == again.read_bytes()
     side = size or 32
@@ -38,16 +39,16 @@ def test_a_saved_picture_opened_again_gives_the_identical_picture(generator, tmp
 
 def test_a_projected_latent_survives_to_the_bit(generator, tmp_path):
     found = torch.rand(1, 16) * 2 - 1
-    wanted = Drawing(z=tuple(found[0].tolist()))
-    opened = drawing.load(drawing.save(tmp_path / "a.jpg", wanted, generator), generator)
+    wanted = Request(z=tuple(found[0].tolist()))
+    opened = request.load(request.save(tmp_path / "a.jpg", wanted, generator), generator)
     assert torch.equal(opened.latents(generator), found)
 
 
 def test_a_picture_of_another_model_says_so(generator, tmp_path):
-    path = drawing.save(tmp_path / "a.png", LOUD, generator)
-    assert drawing.fingerprint(generator) == drawing.fingerprint(generator_of(0))
-    with pytest.raises(DrawingError, match="drawn by model"):
-        drawing.load(path, generator_of(1))
+    path = request.save(tmp_path / "a.png", LOUD, generator)
+    assert request.fingerprint(generator) == request.fingerprint(generator_of(0))
+    with pytest.raises(RequestError, match="drawn by model"):
+        request.load(path, generator_of(1))
 
 
 @pytest.mark.parametrize("note", ["{}", "[]", "no json", json.dumps({"seeds": [1], "odd": 2})])
@@ -55,11 +56,11 @@ def test_foreign_and_damaged_pictures_are_told(tmp_path, note):
     from PIL.PngImagePlugin import PngInfo
 
     info = PngInfo()
-    info.add_text(drawing.KEY, note)
+    info.add_text(request.KEY, note)
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png", pnginfo=info)
     for file in (tmp_path / "a.png", b"", b"nothing like a picture"):
-        with pytest.raises(DrawingError, match="does not say"):
-            drawing.load(file)
+        with pytest.raises(RequestError, match="does not say"):
+            request.load(file)
 
 
 @pytest.mark.parametrize(
@@ -72,32 +73,32 @@ def test_foreign_and_damaged_pictures_are_told(tmp_path, note):
     ],
 )
 def test_the_impossible_is_refused(settings, words):
-    with pytest.raises(DrawingError, match=words):
-        Drawing(**settings)
+    with pytest.raises(RequestError, match=words):
+        Request(**settings)
 
 
 def test_steps_move_along_the_directions(generator):
-    still, moved = Drawing((1,)), Drawing((1,), steps=(0, 0.1))
+    still, moved = Request((1,)), Request((1,), steps=(0, 0.1))
     change = moved.latents(generator) - still.latents(generator)
     inside = moved.latents(generator).abs() < 1
-    expected = 0.1 * drawing.directions(generator)[1]
+    expected = 0.1 * request.directions(generator)[1]
     torch.testing.assert_close(change[inside], expected[None][inside])
 
 
 def test_labels_and_features_are_inverses():
     label = np.array([0.5, np.nan, *[-1] * 8])
-    asked = Drawing(features=drawing.from_label(label))
+    asked = Request(features=request.from_label(label))
     assert np.allclose(asked.label, label, equal_nan=True) and asked.features[1] is None
     assert asked.features[6] == features.LOW[6]
 
 
 def test_enlarging_keeps_colours_and_has_limits():
     covers = np.full((2, 32, 32, 3), (10, 20, 200), np.uint8)
-    assert (drawing.enlarge(covers, 70) == covers[0, 0, 0]).all()
-    assert drawing.enlarge(covers, 0) is covers
+    assert (request.enlarge(covers, 70) == covers[0, 0, 0]).all()
+    assert request.enlarge(covers, 0) is covers
     for size in (16, 100_000, -1):
-        with pytest.raises(DrawingError, match="size is from 32"):
-            drawing.enlarge(covers, size)
+        with pytest.raises(RequestError, match="size is from 32"):
+            request.enlarge(covers, size)
 
 
 TRACKS = pd.DataFrame(
@@ -113,16 +114,16 @@ TRACKS = pd.DataFrame(
     ("words", "row"), [("harvest", 0), ("moon other", 2), ("ÉTÉ (", 3), ("moon young", 1)]
 )
 def test_one_song_is_found_by_title_and_more_words(words, row):
-    assert drawing.the_one(TRACKS, words, SONG) == row
+    assert request.the_one(TRACKS, words, SONG) == row
 
 
 @pytest.mark.parametrize(("words", "said"), [("moon", "more than one song"), ("zzz", "no song")])
 def test_none_or_several_are_told(words, said):
-    with pytest.raises(DrawingError, match=said):
-        drawing.the_one(TRACKS, words, SONG)
+    with pytest.raises(RequestError, match=said):
+        request.the_one(TRACKS, words, SONG)
 
 
 def test_search_puts_exact_titles_first_and_keeps_the_limit():
-    assert drawing.search(TRACKS, "harvest", ALBUM).tolist() == [0]
-    assert drawing.search(TRACKS, "", SONG, limit=3).tolist() == [0, 1, 2]
-    assert drawing.search(TRACKS, "harvest moon", SONG).tolist() == [1, 2]
+    assert request.search(TRACKS, "harvest", ALBUM).tolist() == [0]
+    assert request.search(TRACKS, "", SONG, limit=3).tolist() == [0, 1, 2]
+    assert request.search(TRACKS, "harvest moon", SONG).tolist() == [1, 2]

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from albumlib import duplicates
-from albumlib.sources.synthetic import RecordLabel
+from albumlib.dataset import duplicates
+from albumlib.sources.imprint.imprint import Imprint
 
 
-def brute_force(fingerprints, distance):
-    bits = np.bitwise_count(fingerprints[:, None] ^ fingerprints[None])
+def brute_force(perceptual_hashes, distance):
+    bits = np.bitwise_count(perceptual_hashes[:, None] ^ perceptual_hashes[None])
     first, second = np.nonzero(np.triu(bits <= distance, 1))
     return sorted(zip(first.tolist(), second.tolist(), strict=True))
 
@@ -20,13 +20,13 @@ def groups(prints, pixels):
 
 
 def test_pairs_are_those_of_brute_force_each_once():
-    dice = np.random.default_rng(0)
-    prints = dice.integers(0, 2**64, 1500, dtype=np.uint64)
+    rng = np.random.default_rng(0)
+    prints = rng.integers(0, 2**64, 1500, dtype=np.uint64)
     prints[500:1000] = prints[:500]
     for flips in range(5):  # copies at every distance from 0 to 5
         some = slice(500 + 100 * flips, 600 + 100 * flips)
         for _ in range(flips + 1):
-            prints[some] ^= np.uint64(1) << dice.integers(0, 64, 100, dtype=np.uint64)
+            prints[some] ^= np.uint64(1) << rng.integers(0, 64, 100, dtype=np.uint64)
     prints[1400:] = 0  # and a crowd of plain covers
     first, second = duplicates.near_pairs(prints)
     assert sorted(zip(first.tolist(), second.tolist(), strict=True)) == brute_force(prints, 3)
@@ -44,8 +44,8 @@ def test_of_pairs_further_apart_those_that_share_a_band_are_found():
 
 
 def test_groups_need_like_pixels_and_join_through_friends():
-    dice = np.random.default_rng(1)
-    pixels = dice.integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
+    rng = np.random.default_rng(1)
+    pixels = rng.integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
     pixels[1], pixels[2] = pixels[0], pixels[0]
     pixels[2, 0] ^= 3  # a slightly different copy
     prints = np.array([0b000, 0b111, 0b111000, 0b001, 2**40, 2**50 - 1], dtype=np.uint64)
@@ -70,10 +70,10 @@ def test_brightness_alone_does_not_make_another_picture():
 
 
 def test_mean_colours_bound_the_difference_from_below():
-    dice = np.random.default_rng(3)
-    pixels = dice.integers(0, 256, (400, 6, 6, 3), dtype=np.uint8)
-    pixels[200:] = pixels[:200] // 2 + dice.integers(0, 99, (200, 1, 1, 3), dtype=np.uint8)
-    i, j = dice.integers(0, 400, (2, 3000))
+    rng = np.random.default_rng(3)
+    pixels = rng.integers(0, 256, (400, 6, 6, 3), dtype=np.uint8)
+    pixels[200:] = pixels[:200] // 2 + rng.integers(0, 99, (200, 1, 1, 3), dtype=np.uint8)
+    i, j = rng.integers(0, 400, (2, 3000))
     pixels[::7] = pixels[::7, ..., :1]  # some without colour
     colours, contrast, grey = duplicates._summary(pixels, np.arange(400))
     assert np.array_equal(np.flatnonzero(grey), np.arange(0, 400, 7))
@@ -94,9 +94,9 @@ def test_a_copy_without_colour_is_the_same_picture():
 
 
 def test_a_crowd_of_plain_covers_is_sorted_out_by_colour():
-    """Plain covers all have the fingerprint 0: groups are those of comparing all with all."""
-    dice = np.random.default_rng(4)
-    colours = dice.integers(0, 64, (900, 1, 1, 3), dtype=np.uint8)
+    """Plain covers all have the perceptual_hash 0: groups are those of comparing all with all."""
+    rng = np.random.default_rng(4)
+    colours = rng.integers(0, 64, (900, 1, 1, 3), dtype=np.uint8)
     pixels = np.broadcast_to(colours, (900, 8, 8, 3)).copy()
     found = groups(np.zeros(900, dtype=np.uint64), pixels)
     flat = colours.reshape(900, 3).astype(float)
@@ -115,12 +115,12 @@ def test_a_long_chain_is_one_group():
 
 
 def test_fingerprints_survive_what_copying_does():
-    label, apart = RecordLabel(albums=60, dirt=0), []
+    label, apart = Imprint(albums=60, dirt=0), []
     for index in range(60):
         picture = Image.open(io.BytesIO(label.cover(f"album/{index}", 128))).convert("RGB")
         copy = ImageEnhance.Contrast(picture.resize((101, 101))).enhance(0.9)
         stream = io.BytesIO()
         copy.save(stream, "JPEG", quality=70)
-        prints = [duplicates.fingerprint(np.asarray(p)) for p in (picture, Image.open(stream))]
+        prints = [duplicates.perceptual_hash(np.asarray(p)) for p in (picture, Image.open(stream))]
         apart.append((prints[0] ^ prints[1]).bit_count())
     assert np.mean(np.array(apart) <= duplicates.TRIED) >= 0.98

@@ -8,14 +8,16 @@ import pytest
 import torch
 from PIL import Image
 
-from albumlib import checkpoint, features, latent
-from albumlib.controls import histogram
-from albumlib.coverset import CoverSet
-from albumlib.drawing import Drawing
-from albumlib.explorer import Explorer, average
+from albumlib import features
+from albumlib.dataset.coverset import CoverSet
+from albumlib.explorer.app import Explorer, average
+from albumlib.explorer.controls import histogram
+from albumlib.explorer.latest_only import LatestOnly, Stopped
 from albumlib.features import FEATURES, NAMES
-from albumlib.networks import Generator
-from albumlib.newest import Newest, Stopped
+from albumlib.models import checkpoint
+from albumlib.models.networks import Generator
+from albumlib.sampling import latent
+from albumlib.sampling.request import Request
 
 FILE = {"name": "a.png", "type": "image/png", "size": 1, "last_modified": datetime(2021, 1, 1)}
 ENERGY, LOUDNESS = NAMES.index("energy"), NAMES.index("loudness")
@@ -24,8 +26,8 @@ ENERGY, LOUDNESS = NAMES.index("energy"), NAMES.index("loudness")
 @pytest.fixture(scope="module")
 def coverset():
     """Forty albums of three songs; loudness follows energy."""
-    dice = np.random.default_rng(0)
-    unit = dice.uniform(-0.5, 0.5, (120, 10))
+    rng = np.random.default_rng(0)
+    unit = rng.uniform(-0.5, 0.5, (120, 10))
     unit[:, LOUDNESS] = 0.5 * unit[:, ENERGY] + 0.01 * unit[:, LOUDNESS]
     tracks = pd.DataFrame(features.from_unit(unit), columns=list(NAMES))
     tracks["row"] = np.repeat(np.arange(40), 3)
@@ -38,7 +40,7 @@ def coverset():
         "x",
         "train",
     )
-    images = dice.integers(0, 255, (40, 32, 32, 3), dtype=np.uint8)
+    images = rng.integers(0, 255, (40, 32, 32, 3), dtype=np.uint8)
     return CoverSet(images, table, tracks, {})
 
 
@@ -179,9 +181,9 @@ def test_a_saved_picture_is_opened_and_gives_the_identical_picture(explorer, tmp
 
 @pytest.fixture
 def listening(models, coverset, tmp_path):
-    """An explorer of a model that also listens to a year, lettering and titles, and of another."""
+    """An explorer of a model that also listens to a year, text and titles, and of another."""
     torch.manual_seed(9)
-    more = {"extras": ("year", "lettering"), "words": ("rain",), "titles": "both"}
+    more = {"extras": ("year", "text"), "words": ("rain",), "titles": "both"}
     generator = Generator(32, 16, 12, 4, **more)
     checkpoint.save_generator(tmp_path / "more.safetensors", generator, {})
     files = {"more": tmp_path / "more.safetensors", "one": models["one"]}
@@ -190,20 +192,20 @@ def listening(models, coverset, tmp_path):
 
 def test_year_title_and_lettering_move_a_model_that_listens_to_them(listening):
     pictures = [listening.wait().picture.value]
-    for name, value in (("year", 1985), ("title", "Rain"), ("lettering", False)):
+    for name, value in (("year", 1985), ("title", "Rain"), ("text", False)):
         listening.told[name].value = value
         pictures.append(listening.wait().picture.value)
     assert len(set(pictures)) == 4
     wanted = listening.drawing
-    assert (wanted.year, wanted.title, wanted.lettering) == (1985, "Rain", False)
+    assert (wanted.year, wanted.title, wanted.text) == (1985, "Rain", False)
     drawn = wanted.draw(listening.generator)[0]
     assert np.abs(shown(listening).astype(int) - drawn).mean() < 15  # of what JPEG leaves
     listening.save.click()
     saved = (listening.folder / "cover.png").read_bytes()
-    for name, value in (("year", "any"), ("title", ""), ("lettering", "any")):
+    for name, value in (("year", "any"), ("title", ""), ("text", "any")):
         listening.told[name].value = value
     assert listening.wait().picture.value == pictures[0]
-    assert listening.drawing.year is None and listening.drawing.lettering is None
+    assert listening.drawing.year is None and listening.drawing.text is None
     listening.open(saved)
     assert listening.wait().picture.value == pictures[3] and listening.drawing == wanted
 
@@ -220,7 +222,7 @@ def test_a_model_that_does_not_listen_hides_them_and_stands_beside_one_that_does
 
 
 def test_a_year_between_years_of_a_saved_picture_is_shown(listening):
-    listening.show(Drawing((3,), listening.drawing.features, year=1999.5))
+    listening.show(Request((3,), listening.drawing.features, year=1999.5))
     assert listening.drawing.year == 1999.5
 
 
@@ -406,7 +408,7 @@ def test_a_seed_below_zero_is_told(explorer):
 
 
 def test_the_newest_request_wins():
-    newest, started, gate, done = Newest(), threading.Event(), threading.Event(), []
+    newest, started, gate, done = LatestOnly(), threading.Event(), threading.Event(), []
     newest.ask(lambda: (started.set(), gate.wait()))
     assert started.wait(60)  # else the first request, too, would be replaced by a newer one
     for number in range(50):

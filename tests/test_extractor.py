@@ -9,19 +9,19 @@ import pytest
 import torch
 from PIL import Image
 
-from albumlib import extractor as room
-from albumlib import metrics
-from albumlib.checkpoint import TrainingError, write_tensors
-from albumlib.covers import decode
-from albumlib.extractor import Extractor, extract, load_extractor
-from albumlib.sources.synthetic import RecordLabel
-from albumlib.team import Dice
+from albumlib.dataset.images import decode
+from albumlib.evaluation import extractor as room
+from albumlib.evaluation import metrics
+from albumlib.evaluation.extractor import Extractor, extract, load_extractor
+from albumlib.models.checkpoint import TrainingError, write_tensors
+from albumlib.runtime.rng import Rng
+from albumlib.sources.imprint.imprint import Imprint
 
 
 @pytest.fixture(scope="module")
 def large():
-    label = RecordLabel(seed=99, albums=60, dirt=0)
-    return np.stack([decode(label.cover(f"album/{i}", 128), 128).pixels for i in range(60)])
+    imprint = Imprint(seed=99, albums=60, dirt=0)
+    return np.stack([decode(imprint.cover(f"album/{i}", 128), 128).pixels for i in range(60)])
 
 
 def shrunk(pixels, size):
@@ -75,7 +75,7 @@ def test_the_loss_of_known_cases():
 
 def test_pieces_are_pieces():
     slope = torch.linspace(-1, 1, 96).expand(50, 1, 96, 96)  # dark at the left, light at the right
-    found = room.pieces(slope, Dice(0))
+    found = room.pieces(slope, Rng(0))
     assert found.shape == (50, 1, room.PIECE, room.PIECE)
     widths = (found[..., -1] - found[..., 0]).mean((1, 2)) / 2 * room.PIECE / (room.PIECE - 1)
     assert widths.min() > 0.48 and widths.max() < 1.02 and widths.std() > 0.1

@@ -3,13 +3,13 @@ import pytest
 import torch
 from PIL import Image, ImageSequence
 
-from albumlib import drawing, films
-from albumlib.drawing import Drawing, DrawingError
 from albumlib.features import NAMES
-from albumlib.networks import Generator
+from albumlib.models.networks import Generator
+from albumlib.sampling import request, video
+from albumlib.sampling.request import Request, RequestError
 
-FIRST = Drawing((1,), drawing.from_label(np.full(10, -0.8)))
-LAST = Drawing((2,), drawing.from_label(np.full(10, 0.8)))
+FIRST = Request((1,), request.from_label(np.full(10, -0.8)))
+LAST = Request((2,), request.from_label(np.full(10, 0.8)))
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def generator():
 
 
 def test_a_film_begins_with_the_first_drawing_and_ends_with_the_last(generator):
-    shown = list(films.frames([FIRST, LAST], generator, 4))
+    shown = list(video.frames([FIRST, LAST], generator, 4))
     assert len(shown) == 5
     np.testing.assert_array_equal(shown[0], FIRST.draw(generator))
     np.testing.assert_array_equal(shown[-1], LAST.draw(generator))
@@ -27,20 +27,20 @@ def test_a_film_begins_with_the_first_drawing_and_ends_with_the_last(generator):
 
 
 def test_a_loop_comes_back_and_shows_nothing_twice(generator):
-    shown = list(films.frames([FIRST, LAST], generator, 3, loop=True))
+    shown = list(video.frames([FIRST, LAST], generator, 3, loop=True))
     assert len(shown) == 6
     np.testing.assert_array_equal(shown[3], LAST.draw(generator))
-    np.testing.assert_array_equal(shown[4], films.between(LAST, FIRST, 1 / 3, generator))
+    np.testing.assert_array_equal(shown[4], video.between(LAST, FIRST, 1 / 3, generator))
 
 
 def test_halfway_labels_are_in_the_middle_and_open_ones_those_of_the_nearer(generator, monkeypatch):
     told = []
-    monkeypatch.setattr(films.latent, "draw", lambda _g, _z, rows: told.append(rows))
+    monkeypatch.setattr(video.latent, "draw", lambda _g, _z, rows: told.append(rows))
     values = [*LAST.features]
     values[NAMES.index("energy")] = None
-    half_open = Drawing((2,), tuple(values))
+    half_open = Request((2,), tuple(values))
     for share in (0.25, 0.75):
-        films.between(FIRST, half_open, share, generator)
+        video.between(FIRST, half_open, share, generator)
     energy = NAMES.index("energy")
     np.testing.assert_allclose(np.delete(told[0], energy), -0.4, atol=1e-6)
     assert told[0][0, energy] == pytest.approx(-0.8) and np.isnan(told[1][0, energy])
@@ -49,14 +49,14 @@ def test_halfway_labels_are_in_the_middle_and_open_ones_those_of_the_nearer(gene
 @pytest.mark.parametrize("ending", ["gif", "mp4"])
 def test_the_file_holds_every_frame(generator, tmp_path, ending):
     seen = []
-    path = films.film(
+    path = video.film(
         [FIRST, LAST], generator, tmp_path / f"film.{ending}", seconds=0.25, size=64,
         progress=lambda *done: seen.append(done),
     )  # fmt: skip
     assert seen == [("frames", n, 7) for n in range(1, 8)]
     shown = frames_of(path)
     assert len(shown) == 7 and shown[0].shape == (64, 64, 3)
-    ends = [drawing.enlarge(one.draw(generator), 64)[0] for one in (FIRST, LAST)]
+    ends = [request.enlarge(one.draw(generator), 64)[0] for one in (FIRST, LAST)]
     for frame, end in zip((shown[0], shown[-1]), ends, strict=True):
         assert np.abs(frame.astype(int) - end).mean() < 8  # both formats lose a little
     assert list(tmp_path.iterdir()) == [path]
@@ -75,10 +75,10 @@ def test_what_cannot_be_filmed(generator, tmp_path):
     for keys, name, words in [
         ([FIRST], "a.gif", "two drawings at least"),
         ([FIRST, LAST], "a.avi", "must end in .gif or .mp4"),
-        ([FIRST, Drawing((1, 2))], "a.gif", "as many covers"),
+        ([FIRST, Request((1, 2))], "a.gif", "as many covers"),
     ]:
-        with pytest.raises(DrawingError, match=words):
-            films.film(keys, generator, tmp_path / name, seconds=0.1)
+        with pytest.raises(RequestError, match=words):
+            video.film(keys, generator, tmp_path / name, seconds=0.1)
     assert not list(tmp_path.iterdir())
 
 
@@ -88,5 +88,5 @@ def test_a_film_that_is_given_up_leaves_nothing(generator, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        films.film([FIRST, LAST], generator, tmp_path / "a.mp4", seconds=0.2, progress=stop)
+        video.film([FIRST, LAST], generator, tmp_path / "a.mp4", seconds=0.2, progress=stop)
     assert not list(tmp_path.iterdir())

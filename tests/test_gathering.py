@@ -9,11 +9,11 @@ import time
 import pandas as pd
 import pytest
 
-from albumlib import gathering
-from albumlib.catalog import Catalog
-from albumlib.gathering import gather
-from albumlib.sources import CoverError, SourceError, Track
-from albumlib.sources.synthetic import RecordLabel
+from albumlib.dataset import gathering
+from albumlib.dataset.catalog import Catalog
+from albumlib.dataset.gathering import gather
+from albumlib.sources.base import CoverError, SourceError, Track
+from albumlib.sources.imprint.imprint import Imprint
 
 
 class Shelf:
@@ -89,11 +89,11 @@ def test_interrupted_by_hand_it_goes_on(tmp_path):
 
 CHILD = """
 import sys
-from albumlib import gathering
-from albumlib.sources.synthetic import RecordLabel
+from albumlib.dataset import gathering
+from albumlib.sources.imprint.imprint import Imprint
 gathering.CHUNK, gathering.DRAWN = 100, 4
 if __name__ == "__main__":
-    gathering.gather(RecordLabel(albums=250, dirt=0.2), sys.argv[1], size=64)
+    gathering.gather(Imprint(albums=250, dirt=0.2), sys.argv[1], size=64)
 """
 
 
@@ -111,9 +111,9 @@ def test_killed_again_and_again_nothing_is_lost_or_doubled(tmp_path):
     """Killed among the tracks, then twice among the covers, with all its workers."""
     script = tmp_path / "child.py"
     script.write_text(CHILD)
-    label = RecordLabel(albums=250, dirt=0.2)
-    whole = len(label) + label.albums
-    for enough in (300, len(label) + 20, len(label) + 80):
+    imprint = Imprint(albums=250, dirt=0.2)
+    whole = len(imprint) + imprint.albums
+    for enough in (300, len(imprint) + 20, len(imprint) + 80):
         child = subprocess.Popen(
             [sys.executable, script, tmp_path / "parts"], start_new_session=True
         )
@@ -122,10 +122,10 @@ def test_killed_again_and_again_nothing_is_lost_or_doubled(tmp_path):
         os.killpg(child.pid, signal.SIGKILL)
         child.wait()
         assert enough <= done_so_far(tmp_path / "parts") < whole
-    gather(label, tmp_path / "parts", size=64)
-    gather(label, tmp_path / "whole", size=64)
+    gather(imprint, tmp_path / "parts", size=64)
+    gather(imprint, tmp_path / "whole", size=64)
     same(state(tmp_path / "parts"), state(tmp_path / "whole"))
-    assert len(state(tmp_path / "whole")[0]) == len(label)
+    assert len(state(tmp_path / "whole")[0]) == len(imprint)
 
 
 def test_ctrl_c_is_heard_by_the_parent_alone(tmp_path):
@@ -141,7 +141,7 @@ def test_ctrl_c_is_heard_by_the_parent_alone(tmp_path):
         # shells let what they start in the background ignore Ctrl-C, tests too
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
-    while done_so_far(tmp_path) < len(RecordLabel(albums=1500)) + 8 and child.poll() is None:
+    while done_so_far(tmp_path) < len(Imprint(albums=1500)) + 8 and child.poll() is None:
         time.sleep(0.002)
     os.killpg(child.pid, signal.SIGINT)
     assert child.communicate(timeout=20)[0] == "stopped\n"
@@ -177,5 +177,5 @@ def test_a_full_disk_is_said_plainly_when_sqlite_finds_it_out(tmp_path):
 
 def test_a_folder_belongs_to_one_source(tmp_path):
     gather(Shelf(), tmp_path)
-    with pytest.raises(SourceError, match="gathered from 'shelf', not 'synthetic'"):
-        gather(RecordLabel(albums=10), tmp_path)
+    with pytest.raises(SourceError, match="gathered from 'shelf', not 'imprint'"):
+        gather(Imprint(albums=10), tmp_path)

@@ -32,8 +32,8 @@ FAULTS = {
     "none": None,
     "the sign of the label loss": Fault(
         "trainer.py",
-        "loss = loss + config.reading_weight * error",
-        "loss = loss - config.reading_weight * error",
+        "loss = loss + config.auxiliary_weight * error",
+        "loss = loss - config.auxiliary_weight * error",
         READING,
     ),
     "labels off by one row": Fault(

@@ -8,20 +8,22 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from albumlib import features, huggingface
-from albumlib.catalog import Catalog
-from albumlib.cleaning import clean
-from albumlib.coverset import CoverSet, CoverSetError
-from albumlib.gathering import gather
-from albumlib.sources import CoverError, SourceError, parquet
+from albumlib import features
+from albumlib.dataset import huggingface
+from albumlib.dataset.catalog import Catalog
+from albumlib.dataset.cleaning import clean
+from albumlib.dataset.coverset import CoverSet, CoverSetError
+from albumlib.dataset.gathering import gather
+from albumlib.sources import parquet
+from albumlib.sources.base import CoverError, SourceError
+from albumlib.sources.imprint.imprint import Imprint
 from albumlib.sources.parquet import Parquet
-from albumlib.sources.synthetic import RecordLabel
 
 
 @pytest.fixture(scope="module")
 def coverset(tmp_path_factory):
     folder = tmp_path_factory.mktemp("gathered")
-    gather(RecordLabel(albums=60), folder, size=64, workers=1)
+    gather(Imprint(albums=60), folder, size=64, workers=1)
     clean(folder, size=(32, 64), workers=1)
     return folder / "coverset"
 
@@ -96,7 +98,7 @@ def write(path, images, metadata=None, **columns):
 
 
 def test_foreign_data_sets_are_understood(tmp_path):
-    pictures = [RecordLabel(dirt=0).cover(f"album/{n}", 64) for n in range(8)]
+    pictures = [Imprint(dirt=0).cover(f"album/{n}", 64) for n in range(8)]
     images = pa.array([{"bytes": data, "path": None} for data in pictures], parquet.IMAGE)
     names = {"style": {"_type": "ClassLabel", "names": ["x"]}}
     names["genre"] = {"_type": "ClassLabel", "names": ["folk", "rock"]}
@@ -118,7 +120,7 @@ def test_foreign_data_sets_are_understood(tmp_path):
 
 
 def test_pictures_without_any_label_and_rows_without_a_picture(tmp_path):
-    data = RecordLabel(dirt=0).cover("album/1", 64)
+    data = Imprint(dirt=0).cover("album/1", 64)
     write(tmp_path / "d" / "a.parquet", pa.array([data, data, None], pa.binary()))
     source = Parquet(tmp_path / "d" / "a.parquet")
     first, second, third = source.tracks()

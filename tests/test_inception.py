@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from albumlib import metrics
-from albumlib.extractor import extract, load_extractor
-from albumlib.inception import inception
-from albumlib.metrics import MetricsError
+from albumlib.evaluation import metrics
+from albumlib.evaluation.extractor import extract, load_extractor
+from albumlib.evaluation.inception import inception
+from albumlib.evaluation.metrics import MetricsError
 
 fidelity = pytest.importorskip("torch_fidelity")
 from torch_fidelity import feature_extractor_inceptionv3 as network  # noqa: E402
@@ -19,8 +19,8 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase  # noqa: 
 
 @pytest.fixture
 def pictures():
-    dice = np.random.default_rng(0)
-    real = dice.integers(0, 256, (60, 64, 64, 3), dtype=np.uint8)
+    rng = np.random.default_rng(0)
+    real = rng.integers(0, 256, (60, 64, 64, 3), dtype=np.uint8)
     return (real[:30] // 2 + 40), real[30:]
 
 

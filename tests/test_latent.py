@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from albumlib import latent
-from albumlib.networks import Generator
+from albumlib.models.networks import Generator
+from albumlib.sampling import latent
 
 
 @pytest.fixture
@@ -168,8 +168,8 @@ def test_distances_count_in_units_of_spread_and_leave_out_what_is_missing():
 
 
 def test_what_follows_has_the_slope_of_a_regression():
-    dice = np.random.default_rng(0)
-    labels = dice.normal(0, 0.1, (300, 10))
+    rng = np.random.default_rng(0)
+    labels = rng.normal(0, 0.1, (300, 10))
     labels[:, 3] += 0.5 * labels[:, 6]
     labels[:, 8] = np.nan
     slopes = latent.regression_slopes(labels)

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from albumlib import features
-from albumlib.gathering import gather
-from albumlib.sources import CoverError, SourceError
+from albumlib.dataset.gathering import gather
+from albumlib.sources.base import CoverError, SourceError
 from albumlib.sources.legacy import Legacy, read_pickle
 
 LABEL = [66, 0.1, 0.7, 0.9, 0.0, 0.06, -2.6, 0.05, 122.0, 0.5]
@@ -220,11 +220,11 @@ def test_other_files_are_told_apart(tmp_path):
 
 def test_no_damage_brings_anything_but_a_sentence(tmp_path):
     path = written(tmp_path, entries([picture(seed, 8, 8, 3) for seed in range(6)]), 4)
-    whole, dice = path.read_bytes(), random.Random(0)
+    whole, rng = path.read_bytes(), random.Random(0)
     for _ in range(500):
-        damaged = bytearray(whole[: dice.choice([len(whole), dice.randrange(len(whole))])])
-        for _ in range(dice.randrange(1, 6)):
-            damaged[dice.randrange(len(damaged))] = dice.randrange(256)
+        damaged = bytearray(whole[: rng.choice([len(whole), rng.randrange(len(whole))])])
+        for _ in range(rng.randrange(1, 6)):
+            damaged[rng.randrange(len(damaged))] = rng.randrange(256)
         path.write_bytes(damaged)
         try:
             source = Legacy(path)

@@ -6,20 +6,21 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageDraw
 
-from albumlib import AlbumlibError, lettering
-from albumlib.covers import CoverRejected
-from albumlib.lettering import chosen, find_lettering, lettering_of, lettering_on
-from albumlib.sources.synthetic import RecordLabel
-from albumlib.typography import fit_text
+from albumlib import AlbumlibError
+from albumlib.dataset import text_detection
+from albumlib.dataset.images import CoverRejected
+from albumlib.dataset.text_detection import chosen, find_text, text_of, text_on
+from albumlib.sources.imprint.imprint import Imprint
+from albumlib.sources.imprint.typography import fit_text
 
-LABEL = RecordLabel(seed=77, albums=30, dirt=0)
+IMPRINT = Imprint(seed=77, albums=30, dirt=0)
 
 
 @pytest.fixture(params=["rapidocr", "strokes"])
 def detector(request):
     if request.param == "rapidocr":
-        pytest.importorskip("rapidocr", reason="the extra `lettering` is not installed")
-        pytest.importorskip("onnxruntime", reason="the extra `lettering` is not installed")
+        pytest.importorskip("rapidocr", reason="the extra `text` is not installed")
+        pytest.importorskip("onnxruntime", reason="the extra `text` is not installed")
     return request.param
 
 
@@ -32,7 +33,7 @@ def sign(text="Hollow Staircase", top=200):
 
 @pytest.mark.parametrize("top", [30, 200, 340])
 def test_a_line_is_found_where_it_is(detector, top):
-    found = lettering_on(sign(top=top), detector)
+    found = text_on(sign(top=top), detector)
     assert found and found.detector == detector
     left, up, right, down = np.array(found.boxes).T
     assert abs(up.min() - top / 416) < 0.06 and abs(down.max() - (top + 40) / 416) < 0.06
@@ -50,7 +51,7 @@ def disc():
     "pixels", [np.zeros((416, 416, 3), np.uint8), disc()], ids=["bare", "disc"]
 )
 def test_no_text_is_no_text(detector, pixels):
-    found = lettering_on(pixels, detector)
+    found = text_on(pixels, detector)
     assert not found and found.boxes == () and found.area == 0
 
 
@@ -58,8 +59,8 @@ def test_verdicts_agree_with_the_truth_of_the_label(detector):
     wrong = [
         index
         for index in range(20)
-        if bool(lettering_of(LABEL.cover(f"album/{index}", 300), detector))
-        != LABEL.truth(index).lettering
+        if bool(text_of(IMPRINT.cover(f"album/{index}", 300), detector))
+        != IMPRINT.truth(index).text
     ]
     assert len(wrong) <= 1
 
@@ -69,28 +70,28 @@ def test_overlapping_lines_count_once():
         return [(left, top), (right, top), (right, bottom), (left, bottom)]
 
     quads = np.array([rectangle(0, 0, 0.5, 0.5), rectangle(0.25, 0, 0.75, 0.5)])
-    assert lettering._area(quads) == pytest.approx(0.375, abs=0.01)
+    assert text_detection._area(quads) == pytest.approx(0.375, abs=0.01)
     diamond = np.array([[(0.5, 0), (1, 0.5), (0.5, 1), (0, 0.5)]])
-    assert lettering._area(diamond) == pytest.approx(0.5, abs=0.01)
-    assert lettering._area(np.empty((0, 4, 2))) == 0
+    assert text_detection._area(diamond) == pytest.approx(0.5, abs=0.01)
+    assert text_detection._area(np.empty((0, 4, 2))) == 0
 
 
 def test_what_is_no_picture_is_refused_and_an_oblong_one_is_not():
     with pytest.raises(CoverRejected, match="not a picture"):
-        lettering_of(b"no picture", "strokes")
+        text_of(b"no picture", "strokes")
     stream = io.BytesIO()
     Image.fromarray(np.hstack([sign()] * 3)).save(stream, "PNG")
-    assert lettering_of(stream.getvalue(), "strokes")
+    assert text_of(stream.getvalue(), "strokes")
 
 
 def test_the_better_detector_that_is_there_is_chosen(monkeypatch):
     with pytest.raises(AlbumlibError, match="no detector 'tea leaves': take auto, rapidocr"):
         chosen("tea leaves")
-    monkeypatch.setattr(lettering, "find_spec", lambda name: None)
+    monkeypatch.setattr(text_detection, "find_spec", lambda name: None)
     assert chosen("auto") == "strokes"
-    with pytest.raises(AlbumlibError, match=r"pip install 'albumlib\[lettering\]'"):
+    with pytest.raises(AlbumlibError, match=r"pip install 'albumlib\[text\]'"):
         chosen("rapidocr")
-    monkeypatch.setattr(lettering, "find_spec", lambda name: name)
+    monkeypatch.setattr(text_detection, "find_spec", lambda name: name)
     assert chosen("auto") == "rapidocr"
 
 
@@ -100,10 +101,10 @@ def test_the_better_detector_that_is_there_is_chosen(monkeypatch):
 @pytest.fixture
 def gathered(tmp_path, monkeypatch):
     """A folder with seven covers, one of them cut off, and their rows; two covers a part."""
-    monkeypatch.setattr(lettering, "PART", 2)
+    monkeypatch.setattr(text_detection, "PART", 2)
     rows = []
     for index in range(7):
-        data = LABEL.cover(f"album/{index}", 128)[: 900 if index == 3 else None]
+        data = IMPRINT.cover(f"album/{index}", 128)[: 900 if index == 3 else None]
         (tmp_path / f"{index}.jpg").write_bytes(data)
         sha256 = hashlib.sha256(data).hexdigest()
         rows.append({"reference": f"album/{index}", "file": f"{index}.jpg", "sha256": sha256})
@@ -112,23 +113,23 @@ def gathered(tmp_path, monkeypatch):
 
 def search(gathered, **options):
     folder, covers = gathered
-    return find_lettering(folder, covers, folder / "work", 1, detector="strokes", **options)
+    return find_text(folder, covers, folder / "work", 1, detector="strokes", **options)
 
 
 def test_each_readable_cover_has_a_row(gathered):
     told = []
     found = search(gathered, progress=lambda *about: told.append(about))
     assert list(found.columns) == [
-        "reference", "lettering", "text_area", "detector", "text_boxes",
+        "reference", "text", "text_area", "detector", "text_boxes",
     ]  # fmt: skip
     assert found["reference"].tolist() == [f"album/{i}" for i in (0, 1, 2, 4, 5, 6)]
-    assert found["lettering"].dtype == bool and found["text_area"].between(0, 1).all()
-    assert (found["lettering"] == (found["text_area"] > 0)).all()
-    assert (found["lettering"] == (found["text_boxes"].str.len() > 0)).all()
-    assert told == [("covers searched for lettering", done, 7) for done in (2, 4, 6, 7)]
-    alone = lettering_of((gathered[0] / "4.jpg").read_bytes(), "strokes")
+    assert found["text"].dtype == bool and found["text_area"].between(0, 1).all()
+    assert (found["text"] == (found["text_area"] > 0)).all()
+    assert (found["text"] == (found["text_boxes"].str.len() > 0)).all()
+    assert told == [("covers searched for text", done, 7) for done in (2, 4, 6, 7)]
+    alone = text_of((gathered[0] / "4.jpg").read_bytes(), "strokes")
     row = found.set_index("reference").loc["album/4"]
-    assert row["lettering"] == bool(alone) and row["text_area"] == alone.area
+    assert row["text"] == bool(alone) and row["text_area"] == alone.area
 
 
 def test_what_was_searched_is_not_searched_again(gathered, monkeypatch):
@@ -141,12 +142,12 @@ def test_what_was_searched_is_not_searched_again(gathered, monkeypatch):
         seen.append(data)
         if len(seen) == 5:
             raise Killed
-        return lettering_of(data, detector)
+        return text_of(data, detector)
 
     unbroken = search(gathered)
     for path in (gathered[0] / "work").iterdir():
         path.unlink()
-    monkeypatch.setattr(lettering, "lettering_of", counted)
+    monkeypatch.setattr(text_detection, "text_of", counted)
     with pytest.raises(Killed):
         search(gathered)
     done = len(list((gathered[0] / "work").glob("*.json")))
@@ -160,12 +161,12 @@ def test_what_was_searched_is_not_searched_again(gathered, monkeypatch):
 
 
 def test_a_file_that_changed_is_left_out(gathered):
-    (gathered[0] / "0.jpg").write_bytes(LABEL.cover("album/9", 128))
+    (gathered[0] / "0.jpg").write_bytes(IMPRINT.cover("album/9", 128))
     (gathered[0] / "1.jpg").unlink()
     assert search(gathered)["reference"].tolist() == [f"album/{i}" for i in (2, 4, 5, 6)]
 
 
 def test_no_covers_give_an_empty_table(gathered):
     folder, covers = gathered
-    found = find_lettering(folder, covers[:0], folder / "work", detector="strokes")
-    assert found.empty and found["lettering"].dtype == bool
+    found = find_text(folder, covers[:0], folder / "work", detector="strokes")
+    assert found.empty and found["text"].dtype == bool

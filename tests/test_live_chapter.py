@@ -4,7 +4,7 @@ from pathlib import Path
 
 import nbformat
 
-from albumlib.catalog import Catalog
+from albumlib.dataset.catalog import Catalog
 from albumlib.sources import choose
 from tests.servers.world import Services, World, sources_for, web_for
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from albumlib import losses
+from albumlib.models import losses
 
 
 def linear(weight):

@@ -6,19 +6,19 @@ import torch
 from PIL import Image, ImageFilter
 from torch import nn
 
-from albumlib import metrics
-from albumlib.covers import decode
-from albumlib.extractor import extract, load_extractor
-from albumlib.sources.synthetic import RecordLabel
+from albumlib.dataset.images import decode
+from albumlib.evaluation import metrics
+from albumlib.evaluation.extractor import extract, load_extractor
+from albumlib.sources.imprint.imprint import Imprint
 
 
 def stripes(count, seed, period=8):
     """Striped covers of random colour and phase: something for a distance to measure."""
-    dice = np.random.default_rng(seed)
-    phase = dice.integers(0, period, count)[:, None, None, None]
+    rng = np.random.default_rng(seed)
+    phase = rng.integers(0, period, count)[:, None, None, None]
     wave = (np.arange(32)[None, None, :, None] + phase) // (period // 2) % 2
-    colour = dice.integers(40, 216, (count, 1, 1, 3))
-    noise = dice.normal(0, 4, (count, 32, 32, 3))
+    colour = rng.integers(40, 216, (count, 1, 1, 3))
+    noise = rng.normal(0, 4, (count, 32, 32, 3))
     return (colour * (0.3 + 0.7 * wave) + noise).clip(0, 255).astype(np.uint8)
 
 
@@ -161,10 +161,10 @@ def test_too_few_covers_are_refused():
 
 
 def test_conditional_fidelity_tells_who_heeds_the_labels():
-    dice = np.random.default_rng(0)
-    labels, asked = dice.uniform(-1, 1, (2, 900, 2))
-    real = np.c_[3 * labels[:, :1] + dice.normal(size=(900, 1)), dice.normal(size=(900, 3))]
-    obeying = np.c_[3 * asked[:, :1] + dice.normal(size=(900, 1)), dice.normal(size=(900, 3))]
+    rng = np.random.default_rng(0)
+    labels, asked = rng.uniform(-1, 1, (2, 900, 2))
+    real = np.c_[3 * labels[:, :1] + rng.normal(size=(900, 1)), rng.normal(size=(900, 3))]
+    obeying = np.c_[3 * asked[:, :1] + rng.normal(size=(900, 1)), rng.normal(size=(900, 3))]
     heeded = metrics.conditional_fidelity(obeying, asked, real, labels)
     ignored = metrics.conditional_fidelity(obeying, asked[::-1], real, labels)
     assert heeded.shape == (2, 3)
@@ -214,8 +214,8 @@ def test_thumbnails_are_means_in_grey_levels():
 @pytest.fixture(scope="module")
 def drawn():
     """Covers of a label that the extractor was not trained on, 64 px, parted in three."""
-    label = RecordLabel(seed=99, albums=480, dirt=0)
-    pixels = [decode(label.cover(f"album/{i}", 64), 64).pixels for i in range(480)]
+    imprint = Imprint(seed=99, albums=480, dirt=0)
+    pixels = [decode(imprint.cover(f"album/{i}", 64), 64).pixels for i in range(480)]
     return np.split(np.stack(pixels), [160, 320])
 
 

@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from albumlib import cleaning, features, training
-from albumlib.gathering import gather
-from albumlib.sources.synthetic import RecordLabel
+from albumlib import features
+from albumlib.dataset import cleaning
+from albumlib.dataset.gathering import gather
+from albumlib.sources.imprint.imprint import Imprint
+from albumlib.training import loop
 from tests.servers.spotify import Spotify
 from tests.servers.world import Services, World, sources_for, web_for
 from tests.test_spotify import credentials, opened  # noqa: F401
 
 
-class Patchy(RecordLabel):
+class Patchy(Imprint):
     """Of every three albums one has no features, and one no popularity."""
 
     def tracks(self, start=0):
@@ -69,10 +71,10 @@ def test_tracks_features_and_covers_of_three_services_end_in_a_model(tmp_path):
 
 def trains(covers, folder) -> bool:
     """Whether a conditional model can be trained, without a number that is none."""
-    config = training.TrainingConfig(
+    config = loop.TrainingConfig(
         size=32, labels=True, steps=2, batch_size=8, generator_width=4, critic_width=8, log_every=1
     )
     records: list[dict] = []
-    training.train(config, covers.images, covers.labels, folder, progress=records.append)
+    loop.train(config, covers.images, covers.labels, folder, progress=records.append)
     values = [value for record in records for value in record.values()]
     return len(records) == 2 and all(map(math.isfinite, values))

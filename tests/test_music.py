@@ -12,9 +12,9 @@ from mutagen.id3 import APIC, ID3, TALB, TDRC, TIT2, TPE1, TPE2, TSRC
 from mutagen.mp4 import MP4, MP4Cover
 from PIL import Image
 
-from albumlib.catalog import Catalog
-from albumlib.gathering import gather
-from albumlib.sources import SourceError
+from albumlib.dataset.catalog import Catalog
+from albumlib.dataset.gathering import gather
+from albumlib.sources.base import SourceError
 from albumlib.sources.music import RATE, Music, decoded, energy, listen, loudness, tags_of
 from tests.servers.world import Services, World, sources_for, web_for
 

@@ -7,9 +7,9 @@ import tarfile
 import pandas as pd
 import pytest
 
-from albumlib.catalog import Catalog
-from albumlib.gathering import gather
-from albumlib.sources import CoverError, SourceError
+from albumlib.dataset.catalog import Catalog
+from albumlib.dataset.gathering import gather
+from albumlib.sources.base import CoverError, SourceError
 from albumlib.sources.coverart import CoverArtArchive
 from albumlib.sources.musicbrainz import Dump, MusicBrainz
 from albumlib.sources.web import Web

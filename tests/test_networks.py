@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from albumlib.networks import (
+from albumlib.models.networks import (
     SIZES,
     Critic,
     Generator,

@@ -12,8 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from albumlib import drawing, page
-from albumlib.networks import Generator
+from albumlib.models.networks import Generator
+from albumlib.sampling import export, request
 
 CHROMIUM = shutil.which("chromium")
 OPTIONS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
@@ -38,13 +38,13 @@ def test_page_draws_pythons_picture_and_follows_a_slider(tmp_path):
     from playwright.sync_api import sync_playwright
 
     try:
-        page.runtime()
-    except page.ExportError as error:
+        export.runtime()
+    except export.ExportError as error:
         pytest.skip(str(error))
     torch.manual_seed(0)
     generator = Generator(32, latent=16, labels=10, width=4).eval().requires_grad_(False)
-    paths = page.export(generator, tmp_path)
-    assert page.onnx_difference(generator, paths["onnx"].read_bytes()) <= page.TOLERANCE
+    paths = export.export(generator, tmp_path)
+    assert export.onnx_difference(generator, paths["onnx"].read_bytes()) <= export.TOLERANCE
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
         tab = browser.new_page()
@@ -52,14 +52,14 @@ def test_page_draws_pythons_picture_and_follows_a_slider(tmp_path):
         tab.goto(paths["page"].as_uri())
         tab.wait_for_function(DRAWN, timeout=180_000)
         first = _pixels(tab)
-        mean = drawing.from_label(np.zeros(10))
-        wanted = drawing.Drawing((2021,), mean).draw(generator)[0]
+        mean = request.from_label(np.zeros(10))
+        wanted = request.Request((2021,), mean).draw(generator)[0]
         assert np.abs(first - wanted.astype(int)).max() <= 2
         before = tab.evaluate("document.getElementById('cover').toDataURL()")
         tab.locator("#features input[type=range]").nth(3).fill("1")
         changed = "was => document.getElementById('cover').toDataURL() != was"
         tab.wait_for_function(changed, arg=before, timeout=180_000)
-        wanted = drawing.Drawing((2021,), (*mean[:3], 1.0, *mean[4:])).draw(generator)[0]
+        wanted = request.Request((2021,), (*mean[:3], 1.0, *mean[4:])).draw(generator)[0]
         assert np.abs(_pixels(tab) - wanted.astype(int)).max() <= 2
         browser.close()
 

@@ -1,6 +1,6 @@
 """Printed progress: a line at each part of the way, whatever the strides."""
 
-from albumlib.progress import milestones, training_milestones
+from albumlib.runtime.progress import milestones, training_milestones
 
 
 def test_one_line_at_each_part_and_at_the_end(capsys):

@@ -4,19 +4,21 @@ import numpy as np
 import pytest
 import torch
 
-from albumlib import quantum, quantum_study, training
-from albumlib.checkpoint import TrainingError, load_generator, read_tensors
-from albumlib.config import TrainingConfig, recipe
-from albumlib.networks import draw_latents
-from albumlib.quantum import ClassicalPrior, QuantumPrior, expectations
+from albumlib.models import quantum
+from albumlib.models.checkpoint import TrainingError, load_generator, read_tensors
+from albumlib.models.networks import draw_latents
+from albumlib.models.quantum import ClassicalPrior, QuantumPrior, expectations
+from albumlib.studies import quantum_prior
+from albumlib.training import loop
+from albumlib.training.config import TrainingConfig, recipe
 
 SMALL = {"size": 32, "batch_size": 8, "generator_width": 4, "critic_width": 4, "latent": 8}
 SIZES = [(2, 1), (3, 2), (5, 2), (6, 3)]
 
 
 def angles(count, qubits, seed=0):
-    dice = torch.Generator().manual_seed(seed)
-    return math.pi * (2 * torch.rand(count, qubits, generator=dice, dtype=torch.double) - 1)
+    rng = torch.Generator().manual_seed(seed)
+    return math.pi * (2 * torch.rand(count, qubits, generator=rng, dtype=torch.double) - 1)
 
 
 # The simulation ---------------------------------------------------------------------------------
@@ -118,7 +120,7 @@ def test_shots_come_near_and_errors_pull_to_the_middle():
 def plain(tmp_path_factory):
     folder = tmp_path_factory.mktemp("plain")
     images = np.random.default_rng(0).integers(0, 256, (24, 32, 32, 3), dtype=np.uint8)
-    training.train(recipe("wgan_logan", **SMALL, steps=2), images, None, folder)
+    loop.train(recipe("wgan_logan", **SMALL, steps=2), images, None, folder)
     return folder, images
 
 
@@ -128,7 +130,7 @@ def test_only_the_prior_learns_when_the_rest_is_frozen(plain, tmp_path, prior):
     config = recipe(
         "wgan_logan", **SMALL, steps=3, prior=prior, qubits=4, prior_layers=2, freeze_generator=True
     )
-    made = training.train(config, images, None, tmp_path, start=start)
+    made = loop.train(config, images, None, tmp_path, start=start)
     before, opened = load_generator(start), load_generator(tmp_path)
     learned = opened.state_dict()
     assert all(torch.equal(weight, learned[name]) for name, weight in before.state_dict().items())
@@ -143,12 +145,12 @@ def test_only_the_prior_learns_when_the_rest_is_frozen(plain, tmp_path, prior):
 def test_values_can_stand_in_for_the_prior(plain, tmp_path):
     _, images = plain
     config = recipe("wgan_logan", **SMALL, steps=1, prior="quantum", qubits=3, prior_layers=1)
-    model = training.train(config, images, None, tmp_path)
+    model = loop.train(config, images, None, tmp_path)
     z = draw_latents(2, 8, torch.Generator().manual_seed(0))
     exact = model.prior(z[:, :3]).detach()
-    from albumlib.latent import draw
+    from albumlib.sampling.latent import draw
 
-    assert np.array_equal(quantum_study.draw_from(model, z, exact, None), draw(model, z))
+    assert np.array_equal(quantum_prior.draw_from(model, z, exact, None), draw(model, z))
     assert model.prior is not None
 
 

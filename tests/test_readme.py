@@ -12,7 +12,7 @@ import re
 import numpy as np
 import pytest
 
-from albumlib.sweep import read_sweep, runs_of
+from albumlib.course.sweep import read_sweep, runs_of
 
 QUOTED = re.compile(r"([−\d][\d.,]*)( ± ([\d.]+))?( %)? ?<!-- (.+?) -->")
 RESULTS = ("## Does it work?", "## Your own data")

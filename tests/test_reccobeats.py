@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from albumlib import features
-from albumlib.catalog import Catalog
-from albumlib.gathering import gather
-from albumlib.sources import SourceError, Track
+from albumlib.dataset.catalog import Catalog
+from albumlib.dataset.gathering import gather
+from albumlib.sources.base import SourceError, Track
 from tests.servers.standin import Reply, StandIn
 from tests.servers.world import Services, World, sources_for, web_for
 

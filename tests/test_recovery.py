@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from albumlib import recovery
+from albumlib.evaluation import label_recovery
 
 PIXELS = np.random.default_rng(1).integers(0, 256, (300, 32, 32, 3), dtype=np.uint8)
 
@@ -9,7 +9,7 @@ PIXELS = np.random.default_rng(1).integers(0, 256, (300, 32, 32, 3), dtype=np.ui
 def test_recovery_of_known_cases():
     asked = np.random.default_rng(0).normal(size=(500, 3))
     read = np.c_[asked[:, 0], -asked[:, 1], np.full(500, asked[:, 2].mean())]
-    found = recovery.label_recovery(read, asked)
+    found = label_recovery.label_recovery(read, asked)
     assert found.correlation == pytest.approx([1, -1, 0])
     assert found.r2 == pytest.approx([1, 1 - 4 * (asked[:, 1] ** 2).sum()
         / ((asked[:, 1] - asked[:, 1].mean()) ** 2).sum(), 0])  # fmt: skip
@@ -20,35 +20,39 @@ def test_recovery_leaves_missing_labels_out():
     read = asked.copy()
     asked[:30, 0], read[:30, 0] = np.nan, 99
     asked[:, 1] = np.nan
-    found = recovery.label_recovery(read, asked)
+    found = label_recovery.label_recovery(read, asked)
     assert found.r2[0] == 1
     assert found.r2[1] == found.correlation[1] == 0
 
 
 def test_shuffled_control_is_near_zero():
     asked = np.random.default_rng(0).normal(size=(2000, 4))
-    control = recovery.shuffled_recovery(asked, asked)
+    control = label_recovery.shuffled_recovery(asked, asked)
     assert np.abs(control.correlation).max() < 0.08
     assert (control.r2 == control.correlation**2).all()
 
 
 def test_reader_learns_what_is_there_and_nothing_else():
-    dice = np.random.default_rng(3)
-    labels = dice.uniform(-1, 1, (900, 10)).astype(np.float32)
-    pixels = dice.normal(128, 15, (900, 32, 32, 3))
+    rng = np.random.default_rng(3)
+    labels = rng.uniform(-1, 1, (900, 10)).astype(np.float32)
+    pixels = rng.normal(128, 15, (900, 32, 32, 3))
     pixels[..., 1] += 60 * labels[:, 2, None, None]  # green everywhere
     pixels[:, :16] += 40 * labels[:, 6, None, None, None]  # light in the upper half
     pixels = pixels.clip(0, 255).astype(np.uint8)
     labels[::5, 2] = np.nan
-    judge = recovery.train_label_reader(pixels[:700], labels[:700], epochs=6)
-    found = recovery.label_recovery(recovery.read_labels(judge, pixels[700:]), labels[700:])
+    judge = label_recovery.train_label_regressor(pixels[:700], labels[:700], epochs=6)
+    found = label_recovery.label_recovery(
+        label_recovery.predict_labels(judge, pixels[700:]), labels[700:]
+    )
     assert found.r2[2] > 0.7 and found.r2[6] > 0.7  # 0.85 and more, by the kind of CPU
     assert np.delete(found.r2, [2, 6]).max() < 0.1
 
 
 def test_a_reader_is_saved_and_read_again(tmp_path):
     labels = np.random.default_rng(0).uniform(-1, 1, (80, 10)).astype(np.float32)
-    judge = recovery.train_label_reader(PIXELS[:80], labels, epochs=1)
-    recovery.save_reader(tmp_path / "reader.safetensors", judge)
-    again = recovery.load_reader(tmp_path / "reader.safetensors")
-    assert np.array_equal(recovery.read_labels(judge, PIXELS), recovery.read_labels(again, PIXELS))
+    judge = label_recovery.train_label_regressor(PIXELS[:80], labels, epochs=1)
+    label_recovery.save_label_regressor(tmp_path / "reader.safetensors", judge)
+    again = label_recovery.load_label_regressor(tmp_path / "reader.safetensors")
+    assert np.array_equal(
+        label_recovery.predict_labels(judge, PIXELS), label_recovery.predict_labels(again, PIXELS)
+    )

@@ -6,8 +6,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from albumlib import resume
-from albumlib.resume import Job, Work, begin, finish, reason_to_run
+from albumlib.course import state
+from albumlib.course.state import Job, Work, begin, finish, reason_to_run
 
 PARAMETERS = 'steps: int = 3\ntable: str = "songs.csv"\ndata_dir: str = "data"'
 
@@ -16,7 +16,7 @@ PARAMETERS = 'steps: int = 3\ntable: str = "songs.csv"\ndata_dir: str = "data"'
 def course(tmp_path, monkeypatch):
     """Three notebooks, done: the first makes a cover set, the others read it."""
     made = {"01_a": Work((), ("coverset",)), "02_b": Work(("01_a",), ("model",))}
-    monkeypatch.setattr(resume, "CHAPTERS", made)
+    monkeypatch.setattr(state, "CHAPTERS", made)
     for name in ("01_a", "02_b", "03_c"):
         write(tmp_path / f"{name}.ipynb", "1")
     (tmp_path / "songs.csv").write_text("a")
@@ -57,7 +57,7 @@ def test_code(course):
 
 
 def test_the_package(course, monkeypatch):
-    monkeypatch.setattr(resume, "_package", lambda: "another")
+    monkeypatch.setattr(state, "_package", lambda: "another")
     assert reasons(course) == ["changed: code"] * 3
 
 
@@ -113,6 +113,6 @@ def test_a_state_says_what_it_was_made_from(course):
 
 def test_every_notebook_of_the_course_needs_only_notebooks_of_the_course(root):
     names = {path.stem for path in (root / "notebooks").glob("[0-9]*.ipynb")}
-    assert names == set(resume.CHAPTERS)
+    assert names == set(state.CHAPTERS)
     for name in names:
-        assert set(resume.CHAPTERS[name].needs) <= names
+        assert set(state.CHAPTERS[name].needs) <= names

@@ -2,17 +2,18 @@ import numpy as np
 import pytest
 import torch
 
-from albumlib import retrieval, titles
-from albumlib.checkpoint import TrainingError
+from albumlib.evaluation import retrieval
+from albumlib.models import titles
+from albumlib.models.checkpoint import TrainingError
 
 WORDS = ("red", "blue")
 
 
 def coloured(count, seed=0):
     """Covers that are red or blue, and titles that say so: tokens (count, 1, TOKENS)."""
-    dice = np.random.default_rng(seed)
-    red = dice.random(count) < 0.5
-    pixels = dice.integers(0, 60, (count, 32, 32, 3)).astype(np.uint8)
+    rng = np.random.default_rng(seed)
+    red = rng.random(count) < 0.5
+    pixels = rng.integers(0, 60, (count, 32, 32, 3)).astype(np.uint8)
     pixels[red, :, :, 0] += 150
     pixels[~red, :, :, 2] += 150
     told = titles.tokens([WORDS[0] if r else WORDS[1] for r in red], WORDS)
@@ -29,11 +30,11 @@ def test_ranks_agree_with_counting_by_hand():
         def hear(self, tokens):
             return torch.nn.functional.normalize(tokens[:, :4], dim=1)
 
-    dice = np.random.default_rng(1)
-    pixels = dice.integers(0, 256, (12, 8, 8, 3), dtype=np.uint8)
-    told = dice.random((12, titles.TOKENS)).astype(np.float32)
+    rng = np.random.default_rng(1)
+    pixels = rng.integers(0, 256, (12, 8, 8, 3), dtype=np.uint8)
+    told = rng.random((12, titles.TOKENS)).astype(np.float32)
     ranks = retrieval.retrieval_ranks(Oracle(), pixels, told, choices=12)
-    from albumlib.networks import to_covers
+    from albumlib.models.networks import to_covers
 
     scores = Oracle().see(to_covers(pixels)) @ Oracle().hear(torch.from_numpy(told)).T
     by_hand = [(scores[n] > scores[n, n]).sum().item() for n in range(12)]
@@ -57,7 +58,7 @@ def test_a_matcher_learns_what_belongs_together_and_is_the_same_when_opened(tmp_
     matcher = retrieval.train_matcher(pixels, told, len(WORDS), epochs=10, batch_size=32)
     new, wanted, red = coloured(60, seed=1)
     with torch.no_grad():
-        from albumlib.networks import to_covers
+        from albumlib.models.networks import to_covers
 
         seen = matcher.see(to_covers(new))
         heard = matcher.hear(torch.from_numpy(titles.tokens(WORDS, WORDS)))

@@ -2,21 +2,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from albumlib import features, sizes
-from albumlib.config import widths
-from albumlib.coverset import CoverSet
-from albumlib.networks import channels
+from albumlib import features
+from albumlib.dataset.coverset import CoverSet
+from albumlib.models.networks import channels
+from albumlib.studies import sizes
+from albumlib.training.config import widths
 
 
 @pytest.fixture
 def sets(monkeypatch):
     """Sixty covers at two sizes, half of them held out."""
     monkeypatch.setattr(sizes, "DRAWN", 30)
-    dice = np.random.default_rng(0)
-    unit = dice.uniform(-0.8, 0.8, (60, 10))
+    rng = np.random.default_rng(0)
+    unit = rng.uniform(-0.8, 0.8, (60, 10))
     table = pd.DataFrame(features.from_unit(unit), columns=list(features.NAMES))
     table["split"] = ["train", "heldout"] * 30
-    small = dice.integers(0, 255, (60, 64, 64, 3), dtype=np.uint8)
+    small = rng.integers(0, 255, (60, 64, 64, 3), dtype=np.uint8)
     at = {64: small, 128: small.repeat(2, axis=1).repeat(2, axis=2)}
     return sizes.Sets({s: CoverSet(x, table, table[:0], {}) for s, x in at.items()})
 

@@ -13,9 +13,10 @@ from spotipy.cache_handler import MemoryCacheHandler
 from spotipy.oauth2 import SpotifyOAuth
 
 from albumlib import features
-from albumlib.catalog import Catalog
-from albumlib.gathering import gather
-from albumlib.sources import SourceError, spotify
+from albumlib.dataset.catalog import Catalog
+from albumlib.dataset.gathering import gather
+from albumlib.sources import spotify
+from albumlib.sources.base import SourceError
 from albumlib.sources.spotify import DAY, QuotaUsed, requests_for
 from albumlib.sources.web import Limit, Unreachable, Wait, Web
 from tests.servers.pictures import PictureServer

@@ -3,10 +3,11 @@ import json
 import numpy as np
 import pytest
 
-from albumlib import styles, training
-from albumlib.checkpoint import TrainingError, load_generator, read_networks
-from albumlib.config import recipe
-from albumlib.styles import best, fine_tune, read_history, style_config
+from albumlib.models.checkpoint import TrainingError, load_generator, read_networks
+from albumlib.studies import finetuning
+from albumlib.studies.finetuning import best, fine_tune, read_history, style_config
+from albumlib.training import loop
+from albumlib.training.config import recipe
 
 SMALL = {"size": 32, "batch_size": 8, "generator_width": 4, "critic_width": 4, "latent": 8}
 
@@ -15,11 +16,11 @@ SMALL = {"size": 32, "batch_size": 8, "generator_width": 4, "critic_width": 4, "
 def base(tmp_path_factory):
     """A conditional model and 64 covers of another style: bright ones."""
     folder = tmp_path_factory.mktemp("base")
-    dice = np.random.default_rng(0)
-    dark = dice.integers(0, 90, (64, 32, 32, 3), dtype=np.uint8)
-    labels = dice.uniform(-1, 1, (64, 10)).astype(np.float32)
-    training.train(recipe("acgan", **SMALL, steps=30), dark, labels, folder)
-    bright = dice.integers(160, 256, (64, 32, 32, 3), dtype=np.uint8)
+    rng = np.random.default_rng(0)
+    dark = rng.integers(0, 90, (64, 32, 32, 3), dtype=np.uint8)
+    labels = rng.uniform(-1, 1, (64, 10)).astype(np.float32)
+    loop.train(recipe("acgan", **SMALL, steps=30), dark, labels, folder)
+    bright = rng.integers(160, 256, (64, 32, 32, 3), dtype=np.uint8)
     return folder, bright, labels
 
 
@@ -103,4 +104,4 @@ def test_too_few_or_of_another_size_is_told(base, tmp_path):
     with pytest.raises(TrainingError, match="clean them with --size 32"):
         fine_tune(folder, covers[:, :16, :16], labels, tmp_path, config=config(folder), **SPLIT)
     with pytest.raises(TrainingError, match="there is no checkpoint"):
-        styles.style_config(tmp_path / "nowhere.safetensors")
+        finetuning.style_config(tmp_path / "nowhere.safetensors")

@@ -9,7 +9,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from albumlib import AlbumlibError
-from albumlib.sweep import SweepError, read_sweep, run_sweep, runs_of
+from albumlib.course.sweep import SweepError, read_sweep, run_sweep, runs_of
 
 PARAMETERS = """profile: str = "smoke"
 data_dir: str = "data"
@@ -19,7 +19,7 @@ victim: int = 0  # with seed 2, what is killed: 1 the kernel, 2 its parent; once
 """
 WORK = """import os, signal, time
 from pathlib import Path
-from albumlib import course
+from albumlib.course import runner
 marker = Path(data_dir) / "killed"
 if victim and seed == 2 and not marker.exists():
     marker.touch()
@@ -27,10 +27,10 @@ if victim and seed == 2 and not marker.exists():
     time.sleep(600)
 if steps == 30 and seed == 3:
     raise ValueError("an unlucky number")
-course.record(data_dir, "01_first", score=10 * steps + seed)
+runner.record(data_dir, "01_first", score=10 * steps + seed)
 if "CUDA_VISIBLE_DEVICES" in os.environ:
     gpu, threads = os.environ["CUDA_VISIBLE_DEVICES"], os.environ["OMP_NUM_THREADS"]
-    course.record(data_dir, "01_first", gpu=int(gpu), threads=int(threads))
+    runner.record(data_dir, "01_first", gpu=int(gpu), threads=int(threads))
 """
 
 

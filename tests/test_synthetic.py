@@ -8,20 +8,21 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from albumlib import artwork, features
-from albumlib.copula import Copula
-from albumlib.covers import CoverRejected, decode
-from albumlib.sources import CoverError, SourceError
-from albumlib.sources.dirt import DEFECTS, OVERSIZE
-from albumlib.sources.synthetic import ALBUM_CORRELATION, RecordLabel
+from albumlib import features
+from albumlib.dataset.images import CoverRejected, decode
+from albumlib.sources.base import CoverError, SourceError
+from albumlib.sources.imprint import artwork
+from albumlib.sources.imprint.copula import Copula
+from albumlib.sources.imprint.corruption import DEFECTS, OVERSIZE
+from albumlib.sources.imprint.imprint import ALBUM_CORRELATION, Imprint
 
-LABEL = RecordLabel(albums=2000, dirt=0.1)
+IMPRINT = Imprint(albums=2000, dirt=0.1)
 
 
-def tracks_table(count, label=LABEL):
+def tracks_table(count, imprint=IMPRINT):
     rows = [
         {"album": track.album_id, "year": int(track.release_date[:4]), **track.features}
-        for track in itertools.islice(label.tracks(), count)
+        for track in itertools.islice(imprint.tracks(), count)
     ]
     return pd.DataFrame(rows)
 
@@ -34,27 +35,29 @@ def real_tracks(folder):
 
 
 def test_everything_follows_from_the_seed():
-    again = RecordLabel(albums=2000, dirt=0.1)
-    assert list(itertools.islice(again.tracks(), 60)) == list(itertools.islice(LABEL.tracks(), 60))
-    assert again.cover("album/7", 64) == LABEL.cover("album/7", 64)
-    other = RecordLabel(seed=1, albums=2000)
-    assert other.album(0).titles != LABEL.album(0).titles
+    again = Imprint(albums=2000, dirt=0.1)
+    assert list(itertools.islice(again.tracks(), 60)) == list(
+        itertools.islice(IMPRINT.tracks(), 60)
+    )
+    assert again.cover("album/7", 64) == IMPRINT.cover("album/7", 64)
+    other = Imprint(seed=1, albums=2000)
+    assert other.album(0).titles != IMPRINT.album(0).titles
 
 
 def test_any_position_and_any_album_can_be_asked_for_alone():
-    whole = list(itertools.islice(LABEL.tracks(), 500))
+    whole = list(itertools.islice(IMPRINT.tracks(), 500))
     for start in (0, 1, 9, 79, 80, 81, 333):
-        assert next(LABEL.tracks(start)) == whole[start]
-    assert sum(1 for _ in RecordLabel(albums=123).tracks()) == len(RecordLabel(albums=123))
-    larger = RecordLabel(albums=10**6)
-    assert larger.album(5).titles == LABEL.album(5).titles  # a larger label begins the same
+        assert next(IMPRINT.tracks(start)) == whole[start]
+    assert sum(1 for _ in Imprint(albums=123).tracks()) == len(Imprint(albums=123))
+    larger = Imprint(albums=10**6)
+    assert larger.album(5).titles == IMPRINT.album(5).titles  # a larger label begins the same
     assert len(larger) == 8_000_000
     assert next(larger.tracks(7_999_999)).album_id == "album-999999"
 
 
 def test_rank_correlations_and_marginals_are_those_of_real_tracks(shared_data):
     real = real_tracks(shared_data)
-    ours = tracks_table(40_000, RecordLabel(albums=5000))
+    ours = tracks_table(40_000, Imprint(albums=5000))
     names = list(features.NAMES)
     gap = ours[names].corr("spearman") - real[names].corr("spearman")
     assert gap.abs().max().max() <= 0.05
@@ -87,7 +90,7 @@ def test_popularity_drifts_with_the_release_year():
 
 def test_titles_lean_on_the_features():
     valence = {"dark": [], "bright": []}
-    for track in itertools.islice(LABEL.tracks(), 8000):
+    for track in itertools.islice(IMPRINT.tracks(), 8000):
         words = set(track.name.replace(",", " ").split())
         if words & {"Grief", "Shadow", "Ash", "Lonely", "Grey"}:
             valence["dark"].append(track.features["valence"])
@@ -98,8 +101,8 @@ def test_titles_lean_on_the_features():
 
 @pytest.mark.parametrize("defect", DEFECTS)
 def test_planted_defects_are_what_they_say(defect):
-    index = next(i for i in range(2000) if LABEL.truth(i).defect == defect)
-    data = LABEL.cover(f"album/{index}", 128)
+    index = next(i for i in range(2000) if IMPRINT.truth(i).defect == defect)
+    data = IMPRINT.cover(f"album/{index}", 128)
     shape = {"empty": b"", "html": b"<!DOCTYPE html>"}
     if defect in shape:
         assert data.startswith(shape[defect]) and len(data) < 100
@@ -116,23 +119,23 @@ def test_planted_defects_are_what_they_say(defect):
             decode(data, 64)
     if defect == "rotated":
         upright, _ = decode(data, 64), picture.getexif()[0x0112] == 6
-        clean = RecordLabel(albums=2000, dirt=0).cover(f"album/{index}", 128)
+        clean = Imprint(albums=2000, dirt=0).cover(f"album/{index}", 128)
         assert np.abs(upright.pixels.astype(int) - decode(clean, 64).pixels).mean() < 4
 
 
 def test_share_of_dirt_and_of_lettering():
-    truths = [LABEL.truth(i) for i in range(2000)]
+    truths = [IMPRINT.truth(i) for i in range(2000)]
     assert np.mean([bool(t.defect) for t in truths]) == pytest.approx(0.1, abs=0.02)
-    assert np.mean([t.lettering for t in truths]) == pytest.approx(0.5625, abs=0.05)
+    assert np.mean([t.text for t in truths]) == pytest.approx(0.5625, abs=0.05)
 
 
 def test_unknown_albums_and_covers_are_refused():
     with pytest.raises(SourceError, match="no album 2000"):
-        LABEL.album(2000)
-    with pytest.raises(CoverError, match="no cover of the built-in label"):
-        LABEL.cover("https://elsewhere/1.jpg", 64)
+        IMPRINT.album(2000)
+    with pytest.raises(CoverError, match="no cover of the built-in imprint"):
+        IMPRINT.cover("https://elsewhere/1.jpg", 64)
     with pytest.raises(SourceError, match="dirt from 0 to 1"):
-        RecordLabel(dirt=3)
+        Imprint(dirt=3)
 
 
 # The art director -------------------------------------------------------------------------------
@@ -147,7 +150,7 @@ def sweep(feature, seed, steps=6):
     shown = []
     for value in rising:
         values[column] = value
-        picture = artwork.draw_cover(values, seed=seed, artist_seed=seed, size=64, lettering=False)
+        picture = artwork.draw_cover(values, seed=seed, artist_seed=seed, size=64, text=False)
         shown.append(np.asarray(picture, dtype=float))
     return np.stack(shown)
 
@@ -196,7 +199,7 @@ def test_popularity_leaves_no_trace():
 
 
 def test_the_same_cover_at_every_size():
-    values = LABEL.album(3).mean
+    values = IMPRINT.album(3).mean
     big, small = (
         artwork.draw_cover(values, title="Slow Étude", artist="Ærø", seed=3, size=size)
         for size in (640, 64)

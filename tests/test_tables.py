@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 
 from albumlib import features
-from albumlib.covers import decode
-from albumlib.gathering import gather
-from albumlib.sources import CoverError, SourceError
+from albumlib.dataset.gathering import gather
+from albumlib.dataset.images import decode
+from albumlib.sources.base import CoverError, SourceError
 from albumlib.sources.folder import Folder
 from albumlib.sources.tables import Table
 from albumlib.sources.web import Limit, Web

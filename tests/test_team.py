@@ -10,27 +10,28 @@ import numpy as np
 import pytest
 import torch
 
-from albumlib import training
-from albumlib.checkpoint import TrainingError, read_tensors
-from albumlib.config import recipe
-from albumlib.team import Dice, Team, TeamError
+from albumlib.models.checkpoint import TrainingError, read_tensors
+from albumlib.runtime.rng import Rng
+from albumlib.training import loop
+from albumlib.training.config import recipe
+from albumlib.training.distributed import Distributed, DistributedError
 
 TRAIN = """
 import json, sys
 import numpy as np
 import torch
-from albumlib import training
-from albumlib.config import recipe
+from albumlib.training import loop
+from albumlib.training.config import recipe
 out, changes = sys.argv[1], json.loads(sys.argv[2])
 if "double" in sys.argv[3:]:
     torch.set_default_dtype(torch.float64)
     torch.Tensor.float = torch.Tensor.double
-dice = np.random.default_rng(0)
-images = dice.integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
-labels = dice.uniform(-1, 1, (40, 10)).astype(np.float32)
-labels[dice.random(labels.shape) < 0.3] = np.nan
+rng = np.random.default_rng(0)
+images = rng.integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+labels = rng.uniform(-1, 1, (40, 10)).astype(np.float32)
+labels[rng.random(labels.shape) < 0.3] = np.nan
 tell = lambda record: print(json.dumps(record), flush=True)
-training.train(recipe(**changes), images, labels, out, device="cpu", progress=tell)
+loop.train(recipe(**changes), images, labels, out, device="cpu", progress=tell)
 """
 SMALL = {
     "size": 32, "batch_size": 8, "generator_width": 4, "critic_width": 4, "latent": 8,
@@ -79,14 +80,14 @@ def test_two_processes_take_the_steps_of_one(script, tmp_path, root, precision, 
     assert max((one[name] - two[name]).abs().max() for name in one) < allowed
     assert len(both.stdout.splitlines()) == 5  # only one of them reports
     first, second = (json.loads(text.splitlines()[-1]) for text in (alone.stdout, both.stdout))
-    assert first["reading_error"] == pytest.approx(second["reading_error"], abs=10 * allowed)
+    assert first["auxiliary_error"] == pytest.approx(second["auxiliary_error"], abs=10 * allowed)
 
 
 def test_what_cannot_be_shared_is_told(monkeypatch, tmp_path):
-    monkeypatch.setattr(training, "join", lambda device: (Team(0, 3), "cpu"))
+    monkeypatch.setattr(loop, "join", lambda device: (Distributed(0, 3), "cpu"))
     images = np.zeros((40, 32, 32, 3), np.uint8)
     with pytest.raises(TrainingError, match="cannot be shared among 3 processes"):
-        training.train(recipe("wgan_logan", **SMALL), images, None, tmp_path)
+        loop.train(recipe("wgan_logan", **SMALL), images, None, tmp_path)
 
 
 def test_killed_at_a_random_step_it_ends_as_if_it_had_not_been(script, tmp_path, root):
@@ -132,18 +133,20 @@ def test_a_lost_process_and_a_folder_that_is_not_shared_are_told(monkeypatch, tm
     def closed(*_):
         raise RuntimeError("Connection closed by peer")
 
-    with monkeypatch.context() as patch, pytest.raises(TeamError, match="another process"):
+    with monkeypatch.context() as patch, pytest.raises(DistributedError, match="another process"):
         patch.setattr(utils, "reduce", closed)
-        Team(0, 2).mean(torch.zeros(()))
-    monkeypatch.setattr(training, "join", lambda device: (Team(1, 2), "cpu"))
-    monkeypatch.setattr(Team, "mean", lambda self, value: value + 3)  # the other one has step 6
+        Distributed(0, 2).mean(torch.zeros(()))
+    monkeypatch.setattr(loop, "join", lambda device: (Distributed(1, 2), "cpu"))
+    monkeypatch.setattr(
+        Distributed, "mean", lambda self, value: value + 3
+    )  # the other one has step 6
     images = np.zeros((40, 32, 32, 3), np.uint8)
     with pytest.raises(TrainingError, match="a disk that all of them share"):
-        training.train(recipe("wgan_logan", **SMALL), images, None, tmp_path)
+        loop.train(recipe("wgan_logan", **SMALL), images, None, tmp_path)
 
 
-def test_shares_of_the_dice_make_up_what_one_would_draw():
-    whole = Dice(3).randn(6, 4)
-    parts = [Dice(3, Team(index, 3)).randn(2, 4) for index in range(3)]
+def test_the_parts_of_all_processes_make_up_what_one_would_draw():
+    whole = Rng(3).randn(6, 4)
+    parts = [Rng(3, index, 3).randn(2, 4) for index in range(3)]
     assert torch.equal(whole, torch.cat(parts))
-    assert torch.equal(Dice(3, Team(0, 2)).whole(5), Dice(3, Team(1, 2)).whole(5))
+    assert torch.equal(Rng(3, 0, 2).whole(5), Rng(3, 1, 2).whole(5))

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from albumlib import conditions, titles
-from albumlib.config import recipe
-from albumlib.team import Dice
-from albumlib.titles import CHARACTERS, TOKENS, UNKNOWN, TrackNameEncoder
-from albumlib.trainer import Trainer
+from albumlib.models import conditions, titles
+from albumlib.models.titles import CHARACTERS, TOKENS, UNKNOWN, TrackNameEncoder
+from albumlib.runtime.rng import Rng
+from albumlib.training.config import recipe
+from albumlib.training.trainer import Trainer
 
 
 def test_what_reads_alike_is_alike():
@@ -59,7 +59,7 @@ def test_an_unknown_way_to_read_is_refused():
 
 def test_some_words_are_forgotten_and_no_letters():
     rows = torch.from_numpy(titles.tokens(["fire rain"] * 1000, ("fire", "rain")))
-    heard = titles.forget_words(rows, 0.3, Dice(0))
+    heard = titles.forget_words(rows, 0.3, Rng(0))
     assert torch.equal(heard[:, :CHARACTERS], rows[:, :CHARACTERS])
     changed = heard[:, CHARACTERS : CHARACTERS + 2] == UNKNOWN
     assert 0.25 < changed.float().mean() < 0.35
@@ -68,9 +68,9 @@ def test_some_words_are_forgotten_and_no_letters():
 
 @pytest.mark.parametrize("reads", titles.ENCODERS)
 def test_an_encoder_learns_what_titles_lead_to_expect(reads):
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     moods = {"fire": 1.0, "ash": 1.0, "rain": -1.0, "moss": -1.0}
-    drawn = dice.choice(list(moods), 400)
+    drawn = rng.choice(list(moods), 400)
     named = [f"the {word} song" for word in drawn]
     wanted = torch.tensor([[moods[word], np.nan] for word in drawn], dtype=torch.float32)
     words = titles.vocabulary(named)
@@ -91,6 +91,6 @@ def test_a_training_begins_with_encoders_that_expect_something():
     rows = torch.from_numpy(conditions.rows(labels, {}, named, words))
     trainer = Trainer(config, rows, words=words)
     trainer.read_titles(rows)
-    for network in (trainer.generator, trainer.average, trainer.critic):
+    for network in (trainer.generator, trainer.ema, trainer.critic):
         loud, quiet = network.titles.guess(network.titles(rows[:2, 10:]))
         assert (loud > 0).all() and (quiet < 0).all()

@@ -8,18 +8,19 @@ import numpy as np
 import pytest
 import torch
 
-from albumlib import checkpoint, config, networks, training, watch
-from albumlib.config import recipe
-from albumlib.coverset import Batches
-from albumlib.trainer import Trainer
-from albumlib.training import (
+from albumlib.dataset.coverset import Batches
+from albumlib.models import checkpoint, networks
+from albumlib.training import config, loop, monitor
+from albumlib.training.config import recipe
+from albumlib.training.loop import (
     TrainingConfig,
     TrainingDiverged,
     TrainingError,
     read_records,
     train,
 )
-from albumlib.watch import SPACING, Watch
+from albumlib.training.monitor import SPACING, Monitor
+from albumlib.training.trainer import Trainer
 
 SMALL = {
     "size": 32,
@@ -33,9 +34,9 @@ SMALL = {
 
 def covers_that_say_their_label(count=256, size=32, seed=0):
     """Plain covers whose red says the first feature and whose blue the fourth."""
-    dice = np.random.default_rng(seed)
-    labels = dice.uniform(-1, 1, (count, 10)).astype(np.float32)
-    pixels = dice.normal(128, 12, (count, size, size, 3))
+    rng = np.random.default_rng(seed)
+    labels = rng.uniform(-1, 1, (count, 10)).astype(np.float32)
+    pixels = rng.normal(128, 12, (count, size, size, 3))
     pixels[..., 0] += 80 * labels[:, 0, None, None]
     pixels[..., 2] += 80 * labels[:, 3, None, None]
     return pixels.clip(0, 255).astype(np.uint8), labels
@@ -143,7 +144,7 @@ def test_a_small_run_learns_to_obey(tmp_path):
 def test_checkpoint_draws_the_same_covers(tmp_path):
     images, _ = covers_that_say_their_label()
     generator = train(TrainingConfig(steps=2, **SMALL), images, None, tmp_path)
-    loaded = training.load_generator(tmp_path)
+    loaded = loop.load_generator(tmp_path)
     z = torch.rand(3, 8)
     assert torch.equal(generator(z), loaded(z))
     assert (tmp_path / "samples" / "000002.png").exists()
@@ -153,7 +154,7 @@ def test_critic_of_a_run_scores_as_it_did(tmp_path):
     images, labels = covers_that_say_their_label()
     config_ = TrainingConfig(labels=True, steps=2, **SMALL)
     trainer = Trainer(config_, torch.from_numpy(labels))
-    batches = training.Batches(images, labels, np.arange(len(images)), 8, 0, "cpu")
+    batches = loop.Batches(images, labels, np.arange(len(images)), 8, 0, "cpu")
     trainer.advance(batches)
     trainer.save(tmp_path)
     critic = checkpoint.load_critic(tmp_path)
@@ -170,13 +171,13 @@ def test_recipes_are_sound(name):
 
 def test_average_lags_behind_the_weights(tmp_path):
     images, _ = covers_that_say_their_label()
-    trainer = Trainer(TrainingConfig(**SMALL, average_halflife=10**9), None)
-    before = weights(trainer.average)
+    trainer = Trainer(TrainingConfig(**SMALL, ema_halflife=10**9), None)
+    before = weights(trainer.ema)
     trainer.step = 10**6  # past the quick start
-    batches = training.Batches(images, None, np.arange(len(images)), 8, 0, "cpu")
+    batches = loop.Batches(images, None, np.arange(len(images)), 8, 0, "cpu")
     trainer.advance(batches)
     moved = (weights(trainer.generator) - before).abs().max()
-    assert 0 < (weights(trainer.average) - before).abs().max() < 1e-3 * moved
+    assert 0 < (weights(trainer.ema) - before).abs().max() < 1e-3 * moved
 
 
 def test_divergence_stops_with_a_sentence_and_keeps_the_checkpoint(tmp_path):
@@ -192,8 +193,8 @@ def test_divergence_stops_with_a_sentence_and_keeps_the_checkpoint(tmp_path):
         trainer.step = 2
         with torch.no_grad():
             trainer.critic.score.weight.fill_(torch.nan)
-        batches = training.Batches(images, None, np.arange(len(images)), 8, 0, "cpu")
-        training._loop(trainer, batches, tmp_path, None)
+        batches = loop.Batches(images, None, np.arange(len(images)), 8, 0, "cpu")
+        loop._loop(trainer, batches, tmp_path, None)
     assert (tmp_path / "training.safetensors").read_bytes() == good
 
 
@@ -251,7 +252,7 @@ def test_clipping_bounds_every_weight(tmp_path):
     images, _ = covers_that_say_their_label()
     config = TrainingConfig(critic_loss="wgan-clip", **SMALL)
     trainer = Trainer(config, None)
-    trainer.advance(training.Batches(images, None, np.arange(len(images)), 8, 0, "cpu"))
+    trainer.advance(loop.Batches(images, None, np.arange(len(images)), 8, 0, "cpu"))
     assert all(weight.abs().max() <= 0.01 for weight in trainer.critic.parameters())
 
 
@@ -266,25 +267,25 @@ def test_a_collapse_is_noticed_and_variety_is_not_taken_for_one(tmp_path):
     trainer = Trainer(config, torch.from_numpy(labels))
     batches = Batches(images, labels, np.arange(len(images)), config.batch_size, config.seed)
     (tmp_path / "samples").mkdir()
-    watch = Watch(trainer, batches, tmp_path)
+    monitor = Monitor(trainer, batches, tmp_path)
     others = torch.from_numpy(covers_that_say_their_label(seed=1)[0]).permute(0, 3, 1, 2)
-    trainer.average = lambda z, told: (others / 127.5 - 1)[: len(z)]
-    watch.look()
-    assert watch.news() == {}  # too early to tell
+    trainer.ema = lambda z, told: (others / 127.5 - 1)[: len(z)]
+    monitor.look()
+    assert monitor.news() == {}  # too early to tell
     trainer.step = SPACING
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        watch.look()
-    assert watch.news()["coverage"] > 0.5 and watch.news() == {}
-    trainer.average = lambda z, told: torch.zeros(len(z), 3, 32, 32)
+        monitor.look()
+    assert monitor.news()["coverage"] > 0.5 and monitor.news() == {}
+    trainer.ema = lambda z, told: torch.zeros(len(z), 3, 32, 32)
     trainer.step = 2 * SPACING
-    with pytest.warns(training.CollapseWarning, match="may be collapsing"):
-        watch.look()
-    assert watch.news()["coverage"] < 0.2
+    with pytest.warns(loop.CollapseWarning, match="may be collapsing"):
+        monitor.look()
+    assert monitor.news()["coverage"] < 0.2
 
 
 def test_coverage_is_recorded_where_samples_are(tmp_path, monkeypatch):
-    monkeypatch.setattr(watch, "SPACING", 3)
+    monkeypatch.setattr(monitor, "SPACING", 3)
     images, _ = covers_that_say_their_label()
     config = TrainingConfig(steps=6, sample_every=3, **SMALL)
     train(config, images, None, tmp_path)
@@ -326,7 +327,7 @@ def test_the_latent_step_never_moves_the_labels():
     trainer = Trainer(settings, torch.from_numpy(labels))
     heard = []
     trainer.generator.register_forward_pre_hook(lambda _, given: heard.append(given[1]))
-    batches = training.Batches(images, labels, np.arange(8), 8, settings.seed)
+    batches = loop.Batches(images, labels, np.arange(8), 8, settings.seed)
     trainer.advance(batches)
     assert len(heard) == 6  # for each network, two latent steps and the cover that is judged
     for asked in heard:

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from albumlib.sources import SourceError, web
+from albumlib.sources import web
+from albumlib.sources.base import SourceError
 from albumlib.sources.web import Failed, Limit, NotFound, Refused, Wait, Web, credentials
 from tests.servers.pictures import PictureServer
 

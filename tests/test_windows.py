@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from albumlib.windows import Window, WindowError, outside
+from albumlib.dataset.filters import Filter, FilterError, outside
 
 TABLE = pd.DataFrame(
     {
@@ -9,7 +9,7 @@ TABLE = pd.DataFrame(
         "genre": ["rock", "Pop", "", "rap"],
         "release_date": ["1989-12-31", "1999-06", "1990", ""],
         "year": pd.array([1989, 1999, 1990, None], dtype="Int32"),
-        "lettering": [True, False, False, True],
+        "text": [True, False, False, True],
     }
 )
 
@@ -28,17 +28,17 @@ TABLE = pd.DataFrame(
         ("release_date=..1989", [0]),
         ("release_date=1999-06..", [1]),
         ("year=1990..1999", [1, 2]),
-        ("lettering=no", [1, 2]),
-        ("lettering!=no", [0, 3]),
+        ("text=no", [1, 2]),
+        ("text!=no", [0, 3]),
     ],
 )
 def test_windows_take_these_rows_and_never_a_missing_value(window, inside):
-    matches = Window.parse(window).matches(TABLE)
+    matches = Filter.parse(window).matches(TABLE)
     assert matches[matches].index.tolist() == inside
 
 
 def test_rows_know_all_the_windows_they_miss():
-    missed = outside(TABLE, [Window.parse("popularity=50.."), Window.parse("genre!=live")])
+    missed = outside(TABLE, [Filter.parse("popularity=50.."), Filter.parse("genre!=live")])
     assert missed.tolist() == ["popularity=50..", "", "genre!=live", "popularity=50.."]
 
 
@@ -49,9 +49,9 @@ def test_rows_know_all_the_windows_they_miss():
         ("popularity=", "is no window"),
         ("mood=good", "no 'mood' to select by"),
         ("popularity=a..b", "'a' is no number"),
-        ("lettering=maybe", "yes or no"),
+        ("text=maybe", "yes or no"),
     ],
 )
 def test_nonsense_is_said_plainly(window, words):
-    with pytest.raises(WindowError, match=words):
-        Window.parse(window).matches(TABLE)
+    with pytest.raises(FilterError, match=words):
+        Filter.parse(window).matches(TABLE)

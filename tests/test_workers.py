@@ -4,7 +4,7 @@ import os
 import pytest
 
 from albumlib import AlbumlibError
-from albumlib.workers import spread
+from albumlib.runtime.workers import spread
 
 
 def square(number):

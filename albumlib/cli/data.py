@@ -15,14 +15,14 @@ from albumlib.cli.options import (
     SourceOption,
     TableOption,
 )
-from albumlib.console import bars, say
+from albumlib.runtime.console import bars, say
 
 app = typer.Typer()
 
 
 @app.command()
 def gather(
-    source: SourceOption = Source.synthetic,
+    source: SourceOption = Source.imprint,
     table: TableOption = "",
     pictures: PicturesOption = "",
     ask: AskOption = "",
@@ -35,7 +35,7 @@ def gather(
     out: Annotated[Path, typer.Option(help="Folder for the catalogue and the covers.")] = Path(
         "data/gathered"
     ),
-    albums: Annotated[int, typer.Option(help="Albums of the built-in label.")] = 8000,
+    albums: Annotated[int, typer.Option(help="Albums of the built-in imprint.")] = 8000,
     limit: Annotated[int, typer.Option(help="Stop after so many tracks; 0 for all.")] = 0,
     size: Annotated[int, typer.Option(help="Width of the covers, pixels.")] = 300,
     workers: Annotated[int, typer.Option(help="Covers drawn or fetched at a time.")] = 2,
@@ -51,7 +51,7 @@ def gather(
               python -m albumlib gather --source musicbrainz --ask "artist:Nina Simone"
                 --labels reccobeats --out data/simone
     """
-    from albumlib import gathering
+    from albumlib.dataset import gathering
     from albumlib.sources.choose import open_covers, open_labels, open_source
 
     chosen = open_source(
@@ -98,10 +98,10 @@ def clean(
         typer.Option(
             metavar="WINDOW",
             help="Only covers in this window, such as popularity=50.., genre=rock,pop, "
-            "release_date=1990..1999 or lettering=no. Repeatable.",
+            "release_date=1990..1999 or text=no. Repeatable.",
         ),
     ] = None,
-    lettering: Annotated[bool, typer.Option(help="Look for text on the covers; slow.")] = False,
+    text: Annotated[bool, typer.Option(help="Look for text on the covers; slow.")] = False,
     workers: Annotated[int, typer.Option(help="Processes that decode covers.")] = 2,
     dask: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Decode on the cluster of this scheduler.")
@@ -115,11 +115,11 @@ def clean(
     Examples: python -m albumlib clean data/label --size 64
               python -m albumlib clean data/label --where year=1990.. --out data/nineties
     """
-    from albumlib import cleaning
+    from albumlib.dataset import cleaning
 
     with bars() as progress:
         covers = cleaning.clean(
-            folder, out, size=size, where=where or [], lettering=lettering,
+            folder, out, size=size, where=where or [], text=text,
             workers=workers, dask=dask, progress=progress,
         )  # fmt: skip
     say(covers.manifest["funnel"] | {"put aside": covers.manifest["tracks rejected"]})
@@ -146,9 +146,9 @@ def quarantine(
     Examples: python -m albumlib quarantine data/label --sheets data/sheets
               python -m albumlib quarantine data/label --release album/17
     """
-    from albumlib import quarantine as room
-    from albumlib.coverset import FOLDER
-    from albumlib.sheets import write_quarantine
+    from albumlib.dataset import quarantine as room
+    from albumlib.dataset.coverset import FOLDER
+    from albumlib.figures.grids import write_quarantine
 
     coverset = coverset or folder / FOLDER
     counts = room.read(coverset).groupby(["what", "reason"]).size()

@@ -18,7 +18,7 @@ from albumlib.cli.options import (
     feature_values,
     training_settings,
 )
-from albumlib.console import bars, say, training_bar
+from albumlib.runtime.console import bars, say, training_bar
 
 app = typer.Typer()
 
@@ -52,8 +52,8 @@ def train(
     """Train a model on a cover set.
 
     It goes on from the checkpoint that it finds in --out.
-    -p sets any field of albumlib.config.TrainingConfig: -p titles=both to listen to titles,
-    -p extras=year,lettering to more than the ten features.
+    -p sets any field of albumlib.training.TrainingConfig: -p titles=both to listen to titles,
+    -p extras=year,text to more than the ten features.
 
     With --from and --pictures it learns a style, ends when held-out pictures are no longer
     approached, and keeps the nearest model. Several processes train one model together when
@@ -66,9 +66,10 @@ def train(
               python -m albumlib train data/label/coverset --from data/model -p size=128 \\
                   -p generator_width=8 -p critic_width=16 --out data/larger
     """
-    from albumlib import conditions, training
-    from albumlib import config as builds
-    from albumlib.coverset import CoverSet
+    from albumlib.dataset.coverset import CoverSet
+    from albumlib.models import conditions
+    from albumlib.training import config as builds
+    from albumlib.training import loop
 
     if bool(data) == bool(pictures) or (pictures and not start):
         raise typer.BadParameter("give a cover set, or --pictures with --from")
@@ -78,9 +79,9 @@ def train(
         return
     covers = CoverSet.open(data, given.get("size"))
     config = builds.recipe(recipe.value, **{"size": covers.size} | given)
-    labels, words = conditions.of_covers(covers, config)
+    labels, words = conditions.of_covers(covers, **config.conditions)
     with training_bar(config.steps) as progress:
-        training.train(
+        loop.train(
             config, covers.images, labels, out, rows=covers.rows("train"), words=words,
             start=start, device=device, progress=progress,
         )  # fmt: skip
@@ -126,9 +127,9 @@ def generate(
         str, typer.Option(help="Of a record, a song or both, for a model that reads titles.")
     ] = "",
     year: Annotated[float | None, typer.Option(help="For a model that knows years.")] = None,
-    lettering: Annotated[
+    text: Annotated[
         bool | None,
-        typer.Option("--lettering/--no-lettering", help="For a model that knows of lettering."),
+        typer.Option("--text/--no-text", help="For a model that knows of text."),
     ] = None,
     truncation: Annotated[
         float, typer.Option(min=0, max=1, help="1 for variety, less for ordinary covers.")
@@ -145,7 +146,8 @@ def generate(
               python -m albumlib generate data/model --table songs.csv --out covers --size 512
               python -m albumlib generate data/model --music song.flac --out song.png
     """
-    from albumlib import checkpoint, generating
+    from albumlib.models import checkpoint
+    from albumlib.sampling import generate
 
     generator = checkpoint.load_generator(model)
     given = feature_values([*(feature or []), *extra_features(context.args)])
@@ -155,21 +157,21 @@ def generate(
         raise typer.BadParameter("--song, --album, --music and --table: choose one of them")
     if table:
         with bars() as progress:
-            say(generating.table_to_files(
+            say(generate.table_to_files(
                 generator, table, out, size=size, seed=seed, truncation=truncation,
                 progress=progress,
             ))  # fmt: skip
         return
     if (song or album) and data is None:
         raise typer.BadParameter("--song and --album need --data, the cover set to search")
-    values = generating.heard(music) if music else generating.wanted(data, song, album)
+    values = generate.heard(music) if music else generate.wanted(data, song, album)
     if music:
         told = ", ".join(f"{name} {v:.3g}" for name, v in values.items() if v is not None)
         typer.echo(f"heard {told}; the other features are left open", err=True)
     values |= given
     count = count or (1 if song or album or music else 16)
-    more = {"title": title, "year": year, "lettering": lettering}
-    typer.echo(generating.to_file(
+    more = {"title": title, "year": year, "text": text}
+    typer.echo(generate.to_file(
         generator, out, values, count=count, size=size, seed=seed, truncation=truncation, **more
     ))  # fmt: skip
 
@@ -190,12 +192,13 @@ def film(
     \b
     Example: python -m albumlib film data/model quiet.png loud.png --loop --out film.gif
     """
-    from albumlib import checkpoint, drawing, films
+    from albumlib.models import checkpoint
+    from albumlib.sampling import request, video
 
     generator = checkpoint.load_generator(model)
-    drawings = [drawing.load(picture, generator) for picture in pictures]
+    drawings = [request.load(picture, generator) for picture in pictures]
     with bars() as progress:
-        typer.echo(films.film(
+        typer.echo(video.film(
             drawings, generator, out, seconds=seconds, size=size, loop=loop, progress=progress
         ))  # fmt: skip
 
@@ -204,7 +207,7 @@ def film(
 def explore(
     coverset: Annotated[
         Path | None,
-        typer.Argument(help="Gives songs and albums [one of the built-in label, made in --out]."),
+        typer.Argument(help="Gives songs and albums [one of the built-in imprint, made in --out]."),
     ] = None,
     model: Annotated[
         list[Path] | None,
@@ -220,7 +223,7 @@ def explore(
     Examples: python -m albumlib explore
               python -m albumlib explore data/mine/coverset --model data/model --no-browser
     """
-    from albumlib import explore as serving
+    from albumlib.explorer import serve as serving
 
     models = {str(path): path for path in model or []} or serving.pretrained()
     with bars() as progress:
@@ -253,12 +256,13 @@ def export(
               python -m albumlib export data/label/coverset data/shared
     """
     if what.suffix == ".safetensors" or (what / "generator.safetensors").exists():
-        from albumlib import checkpoint, page
+        from albumlib.models import checkpoint
+        from albumlib.sampling import export
 
-        for path in page.export(checkpoint.load_generator(what), out).values():
+        for path in export.export(checkpoint.load_generator(what), out).values():
             typer.echo(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
         return
-    from albumlib import huggingface
+    from albumlib.dataset import huggingface
 
     with bars() as progress:
         huggingface.export(what, out, size or None, workers=workers, progress=progress)
@@ -267,19 +271,20 @@ def export(
 
 def _learn_style(start: Path, pictures: Path, out: Path, given: dict) -> None:
     """What `train --from --pictures` does."""
-    from albumlib import cleaning, gathering, styles
+    from albumlib.dataset import cleaning, gathering
     from albumlib.sources.folder import Folder
+    from albumlib.studies import finetuning
 
-    config = styles.style_config(start, **given)
+    config = finetuning.style_config(start, **given)
     with bars() as progress:
         gathering.gather(Folder(pictures), out / "covers", size=2 * config.size, progress=progress)
         covers = cleaning.clean(out / "covers", size=config.size, progress=progress)
     say(covers.manifest["funnel"])
     with training_bar(config.steps) as progress:
-        styles.fine_tune(
+        finetuning.fine_tune(
             start, covers.images, None, out, rows=covers.rows("train"),
             heldout=covers.rows("heldout"), config=config, progress=progress,
         )  # fmt: skip
-    nearest = styles.best(styles.read_history(out))
+    nearest = finetuning.best(finetuning.read_history(out))
     typer.echo(f"kept: step {nearest['step']}, distance {nearest['kid']:.4f} (KID)")
     typer.echo(f"next: python -m albumlib generate {out}")

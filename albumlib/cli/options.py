@@ -13,7 +13,7 @@ NAME = "python -m albumlib"
 class Source(str, Enum):
     """Where tracks and covers come from."""
 
-    synthetic = "synthetic"
+    imprint = "imprint"
     tables = "tables"
     folder = "folder"
     musicbrainz = "musicbrainz"
@@ -32,7 +32,7 @@ class Profile(str, Enum):
 
 
 class Recipe(str, Enum):
-    """The builds of the course, see albumlib.config.RECIPES."""
+    """The builds of the course, see albumlib.training.config.RECIPES."""
 
     acgan = "acgan"
     acgan_wgan_logan = "acgan_wgan_logan"
@@ -85,8 +85,8 @@ def training_settings(texts: list[str] | None) -> dict:
     """Settings of a training, each text turned into its field's type."""
     from dataclasses import fields
 
-    from albumlib.config import TrainingConfig
-    from albumlib.planning import from_text
+    from albumlib.course.planning import from_text
+    from albumlib.training.config import TrainingConfig
 
     kinds = {field.name: field.type for field in fields(TrainingConfig)}
     return {n: from_text(kinds.get(n, "str"), v) for n, v in pairs(texts or []).items()}

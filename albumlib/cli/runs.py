@@ -20,7 +20,7 @@ from albumlib.cli.options import (
     TableOption,
     pairs,
 )
-from albumlib.console import ticker
+from albumlib.runtime.console import ticker
 
 app = typer.Typer()
 
@@ -30,7 +30,7 @@ def course(
     profile: Annotated[Profile, typer.Option(help="How much is gathered and trained.")] = (
         Profile.laptop
     ),
-    source: SourceOption = Source.synthetic,
+    source: SourceOption = Source.imprint,
     table: TableOption = "",
     pictures: PicturesOption = "",
     ask: AskOption = "",
@@ -61,12 +61,12 @@ def course(
               python -m albumlib course --source tables --table songs.csv --from 3
               python -m albumlib course -p steps=500 --jobs 2 --dry-run
     """
-    from albumlib import course as room
-    from albumlib.planning import find_notebooks
+    from albumlib.course import runner as room
+    from albumlib.course.planning import find_notebooks
     from albumlib.sources.choose import open_source
 
     parameters = pairs(parameter or [])
-    ending = "" if source is Source.synthetic else f"-{source.value}"
+    ending = "" if source is Source.imprint else f"-{source.value}"
     out = out or Path("runs") / (profile.value + ending)
     if source in (Source.parquet, Source.music, Source.spotify, Source.legacy):
         raise AlbumlibError(_other_way(source, out))
@@ -115,7 +115,7 @@ def sweep(
     seeds: [1, 2, 3]
     measures: [05_acgan.label_r2]  # numbers to compare; without it all
     """
-    from albumlib import sweep as room
+    from albumlib.course import sweep as room
 
     asked = room.read_sweep(file)
     with ticker() as progress:

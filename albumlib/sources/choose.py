@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-from albumlib.sources import Covers, Labels, Source, SourceError
+from albumlib.runtime.names import today
+from albumlib.sources.base import Covers, Labels, Source, SourceError
 
-NAMES = ("synthetic", "tables", "folder", "musicbrainz", "music", "spotify", "legacy", "parquet")
+NAMES = ("imprint", "tables", "folder", "musicbrainz", "music", "spotify", "legacy", "parquet")
 ASKED = {  # what the live sources may be asked for
     "musicbrainz": ("artist", "label", "tag", "year"),
     "spotify": ("search", "artist", "albums", "playlists"),
@@ -14,7 +15,7 @@ ASKED = {  # what the live sources may be asked for
 
 
 def open_source(
-    name: str = "synthetic",
+    name: str = "imprint",
     *,
     table: str = "",
     pictures: str = "",
@@ -30,15 +31,16 @@ def open_source(
     "parquet" and "music", and for "tables" a folder of covers or "url" (drawn covers if empty).
     `ask` says what is wanted of "musicbrainz" and "spotify": "artist:NAME" or another of ASKED, a
     colon, and words; of "musicbrainz" also "tag:jazz year:1959". `seed`, `albums` and `dirt` are
-    those of "synthetic".
+    those of "imprint".
     Raises SourceError for an unknown name or a missing path.
     """
     from albumlib.sources.folder import Folder
-    from albumlib.sources.synthetic import RecordLabel
+    from albumlib.sources.imprint.imprint import Imprint
     from albumlib.sources.tables import Table
 
-    if name == "synthetic":
-        return RecordLabel(seed=seed, albums=albums, dirt=dirt)
+    name = today(name, warn=True)
+    if name == "imprint":
+        return Imprint(seed=seed, albums=albums, dirt=dirt)
     if name == "tables" and table:
         return Table(table, covers=pictures or "draw")
     if name == "folder" and pictures:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 
-from albumlib.sources import CoverError, SourceError, Track
+from albumlib.sources.base import CoverError, SourceError, Track
 from albumlib.sources.web import Failed, Limit, Web, credentials
 
 API = "https://coverartarchive.org"

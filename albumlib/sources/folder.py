@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from albumlib.sources import CoverError, SourceError, Track
+from albumlib.sources.base import CoverError, SourceError, Track
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif")
 

@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image
 
 from albumlib import features
-from albumlib.sources import CoverError, SourceError, Track
+from albumlib.sources.base import CoverError, SourceError, Track
 
 KEYS = ("data", "names", "labels")
 CHANNELS = (1, 3, 4)  # grey, RGB, RGB with transparency

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from albumlib.sources import CoverError, Page, SourceError, Track
-from albumlib.workers import spread
+from albumlib.runtime.workers import spread
+from albumlib.sources.base import CoverError, Page, SourceError, Track
 
 SUFFIXES = (".mp3", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".mp4")
 PICTURES = ("cover", "folder", "front", "albumart")  # beside the music, where none is in it

@@ -17,7 +17,7 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from albumlib.sources import Page, SourceError, Track
+from albumlib.sources.base import Page, SourceError, Track
 from albumlib.sources.coverart import HOSTS, MBID, CoverArtArchive, quoted
 from albumlib.sources.web import Web
 

@@ -2,7 +2,7 @@
 
 A column of pictures is a struct of `bytes` (the file) and `path` (its name); the schema's metadata
 says that it is one. The other columns may be labels, under any of the names that a table of tracks
-may use. `albumlib.huggingface` writes such files.
+may use. `albumlib.dataset.huggingface` writes such files.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from albumlib import features
-from albumlib.sources import CoverError, SourceError, Track
+from albumlib.sources.base import CoverError, SourceError, Track
 from albumlib.sources.tables import standard
 
 IMAGE = pa.struct({"bytes": pa.binary(), "path": pa.string()})

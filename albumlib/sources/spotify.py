@@ -27,8 +27,8 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from albumlib import __version__, features
-from albumlib.sources import CoverError, Page, SourceError, Track
 from albumlib.sources import web as http
+from albumlib.sources.base import CoverError, Page, SourceError, Track
 from albumlib.sources.web import Failed, Limit, Unreachable, Wait, Web, credentials
 
 API = "https://api.spotify.com/v1/"
@@ -41,7 +41,7 @@ HOSTS = {
 }
 POLICY = (
     "Spotify's Developer Policy forbids using its content to train a machine-learning model. Look "
-    "at what you gather here, and train on the built-in label or on open music instead."
+    "at what you gather here, and train on the built-in imprint or on open music instead."
 )
 NO_FEATURES = (
     "Spotify refuses audio features to your app: add --labels reccobeats to have them from there; "

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from albumlib import features
-from albumlib.sources import CoverError, SourceError, Track
+from albumlib.sources.base import CoverError, SourceError, Track
 from albumlib.sources.folder import SUFFIXES
 from albumlib.sources.web import Failed, Limit, Web
 
@@ -46,7 +46,7 @@ POLITE = Limit(20, 1.0)  # requests to each host of pictures
 class Table:
     """A table as a source. Where covers come from is `covers`:
 
-    "draw" (the built-in label's art director draws them from the album's real features), "url"
+    "draw" (the built-in imprint's art director draws them from the album's real features), "url"
     (a column of addresses), or a folder of pictures named after the album's id or name.
     """
 
@@ -97,8 +97,8 @@ class Table:
             raise CoverError(str(error)) from error
 
     def _drawn(self, album_id: str, size: int) -> bytes:
-        from albumlib.artwork import draw_cover
-        from albumlib.sources.dirt import soiled
+        from albumlib.sources.imprint.artwork import draw_cover
+        from albumlib.sources.imprint.corruption import corrupted
 
         rows = self._albums.get_group(album_id)
         values = features.to_array(rows)
@@ -113,7 +113,7 @@ class Table:
             artist_seed=_number(first["artist"]),
             size=size,
         )
-        return soiled(picture, "", np.random.default_rng(_number(album_id)))
+        return corrupted(picture, "", np.random.default_rng(_number(album_id)))
 
     def _from_folder(self, album_id: str) -> bytes:
         names = [album_id, self._albums.get_group(album_id).iloc[0]["album"]]

@@ -34,7 +34,8 @@ from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from albumlib import __version__
-from albumlib.sources import SourceError
+from albumlib.runtime.paths import DATA
+from albumlib.sources.base import SourceError
 
 MOST_BYTES = 8 * 2**20
 REDIRECTS = 5
@@ -47,9 +48,9 @@ REDIRECTED = (301, 302, 303, 307, 308)
 GRACE = 5.0  # seconds after which a request whose answer nobody lived to see has been counted
 OUT_OF_ORDER = 5  # requests given up one after the other: the host is, not the address
 COME_BACK = 600.0  # seconds, where a host does not say itself
-MEMORY = Path(__file__).parents[2] / "data" / "requests.sqlite"  # of the clone, where all run
+MEMORY = DATA / "requests.sqlite"  # of the clone, where all run
 
-Watch = Callable[[float, str, int], None]  # time sent, host, status (0: no answer)
+Monitor = Callable[[float, str, int], None]  # time sent, host, status (0: no answer)
 Result = TypeVar("Result")
 
 
@@ -123,7 +124,7 @@ class Web:
         memory: str | Path = MEMORY,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], object] | None = None,
-        watch: Watch | None = None,
+        watch: Monitor | None = None,
     ):
         self.hosts, self.contact, self.trusted = dict(hosts), contact, trusted
         self.longest_wait, self._clock, self._watch = longest_wait, clock, watch

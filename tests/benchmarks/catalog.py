@@ -21,14 +21,14 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from albumlib.catalog import COLUMNS, Catalog
-from albumlib.gathering import DRAWN
-from albumlib.sources import Page, Track
+from albumlib.dataset.catalog import COLUMNS, Catalog
+from albumlib.dataset.gathering import DRAWN
+from albumlib.sources.base import Page, Track
 
 PAGE = 500  # tracks, as MusicBrainz sends them
 REOPEN = """
 import sys, time
-from albumlib.catalog import Catalog
+from albumlib.dataset.catalog import Catalog
 begun = time.perf_counter()
 with Catalog(sys.argv[1]) as catalog:
     assert catalog.position == sys.argv[2]

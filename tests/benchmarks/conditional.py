@@ -22,16 +22,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from albumlib import recovery
-from albumlib.build2021 import FAULTS, Build, build_config
-from albumlib.cleaning import clean
-from albumlib.config import recipe
-from albumlib.coverset import Batches, CoverSet
-from albumlib.gathering import gather
-from albumlib.latent import draw, latents
-from albumlib.networks import to_pixels
-from albumlib.sources.synthetic import RecordLabel
-from albumlib.trainer import Trainer
+from albumlib.dataset.cleaning import clean
+from albumlib.dataset.coverset import Batches, CoverSet
+from albumlib.dataset.gathering import gather
+from albumlib.evaluation import label_recovery
+from albumlib.models.networks import to_pixels
+from albumlib.sampling.latent import draw, latents
+from albumlib.sources.imprint.imprint import Imprint
+from albumlib.studies.legacy2021 import FAULTS, Build, build_config
+from albumlib.training.config import recipe
+from albumlib.training.trainer import Trainer
 
 READER = Path(__file__).parents[2] / "data" / "pretrained" / "reader.safetensors"
 COUNT = 2000  # covers that the labels are read off
@@ -39,8 +39,8 @@ ENOUGH = 5.0  # minutes that the targets are for
 
 
 def drawn_set(folder: Path, albums: int) -> CoverSet:
-    """Covers of the built-in label; its held-out albums are unknown to the reader, too."""
-    gather(RecordLabel(albums=albums), folder, size=64)
+    """Covers of the built-in imprint; its held-out albums are unknown to the reader, too."""
+    gather(Imprint(albums=albums), folder, size=64)
     return clean(folder, size=64, heldout=0.25)
 
 
@@ -57,7 +57,7 @@ def train(build: Trainer | Build, covers: CoverSet, minutes: float, clock: Calla
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=0.5, help="of training for each build")
-    parser.add_argument("--albums", type=int, default=2000, help="of the built-in label")
+    parser.add_argument("--albums", type=int, default=2000, help="of the built-in imprint")
     parser.add_argument("--data", type=Path, help="a cover set at 64 px, in place of drawn albums")
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="[wall]")
     options = parser.parse_args()
@@ -71,14 +71,14 @@ def main() -> None:
 
 
 def report(covers: CoverSet, minutes: float, clock: Callable) -> None:
-    judge, held = recovery.load_reader(READER), covers.rows("heldout")
+    judge, held = label_recovery.load_label_regressor(READER), covers.rows("heldout")
     asked = covers.labels[np.resize(held, COUNT)]
     known = torch.from_numpy(covers.labels[covers.rows("train")])
     some = held[:COUNT]
-    real = recovery.label_recovery(
-        recovery.read_labels(judge, covers.images[some]), covers.labels[some]
+    real = label_recovery.label_recovery(
+        label_recovery.predict_labels(judge, covers.images[some]), covers.labels[some]
     )
-    chosen = real.r2 >= recovery.RECOVERABLE
+    chosen = real.r2 >= label_recovery.RECOVERABLE
     builds = {
         "acgan": Trainer(recipe("acgan"), known),
         "acgan_wgan_logan": Trainer(recipe("acgan_wgan_logan"), known),
@@ -90,12 +90,12 @@ def report(covers: CoverSet, minutes: float, clock: Callable) -> None:
         if isinstance(build, Build):
             pixels = to_pixels(build.covers(torch.from_numpy(asked)))
         else:
-            z = latents(build.average, list(range(COUNT)))
-            pixels = draw(build.average, z, asked)
-        read[name] = recovery.read_labels(judge, pixels)
-        found[name] = recovery.label_recovery(read[name], asked).mean(chosen)
+            z = latents(build.ema, list(range(COUNT)))
+            pixels = draw(build.ema, z, asked)
+        read[name] = label_recovery.predict_labels(judge, pixels)
+        found[name] = label_recovery.label_recovery(read[name], asked).mean(chosen)
     best = max(("acgan", "acgan_wgan_logan"), key=lambda name: found[name][1])
-    found["shuffled"] = recovery.shuffled_recovery(read[best], asked).mean(chosen)
+    found["shuffled"] = label_recovery.shuffled_recovery(read[best], asked).mean(chosen)
     figures = {"label_r2": found[best][1], "label_correlation": found[best][0]}
     for name, (correlation, r2) in found.items():
         figures |= {f"label_r2_{name}": r2, f"label_correlation_{name}": correlation}

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import psutil
 
-from albumlib.course import read_results
+from albumlib.course.runner import read_results
 
 CELL = re.compile(r"\d+/\d+ \w+: cell \d+ of \d+")
 Moment = tuple[int, float]  # how many cells have begun, and seconds since the last of them
@@ -55,14 +55,14 @@ def unbroken(out: Path) -> tuple[list[str], list[float]]:
     return cells, [*times, time.monotonic() - began]
 
 
-def drawn(times: list[float], kills: int, dice: random.Random) -> list[Moment]:
+def drawn(times: list[float], kills: int, rng: random.Random) -> list[Moment]:
     """Moments drawn uniformly from the time of a run, in order, each after the cell it falls in."""
-    moments = sorted(dice.uniform(times[0], times[-1]) for _ in range(kills))
+    moments = sorted(rng.uniform(times[0], times[-1]) for _ in range(kills))
     within = [sum(time <= moment for time in times) - 1 for moment in moments]
     return [(cell, moment - times[cell]) for cell, moment in zip(within, moments, strict=True)]
 
 
-def broken(out: Path, cells: list[str], left: list[Moment], dice: random.Random) -> list[str]:
+def broken(out: Path, cells: list[str], left: list[Moment], rng: random.Random) -> list[str]:
     """Run until nothing is left to do, killed at each of the moments; returns where that was."""
     killed: list[str] = []
     while True:
@@ -70,7 +70,7 @@ def broken(out: Path, cells: list[str], left: list[Moment], dice: random.Random)
         for cell in begun(process):
             if left and cells.index(cell) >= left[0][0]:
                 time.sleep(left.pop(0)[1])
-                killed.append(kill(process, dice.random() < 0.5, cell))
+                killed.append(kill(process, rng.random() < 0.5, cell))
                 break
         else:
             return killed
@@ -92,12 +92,12 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=1)
     parser.add_argument("--seed", type=int, default=2021)
     asked = parser.parse_args()
-    dice = random.Random(asked.seed)
+    rng = random.Random(asked.seed)
     with tempfile.TemporaryDirectory() as folder:
         whole, parts = Path(folder) / "whole", Path(folder) / "parts"
         cells, times = unbroken(whole)
         began = time.monotonic()
-        killed = broken(parts, cells, drawn(times, asked.kills, dice), dice)
+        killed = broken(parts, cells, drawn(times, asked.kills, rng), rng)
         took = time.monotonic() - began
         began = time.monotonic()
         assert not list(begun(start(parts))), "a finished run has something left to do"

@@ -11,16 +11,16 @@ import tempfile
 import time
 from pathlib import Path
 
-from albumlib.cleaning import clean
-from albumlib.gathering import gather
-from albumlib.sources.synthetic import RecordLabel
+from albumlib.dataset.cleaning import clean
+from albumlib.dataset.gathering import gather
+from albumlib.sources.imprint.imprint import Imprint
 
 
 def measure(count: int, size: int) -> float:
     """Covers per second of CPU time."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        gather(RecordLabel(albums=count), folder, size=size)
+        gather(Imprint(albums=count), folder, size=size)
         started = time.process_time()
         clean(folder, workers=1)
         return count / (time.process_time() - started)

@@ -1,7 +1,7 @@
 """Decoding against plain Pillow: how many times as fast, and how near.
 
 Plain is what one writes first: open the file, convert it to RGB, resample all of it by Lanczos'
-filter. Both read the same JPEGs of the built-in label, 640 pixels wide by default; the error is
+filter. Both read the same JPEGs of the built-in imprint, 640 pixels wide by default; the error is
 the mean difference in grey levels. Time is processor time, the best of several rounds in turn.
 """
 
@@ -16,8 +16,8 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from albumlib.covers import decode
-from albumlib.sources.synthetic import RecordLabel
+from albumlib.dataset.images import decode
+from albumlib.sources.imprint.imprint import Imprint
 
 
 def plain(data: bytes, size: int) -> np.ndarray:
@@ -31,8 +31,8 @@ def ours(data: bytes, size: int) -> np.ndarray:
 
 def jpegs(count: int, side: int) -> list[bytes]:
     """Covers of the label that came as JPEG; some come as PNG."""
-    label = RecordLabel(albums=2 * count, dirt=0)
-    covers = (label.cover(f"album/{index}", side) for index in range(2 * count))
+    imprint = Imprint(albums=2 * count, dirt=0)
+    covers = (imprint.cover(f"album/{index}", side) for index in range(2 * count))
     return [data for data in covers if data.startswith(b"\xff\xd8")][:count]
 
 

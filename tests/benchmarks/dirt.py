@@ -1,6 +1,6 @@
 """Planted dirt against what cleaning finds: recall by kind of defect, and clean covers lost.
 
-The built-in label soils a share of its covers and knows what it did to which. They are gathered
+The built-in imprint soils a share of its covers and knows what it did to which. They are gathered
 and cleaned, and its truth is held against the verdicts: an unusable file must be put aside for the
 right reason, a repairable one must be in the set and look as it was drawn, a duplicate must stand
 in one group with its original. `recall` is by kind, `found` of `planted` as counts; `clean_lost`
@@ -21,12 +21,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from albumlib import quarantine
-from albumlib.cleaning import clean
-from albumlib.coverset import CoverSet
-from albumlib.gathering import gather
-from albumlib.sources.dirt import DEFECTS, DUPLICATES, UNUSABLE
-from albumlib.sources.synthetic import RecordLabel
+from albumlib.dataset import quarantine
+from albumlib.dataset.cleaning import clean
+from albumlib.dataset.coverset import CoverSet
+from albumlib.dataset.gathering import gather
+from albumlib.sources.imprint.corruption import DEFECTS, DUPLICATES, UNUSABLE
+from albumlib.sources.imprint.imprint import Imprint
 from tests.test_cleaning import REASONS
 
 ALIKE = 6.0  # grey levels between a repaired cover and the one that was drawn, on average
@@ -35,12 +35,12 @@ ALIKE = 6.0  # grey levels between a repaired cover and the one that was drawn, 
 class Verdicts:
     """What became of each cover of the label."""
 
-    def __init__(self, label: RecordLabel, size: int, folder: Path, covers: CoverSet):
-        self.label, self.size, self.covers = label, size, covers
+    def __init__(self, imprint: Imprint, size: int, folder: Path, covers: CoverSet):
+        self.imprint, self.size, self.covers = imprint, size, covers
         self.row = {cover: row for row, cover in enumerate(covers.table["cover"])}
         rejects = quarantine.read(folder / "coverset").query("what == 'cover'").set_index("id")
         self.reason, self.reasons = rejects["reason"].to_dict(), rejects["reasons"].to_dict()
-        self.defect = [label.truth(index).defect for index in range(label.albums)]
+        self.defect = [imprint.truth(index).defect for index in range(imprint.albums)]
 
     def stands_for(self, index: int) -> str:
         """The cover that stands in the set for this one's picture; "" if there is none."""
@@ -94,14 +94,14 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="keep the covers here, and go on from there")
     given = parser.parse_args()
 
-    label = RecordLabel(given.seed, albums=given.n, dirt=given.dirt)
+    imprint = Imprint(given.seed, albums=given.n, dirt=given.dirt)
     with tempfile.TemporaryDirectory() as name:
         folder = given.folder or Path(name)
-        gather(label, folder, size=given.size, workers=given.workers)
+        gather(imprint, folder, size=given.size, workers=given.workers)
         started = time.perf_counter()
         covers = clean(folder, workers=given.workers)
         took = time.perf_counter() - started
-        verdicts = Verdicts(label, given.size, folder, covers)
+        verdicts = Verdicts(imprint, given.size, folder, covers)
         dirty = [i for i, defect in enumerate(verdicts.defect) if defect and verdicts.counts(i)]
         planted = Counter(verdicts.defect[i] for i in dirty)
         wrong = [i for i in dirty if not verdicts.is_right(i)]

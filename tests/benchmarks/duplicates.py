@@ -1,7 +1,7 @@
 """Near duplicates among many covers: time and memory of grouping them, and whether none is missed.
 
-The covers are smooth random pictures whose fingerprints crowd together like those of real covers,
-more than random bits do. Every twentieth is a copy of another, brightened and noisy, and one in a
+The covers are smooth random pictures whose hashes crowd together like those of real covers, more
+than random bits do. Every twentieth is a copy of another, brightened and noisy, and one in a
 hundred is a plain colour, as in any large collection. `seconds` is the time of grouping: pairs
 within 3 bits, confirmed by their thumbnails. `exact` says that on a sample the pairs are those of
 comparing each with each. `brute_force_seconds` is what that would take for all.
@@ -15,12 +15,12 @@ import time
 
 import numpy as np
 
-from albumlib import duplicates
+from albumlib.dataset import duplicates
 
 SAMPLE = 8000
 
 
-def collection(count: int, dice: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def collection(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Fingerprints (N,), thumbnails (N, 8, 8, 3), and for each the number of its original."""
     steps = np.arange(8)
     slow = np.cos(np.pi * np.outer(np.arange(4), steps + 0.5) / 8).astype(np.float32)
@@ -29,32 +29,32 @@ def collection(count: int, dice: np.random.Generator) -> tuple[np.ndarray, np.nd
     for start in range(0, count, 20_000):
         some = slice(start, min(start + 20_000, count))
         size = some.stop - start
-        waves = dice.standard_normal((size, 3, 4, 4), dtype=np.float32)
+        waves = rng.standard_normal((size, 3, 4, 4), dtype=np.float32)
         waves *= 60 / (1 + np.add.outer(np.arange(4), np.arange(4)))
-        values = slow.T @ waves @ slow + dice.uniform(60, 200, (size, 3, 1, 1))
+        values = slow.T @ waves @ slow + rng.uniform(60, 200, (size, 3, 1, 1))
         thumbs[some] = values.clip(0, 255).transpose(0, 2, 3, 1)
-        prints[some] = _prints(values.mean(1), dice)
+        prints[some] = _prints(values.mean(1), rng)
     original = np.arange(count)
-    plain = dice.choice(count, count // 100, replace=False)
-    thumbs[plain] = dice.integers(0, 256, (len(plain), 1, 1, 3), dtype=np.uint8)
+    plain = rng.choice(count, count // 100, replace=False)
+    thumbs[plain] = rng.integers(0, 256, (len(plain), 1, 1, 3), dtype=np.uint8)
     prints[plain] = 0
-    copies = np.setdiff1d(dice.choice(count, count // 20, replace=False), plain)
+    copies = np.setdiff1d(rng.choice(count, count // 20, replace=False), plain)
     rest = np.setdiff1d(np.arange(count), np.union1d(copies, plain))
-    original[copies] = dice.choice(rest, len(copies))
-    noisy = thumbs[original[copies]].astype(np.int16) + dice.integers(-2, 6, (len(copies), 8, 8, 3))
+    original[copies] = rng.choice(rest, len(copies))
+    noisy = thumbs[original[copies]].astype(np.int16) + rng.integers(-2, 6, (len(copies), 8, 8, 3))
     thumbs[copies] = noisy.clip(0, 255)
     prints[copies] = prints[original[copies]]
     for _ in range(duplicates.NEAR):  # up to three bits turn
-        turned = np.uint64(1) << dice.integers(0, 64, len(copies), dtype=np.uint64)
-        prints[copies] ^= np.where(dice.random(len(copies)) < 0.5, turned, np.uint64(0))
+        turned = np.uint64(1) << rng.integers(0, 64, len(copies), dtype=np.uint64)
+        prints[copies] ^= np.where(rng.random(len(copies)) < 0.5, turned, np.uint64(0))
     return prints, thumbs, original
 
 
-def _prints(grey: np.ndarray, dice: np.random.Generator) -> np.ndarray:
+def _prints(grey: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Signs of 8 x 8 waves, of which the quick ones hold little but noise."""
     waves = np.cos(np.pi * np.outer(np.arange(1, 9), np.arange(8) + 0.5) / 8)
     usual = 0.6 * np.random.default_rng(1).standard_normal((8, 8))  # what most covers share
-    noise = dice.standard_normal((len(grey), 8, 8))
+    noise = rng.standard_normal((len(grey), 8, 8))
     values = waves @ grey @ waves.T + 5 * (usual + noise)
     bits = values.reshape(-1, 64)[:, duplicates._ORDER] > 0
     packed = np.ascontiguousarray(np.packbits(bits, axis=1))

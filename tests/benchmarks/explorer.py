@@ -14,19 +14,19 @@ import pandas as pd
 import torch
 
 from albumlib import features
-from albumlib.coverset import CoverSet
-from albumlib.explorer import Explorer
+from albumlib.dataset.coverset import CoverSet
+from albumlib.explorer.app import Explorer
 
 ROOT = Path(__file__).parents[2]
 
 
 def label_only(size: int) -> CoverSet:
     """A cover set with labels for the sliders; its pictures are noise."""
-    dice = np.random.default_rng(0)
-    values = features.from_unit(dice.uniform(-0.5, 0.5, (500, features.COUNT)))
+    rng = np.random.default_rng(0)
+    values = features.from_unit(rng.uniform(-0.5, 0.5, (500, features.COUNT)))
     table = pd.DataFrame(values, columns=list(features.NAMES))
     table["album"], table["artist"], table["split"] = "album", "artist", "train"
-    images = dice.integers(0, 255, (500, size, size, 3), dtype=np.uint8)
+    images = rng.integers(0, 255, (500, size, size, 3), dtype=np.uint8)
     return CoverSet(images, table, table.assign(row=range(500), name="song"), {})
 
 

@@ -23,8 +23,8 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageCms
 
-from albumlib.covers import CoverRejected, decode
-from albumlib.sources.synthetic import RecordLabel
+from albumlib.dataset.images import CoverRejected, decode
+from albumlib.sources.imprint.imprint import Imprint
 
 TASK = 200  # files
 SIDE = 48  # of the sound files
@@ -33,7 +33,7 @@ SIDE = 48  # of the sound files
 @cache
 def sound_files() -> list[bytes]:
     """One small file of each kind."""
-    data = RecordLabel(albums=9, dirt=0).cover("album/8", SIDE)
+    data = Imprint(albums=9, dirt=0).cover("album/8", SIDE)
     picture = Image.open(io.BytesIO(data)).convert("RGB")
     grey, clear = picture.convert("L"), picture.convert("RGBA")
     clear.putalpha(grey)
@@ -72,12 +72,12 @@ def _encoded(image: Image.Image, kind: str, options: dict) -> bytes:
 
 def mutant(seed: int, number: int) -> bytes:
     """File `number` of this seed: a sound one after one to four mutations."""
-    dice = np.random.default_rng((seed, number))
+    rng = np.random.default_rng((seed, number))
     files = sound_files()
     data = bytearray(files[number % len(files)])
-    for _ in range(dice.integers(1, 5)):
-        _MUTATIONS[dice.integers(len(_MUTATIONS))](data, dice)
-    return _sealed(bytes(data)) if dice.random() < 0.7 else bytes(data)
+    for _ in range(rng.integers(1, 5)):
+        _MUTATIONS[rng.integers(len(_MUTATIONS))](data, rng)
+    return _sealed(bytes(data)) if rng.random() < 0.7 else bytes(data)
 
 
 def _sealed(data: bytes) -> bytes:
@@ -91,46 +91,46 @@ def _sealed(data: bytes) -> bytes:
     return b"".join(parts) + data[place:] if len(parts) > 1 else data
 
 
-def _bytes(data: bytearray, dice: np.random.Generator) -> None:
-    for place in dice.integers(0, max(1, len(data)), dice.integers(1, 9)):
-        data[place : place + 1] = bytes([dice.integers(256)])
+def _bytes(data: bytearray, rng: np.random.Generator) -> None:
+    for place in rng.integers(0, max(1, len(data)), rng.integers(1, 9)):
+        data[place : place + 1] = bytes([rng.integers(256)])
 
 
-def _header(data: bytearray, dice: np.random.Generator) -> None:
+def _header(data: bytearray, rng: np.random.Generator) -> None:
     """As above, but where sizes and tables are told."""
-    for place in dice.integers(0, min(300, max(1, len(data))), dice.integers(1, 5)):
-        data[place : place + 1] = bytes([dice.integers(256)])
+    for place in rng.integers(0, min(300, max(1, len(data))), rng.integers(1, 5)):
+        data[place : place + 1] = bytes([rng.integers(256)])
 
 
-def _bit(data: bytearray, dice: np.random.Generator) -> None:
-    place = dice.integers(max(1, len(data)))
-    data[place : place + 1] = bytes([b ^ (1 << dice.integers(8)) for b in data[place : place + 1]])
+def _bit(data: bytearray, rng: np.random.Generator) -> None:
+    place = rng.integers(max(1, len(data)))
+    data[place : place + 1] = bytes([b ^ (1 << rng.integers(8)) for b in data[place : place + 1]])
 
 
-def _extreme(data: bytearray, dice: np.random.Generator) -> None:
-    place, width = dice.integers(max(1, len(data))), int(dice.choice([1, 2, 4]))
-    data[place : place + width] = dice.choice([b"\x00", b"\x7f", b"\x80", b"\xff"]) * width
+def _extreme(data: bytearray, rng: np.random.Generator) -> None:
+    place, width = rng.integers(max(1, len(data))), int(rng.choice([1, 2, 4]))
+    data[place : place + width] = rng.choice([b"\x00", b"\x7f", b"\x80", b"\xff"]) * width
 
 
-def _cut_out(data: bytearray, dice: np.random.Generator) -> None:
-    place = dice.integers(max(1, len(data)))
-    del data[place : place + dice.integers(1, 60)]
+def _cut_out(data: bytearray, rng: np.random.Generator) -> None:
+    place = rng.integers(max(1, len(data)))
+    del data[place : place + rng.integers(1, 60)]
 
 
-def _repeat(data: bytearray, dice: np.random.Generator) -> None:
-    place, length = dice.integers(max(1, len(data))), dice.integers(1, 400)
-    data[place:place] = data[place : place + length] * int(dice.integers(1, 20))
+def _repeat(data: bytearray, rng: np.random.Generator) -> None:
+    place, length = rng.integers(max(1, len(data))), rng.integers(1, 400)
+    data[place:place] = data[place : place + length] * int(rng.integers(1, 20))
 
 
-def _swap_in(data: bytearray, dice: np.random.Generator) -> None:
-    other = sound_files()[dice.integers(len(sound_files()))]
-    place, start, length = dice.integers(max(1, len(data))), dice.integers(len(other)), 200
+def _swap_in(data: bytearray, rng: np.random.Generator) -> None:
+    other = sound_files()[rng.integers(len(sound_files()))]
+    place, start, length = rng.integers(max(1, len(data))), rng.integers(len(other)), 200
     data[place : place + length] = other[start : start + length]
 
 
-def _cut_off(data: bytearray, dice: np.random.Generator) -> None:
-    del data[dice.integers(len(data) // 2, max(1, len(data)) + 1) :]
-    if dice.random() < 0.5:
+def _cut_off(data: bytearray, rng: np.random.Generator) -> None:
+    del data[rng.integers(len(data) // 2, max(1, len(data)) + 1) :]
+    if rng.random() < 0.5:
         data += b"\xff\xd9"
 
 

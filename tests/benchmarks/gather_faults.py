@@ -38,8 +38,8 @@ from typing import NamedTuple
 import numpy as np
 
 from albumlib import features
-from albumlib.catalog import Catalog
-from albumlib.gathering import _place
+from albumlib.dataset.catalog import Catalog
+from albumlib.dataset.gathering import _place
 from albumlib.sources.web import Limit
 from tests.servers.standin import FAULTS, Request
 from tests.servers.world import GROUP, Services, World, mbid, number_of
@@ -48,7 +48,7 @@ LIMIT = Limit(60, 0.5)
 WORKERS = 8
 CHILD = """
 import json, os, sys
-from albumlib.gathering import gather
+from albumlib.dataset.gathering import gather
 from albumlib.sources import web
 from albumlib.sources.web import Limit
 from tests.servers.world import sources_for, web_for
@@ -224,12 +224,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="of the moments of the kills")
     options = parser.parse_args()
     world = World(albums=options.n // World.length)
-    dice = random.Random(options.seed)
+    rng = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as folder:
         clean = Run(world, Path(folder) / "clean", 0.0)
         clean_s = clean.gather([])
         run = Run(world, Path(folder) / "hard", 0.05)
-        moments = sorted(dice.sample(range(1, int(0.95 * clean.requests)), options.kills))
+        moments = sorted(rng.sample(range(1, int(0.95 * clean.requests)), options.kills))
         seconds = run.gather(moments)
         lost, doubled = run.lost_and_doubled()
         repeated = run.repeated()

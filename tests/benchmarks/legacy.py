@@ -34,8 +34,8 @@ class Picture:
         self.number = number
 
     def __reduce__(self):
-        dice = np.random.default_rng(self.number // TRACKS_AN_ALBUM)
-        return dice.integers(0, 256, (64, 64, 3), dtype=np.uint8).__reduce__()
+        rng = np.random.default_rng(self.number // TRACKS_AN_ALBUM)
+        return rng.integers(0, 256, (64, 64, 3), dtype=np.uint8).__reduce__()
 
 
 class Writer(pickle._Pickler):
@@ -51,12 +51,12 @@ class Writer(pickle._Pickler):
 
 
 def generate(path: Path, n: int) -> None:
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     found = np.empty((), object)
     found[()] = {
         "data": [Picture(number) for number in range(n)],
         "names": [f"the name of track {number}" for number in range(n)],
-        "labels": [[number % 101, *dice.random(9).tolist()] for number in range(n)],
+        "labels": [[number % 101, *rng.random(9).tolist()] for number in range(n)],
     }
     with path.open("wb") as file:
         header = {"descr": "|O", "fortran_order": False, "shape": ()}

@@ -1,6 +1,6 @@
-"""How well both detectors of lettering do, and how fast.
+"""How well both detectors of text do, and how fast.
 
-Precision and recall are against what the built-in label knows of its own clean covers. The alarms
+Precision and recall are against what the built-in imprint knows of its own clean covers. The alarms
 are the share of photographs of clothes in which text is found: many bear a print or a maker's
 name, so that not every alarm is false. Speed is of one core, the file's decoding included.
 """
@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from albumlib.lettering import lettering_of
-from albumlib.sources.synthetic import RecordLabel
-from albumlib.workers import spread
+from albumlib.dataset.text_detection import text_of
+from albumlib.runtime.workers import spread
+from albumlib.sources.imprint.imprint import Imprint
 
 ROOT = Path(__file__).parents[2]
 DETECTORS = ("rapidocr", "strokes")
@@ -28,12 +28,12 @@ def judged(data: bytes) -> list[tuple[bool, float]]:
     found = []
     for detector in DETECTORS:
         start = time.process_time()
-        found.append((bool(lettering_of(data, detector)), time.process_time() - start))
+        found.append((bool(text_of(data, detector)), time.process_time() - start))
     return found
 
 
-def judged_cover(label: RecordLabel, size: int, index: int) -> list:
-    return judged(label.cover(f"album/{index}", size))
+def judged_cover(imprint: Imprint, size: int, index: int) -> list:
+    return judged(imprint.cover(f"album/{index}", size))
 
 
 def judged_file(path: Path) -> list:
@@ -42,7 +42,7 @@ def judged_file(path: Path) -> list:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--n", type=int, default=300, help="covers of the built-in label")
+    parser.add_argument("--n", type=int, default=300, help="covers of the built-in imprint")
     parser.add_argument("--size", type=int, default=300, help="their side in pixels")
     parser.add_argument("--seed", type=int, default=5, help="of the label")
     parser.add_argument("--photos", type=Path, default=ROOT.parent / "shared/data/photos")
@@ -50,10 +50,10 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
 
-    label = RecordLabel(seed=given.seed, albums=given.n, dirt=0)
-    task = partial(judged_cover, label, given.size)
+    imprint = Imprint(seed=given.seed, albums=given.n, dirt=0)
+    task = partial(judged_cover, imprint, given.size)
     covers = np.array(list(spread(task, range(given.n), given.workers)))  # (N, detectors, 2)
-    truth = np.array([label.truth(index).lettering for index in range(given.n)])
+    truth = np.array([imprint.truth(index).text for index in range(given.n)])
     photos = sorted(given.photos.glob("*.jpg"))
     photos = photos[:: max(1, len(photos) // given.n_photos)]
     alarms = np.array(list(spread(judged_file, photos, given.workers))).reshape(-1, 2, 2)

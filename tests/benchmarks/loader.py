@@ -26,10 +26,10 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from albumlib.config import recipe
-from albumlib.coverset import Batches
-from albumlib.sources.synthetic import RecordLabel
-from albumlib.trainer import Trainer
+from albumlib.dataset.coverset import Batches
+from albumlib.sources.imprint.imprint import Imprint
+from albumlib.training.config import recipe
+from albumlib.training.trainer import Trainer
 
 BATCH, SIZE = 64, 64
 SIDES = (640, 300, 64)  # of files, in pixels
@@ -44,10 +44,10 @@ PREPARE = transforms.Compose(
 
 
 def write_files(folder: Path, count: int) -> None:
-    """Covers of the built-in label as JPEG files: a folder for each size, with one class in it."""
-    label = RecordLabel(albums=count, dirt=0)
+    """Covers of the imprint as JPEG files: a folder for each size, with one class in it."""
+    imprint = Imprint(albums=count, dirt=0)
     for index in range(count):
-        picture = Image.open(io.BytesIO(label.cover(f"album/{index}", SIDES[0]))).convert("RGB")
+        picture = Image.open(io.BytesIO(imprint.cover(f"album/{index}", SIDES[0]))).convert("RGB")
         for side in SIDES:
             path = folder / str(side) / "covers" / f"{index}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -111,10 +111,10 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=256, help="JPEG files of each size")
     parser.add_argument("--steps", type=int, default=12, help="of training")
     options = parser.parse_args()
-    dice = np.random.default_rng(0)
-    small = dice.integers(0, 256, (options.n, 8, 8, 3), dtype=np.uint8)
+    rng = np.random.default_rng(0)
+    small = rng.integers(0, 256, (options.n, 8, 8, 3), dtype=np.uint8)
     images = small.repeat(SIZE // 8, axis=1).repeat(SIZE // 8, axis=2)
-    labels = dice.uniform(-1, 1, (options.n, 10)).astype(np.float32)
+    labels = rng.uniform(-1, 1, (options.n, 10)).astype(np.float32)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_files(folder, options.files)

@@ -18,9 +18,9 @@ import sys
 import numpy as np
 import torch
 
-from albumlib.config import recipe, widths
-from albumlib.coverset import Batches
-from albumlib.trainer import Trainer
+from albumlib.dataset.coverset import Batches
+from albumlib.training.config import recipe, widths
+from albumlib.training.trainer import Trainer
 
 STEPS = 9  # a penalty comes every eighth
 

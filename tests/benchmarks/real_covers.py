@@ -32,13 +32,15 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from albumlib import cleaning, gathering, losses, metrics
-from albumlib.config import recipe
-from albumlib.coverset import Batches, CoverSet
-from albumlib.drawing import contact_sheet
-from albumlib.networks import draw_latents, to_pixels
+from albumlib.dataset import cleaning, gathering
+from albumlib.dataset.coverset import Batches, CoverSet
+from albumlib.evaluation import metrics
+from albumlib.models import losses
+from albumlib.models.networks import draw_latents, to_pixels
+from albumlib.sampling.request import contact_sheet
 from albumlib.sources.folder import Folder
-from albumlib.trainer import Trainer
+from albumlib.training.config import recipe
+from albumlib.training.trainer import Trainer
 
 BATCH = 64
 NUMBERS = ("fd", "kid", "coverage", "swd")
@@ -53,7 +55,7 @@ def ours(batches: Callable[[int], Batches], seed: int, augment: bool, clock: Clo
     data = batches(config.batch_size)
     while clock.runs():
         trainer.advance(data)
-    return lambda count: _drawn(trainer.average, count, trainer.config.latent)
+    return lambda count: _drawn(trainer.ema, count, trainer.config.latent)
 
 
 def wgan_gp(batches: Callable[[int], Batches], seed: int, clock: Clock) -> Draw:
@@ -135,9 +137,9 @@ def _update(adam: torch.optim.Adam, loss: Tensor) -> None:
 
 @torch.no_grad()
 def _drawn(generator, count: int, latent: int, law=None) -> np.ndarray:
-    dice = torch.Generator().manual_seed(7)
+    rng = torch.Generator().manual_seed(7)
     wanted = -(-count // BATCH) * BATCH  # whole batches, for BatchNorm
-    z = law(wanted, latent, generator=dice) if law else draw_latents(wanted, latent, dice)
+    z = law(wanted, latent, generator=rng) if law else draw_latents(wanted, latent, rng)
     return np.concatenate([to_pixels(generator(part)) for part in z.split(BATCH)])[:count]
 
 

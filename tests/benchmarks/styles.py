@@ -18,13 +18,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from albumlib import features, styles
-from albumlib.cleaning import clean
-from albumlib.config import recipe
-from albumlib.gathering import gather
+from albumlib import features
+from albumlib.dataset.cleaning import clean
+from albumlib.dataset.gathering import gather
 from albumlib.sources.folder import Folder
-from albumlib.sources.synthetic import RecordLabel
-from albumlib.training import train
+from albumlib.sources.imprint.imprint import Imprint
+from albumlib.studies import finetuning
+from albumlib.training.config import recipe
+from albumlib.training.loop import train
 
 ROOT = Path(__file__).parents[2]
 START = ROOT / "data" / "pretrained" / "acgan.safetensors"
@@ -42,12 +43,12 @@ GENRES = ("country", "rock")  # that the base does not see
 
 
 def artist(options) -> Iterator[pd.DataFrame]:
-    """Of the built-in label: the recipe at ever more covers, or its variants at 100."""
-    covers, values = RecordLabel(seed=2021).by_artist(ARTIST, COUNTS[-1] + options.held, size=64)
+    """Of the built-in imprint: the recipe at ever more covers, or its variants at 100."""
+    covers, values = Imprint(seed=2021).by_artist(ARTIST, COUNTS[-1] + options.held, size=64)
     labels = features.to_unit(values).astype(np.float32)
     few = options.what == "few"
     for name, changes in ({"the recipe": {}} if few else VARIANTS).items():
-        yield styles.how_few(
+        yield finetuning.how_few(
             START, covers, labels, options.work / name.replace(" ", "_"),
             counts=COUNTS if few else (100,), heldout=np.arange(COUNTS[-1], len(covers)),
             seeds=range(options.seeds), steps=options.steps, **changes,
@@ -65,7 +66,7 @@ def genres(options) -> Iterator[pd.DataFrame]:
     train(config, covers.images, None, options.work / "base", rows=others)
     for name in GENRES:
         rows, apart = learned[genre[learned] == name], held[genre[held] == name]
-        yield styles.how_few(
+        yield finetuning.how_few(
             options.work / "base", covers.images[[*rows, *apart]], None, options.work / name,
             counts=(100, len(rows)), heldout=len(rows) + np.arange(len(apart)),
             seeds=range(options.seeds), steps=options.steps,

@@ -15,14 +15,16 @@ import numpy as np
 import pandas as pd
 import torch
 
-from albumlib import conditions, latent, retrieval, titles
-from albumlib.cleaning import clean
-from albumlib.config import recipe
-from albumlib.coverset import CoverSet
-from albumlib.gathering import gather
-from albumlib.networks import Generator
-from albumlib.sources.synthetic import RecordLabel
-from albumlib.training import train
+from albumlib.dataset.cleaning import clean
+from albumlib.dataset.coverset import CoverSet
+from albumlib.dataset.gathering import gather
+from albumlib.evaluation import retrieval
+from albumlib.models import conditions, titles
+from albumlib.models.networks import Generator
+from albumlib.sampling import latent
+from albumlib.sources.imprint.imprint import Imprint
+from albumlib.training.config import recipe
+from albumlib.training.loop import train
 
 ROOT = Path(__file__).parents[2]
 PRETRAINED = ROOT / "data" / "pretrained"
@@ -39,7 +41,7 @@ def trained(covers: CoverSet, reads: str, seed: int, minutes: float, work: Path)
         "acgan", size=64, steps=100_000, seed=seed, max_minutes=minutes, titles=reads,
         label_dropout=0.5,
     )  # fmt: skip
-    told, words = conditions.of_covers(covers, config, seed)
+    told, words = conditions.of_covers(covers, **config.conditions, seed=seed)
     return train(
         config, covers.images, told, work / f"{reads}_{seed}", rows=covers.rows("train"),
         words=words, start=PRETRAINED / "acgan.safetensors",
@@ -67,7 +69,7 @@ def main() -> None:
     if options.data:
         covers = CoverSet.open(options.data)
     else:
-        gather(RecordLabel(albums=800), options.work, size=64)
+        gather(Imprint(albums=800), options.work, size=64)
         covers = clean(options.work, size=64)
     judge, known = retrieval.load_matcher(PRETRAINED / "matcher.safetensors")
     names = conditions.cover_titles(covers)

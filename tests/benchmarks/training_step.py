@@ -2,7 +2,7 @@
 
 Three loops, each in a process of its own, on drawn covers at 64 pixels:
 
-- `ours`: the loop of albumlib.training with the recipe `acgan` without labels: relativistic
+- `ours`: the loop of albumlib.training.loop with the recipe `acgan` without labels: relativistic
   pairs, penalties every eighth step, covers shared by both steps, channels last, averaged
   weights, and, where the processor has it, bfloat16 (`--precision`);
 - `plain`: the very same networks in a WGAN-GP loop as it stands in most tutorials: the penalty
@@ -29,12 +29,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from albumlib import losses, metrics
-from albumlib.config import PRECISIONS, recipe
-from albumlib.coverset import Batches
-from albumlib.networks import Critic, Generator, draw_latents, to_pixels
-from albumlib.sources.synthetic import RecordLabel
-from albumlib.trainer import Trainer
+from albumlib.dataset.coverset import Batches
+from albumlib.evaluation import metrics
+from albumlib.models import losses
+from albumlib.models.networks import Critic, Generator, draw_latents, to_pixels
+from albumlib.sources.imprint.imprint import Imprint
+from albumlib.training.config import PRECISIONS, recipe
+from albumlib.training.trainer import Trainer
 
 SIZE, LATENT = 64, 64
 WARM = 2  # steps before the clock starts
@@ -43,7 +44,7 @@ PRECISION = "float32"
 
 def covers(count: int) -> np.ndarray:
     """Drawn covers (count, 64, 64, 3): one artist after the other, so that all layouts occur."""
-    label, each = RecordLabel(), 20
+    label, each = Imprint(), 20
     parts = [label.by_artist(artist, each, SIZE)[0] for artist in range(-(-count // each))]
     return np.concatenate(parts)[:count]
 
@@ -60,7 +61,7 @@ class Ours:
 
     @torch.no_grad()
     def draw(self, count: int) -> np.ndarray:
-        return _drawn(self.trainer.average, count)
+        return _drawn(self.trainer.ema, count)
 
 
 class Plain:

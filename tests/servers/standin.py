@@ -70,7 +70,7 @@ class StandIn:
     requests: list[Request] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._dice, self._lock, self._storm = random.Random(self.seed), threading.Lock(), 0.0
+        self._rng, self._lock, self._storm = random.Random(self.seed), threading.Lock(), 0.0
         handler = type("Handler", (_Handler,), {"host": self})
         self._server = _Server(("127.0.0.1", 0), handler)
         self.netloc = f"127.0.0.1:{self._server.server_port}"
@@ -88,8 +88,8 @@ class StandIn:
             request = Request(path, now, agent)
             if now < self._storm:
                 request.fault = "429"
-            elif self._dice.random() < self.faults:
-                request.fault = self._dice.choice(self.kinds)
+            elif self._rng.random() < self.faults:
+                request.fault = self._rng.choice(self.kinds)
             if request.fault == "429 storm":
                 self._storm = now + STORM
             self.requests.append(request)

@@ -67,8 +67,8 @@ class World:
 
     def features(self, track: int) -> dict[str, float]:
         """What ReccoBeats says."""
-        dice = random.Random(track)
-        audio = {name: round(dice.random(), 3) for name in AUDIO}
+        rng = random.Random(track)
+        audio = {name: round(rng.random(), 3) for name in AUDIO}
         return audio | {"tempo": 60.0 + track % 100, "loudness": -float(track % 30)}
 
     def popularity(self, track: int) -> int:

@@ -1,0 +1,222 @@
+"""The catalogue: tracks, covers and their state in one SQLite file, where a gathering resumes.
+
+Features that come from elsewhere than the track stand in a table of their own, one row for each
+recording that is known to the world: asked for once, however many albums it is on.
+
+The file is in write-ahead mode: readers never wait, and a kill at any moment leaves the last
+whole transaction. A source's position is stored in the same transaction as the tracks it gave,
+so that none is lost and none comes twice.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from operator import attrgetter
+from pathlib import Path
+
+import pandas as pd
+
+from albumlib import features
+from albumlib.sources.base import SourceError, Track
+
+ABOUT = ("id", "name", "artist", "album_id", "album", "release_date", "genre", "cover", "isrc")
+COLUMNS = (*ABOUT, *features.NAMES)
+# What other services know a track by: its Spotify id where it has one, else its ISRC.
+KEY = "CASE WHEN length(id) = 22 AND id NOT GLOB '*[^0-9A-Za-z]*' THEN id ELSE isrc END"
+LABEL_STATES = ("todo", "found", "done", "unknown")
+SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS tracks (
+    id TEXT PRIMARY KEY, name TEXT, artist TEXT, album_id TEXT, album TEXT, release_date TEXT,
+    genre TEXT, cover TEXT, isrc TEXT, {", ".join(f"{name} REAL" for name in features.NAMES)}
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS covers (
+    reference TEXT PRIMARY KEY,
+    state TEXT NOT NULL DEFAULT 'todo',  -- todo, done or failed
+    file TEXT, sha256 TEXT, bytes INTEGER, reason TEXT, attempts INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS covers_by_state ON covers (state);
+CREATE TABLE IF NOT EXISTS labels (
+    key TEXT PRIMARY KEY,  -- see KEY
+    state TEXT NOT NULL DEFAULT 'todo',  -- todo, found, done or unknown
+    record TEXT, {", ".join(f"{name} REAL" for name in features.NAMES)}
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS labels_by_state ON labels (state);
+CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+"""
+
+
+class Catalog:
+    """A catalogue file, made if it is not there. Use it as a context, or close it."""
+
+    def __init__(self, path: str | Path):
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.execute("PRAGMA cache_size=-65536")  # kB
+            self._db.execute("PRAGMA wal_autocheckpoint=16384")  # pages: 64 MB, so once a while
+            self._db.executescript(SCHEMA)
+        except sqlite3.OperationalError as error:
+            raise SourceError(f"the catalogue {path} cannot be opened ({error})") from error
+        except sqlite3.DatabaseError as error:
+            raise SourceError(f"{path} is no catalogue of albumlib ({error})") from error
+
+    def __enter__(self) -> Catalog:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._db.close()
+
+    def add_tracks(self, tracks: Iterable[Track], position: str | None = None) -> int:
+        """Add or renew tracks, list their covers and missing labels, note the source's position.
+
+        Returns how many of the tracks are new.
+        """
+        tracks = list(tracks)
+        rows = [_row(track) for track in tracks]
+        references = {(track.cover,) for track in tracks if track.cover}
+        bare = {(t.id, t.isrc) for t in tracks if len(t.features) < features.COUNT}
+        ids = {track.id for track in tracks}
+        with _Transaction(self._db):
+            known = self._db.execute(_KNOWN, (json.dumps(list(ids)),)).fetchone()[0]
+            self._db.executemany(_UPSERT, rows)
+            self._db.executemany("INSERT OR IGNORE INTO covers (reference) VALUES (?)", references)
+            self._db.executemany(_LIST_LABEL, bare)
+            if position is not None:
+                self._note("position", position)
+        return len(ids) - known
+
+    def next_covers(self, count: int) -> list[str]:
+        """References of up to `count` covers that are still to be fetched."""
+        query = "SELECT reference FROM covers WHERE state = 'todo' ORDER BY reference LIMIT ?"
+        return [reference for (reference,) in self._db.execute(query, (count,))]
+
+    def cover_done(self, found: Iterable[tuple[str, str, str, int]]) -> None:
+        """Covers that were fetched: (reference, file, sha256, bytes) of each."""
+        with _Transaction(self._db):
+            self._db.executemany(
+                "UPDATE covers SET state = 'done', file = ?2, sha256 = ?3, bytes = ?4, "
+                "reason = NULL, attempts = attempts + 1 WHERE reference = ?1",
+                found,
+            )
+
+    def cover_failed(self, failed: Iterable[tuple[str, str]]) -> None:
+        """Covers that cannot be had: (reference, reason) of each."""
+        with _Transaction(self._db):
+            self._db.executemany(
+                "UPDATE covers SET state = 'failed', reason = ?2, attempts = attempts + 1 "
+                "WHERE reference = ?1",
+                failed,
+            )
+
+    def retry_failed(self) -> None:
+        """Put failed covers back to be fetched."""
+        with _Transaction(self._db):
+            self._db.execute("UPDATE covers SET state = 'todo' WHERE state = 'failed'")
+
+    def next_labels(self, state: str, count: int) -> list[tuple[str, str]]:
+        """Up to `count` keys whose labels are in this state, each with its record."""
+        query = "SELECT key, record FROM labels WHERE state = ? ORDER BY key LIMIT ?"
+        return self._db.execute(query, (state, count)).fetchall()
+
+    def add_labels(self, learned: Iterable[tuple[str, str, str | None, dict[str, float]]]) -> None:
+        """What was learned: (key, state, record, features) of each; what was known before stays."""
+        rows = [
+            (state, record, *map(labels.get, features.NAMES), key)
+            for key, state, record, labels in learned
+        ]
+        with _Transaction(self._db):
+            self._db.executemany(_LABEL, rows)
+
+    def labels_asked(self) -> tuple[int, int]:
+        """How many keys are settled, known or not, and how many there are."""
+        query = "SELECT coalesce(sum(state IN ('done', 'unknown')), 0), count(*) FROM labels"
+        return self._db.execute(query).fetchone()
+
+    def note(self, key: str, value: str) -> None:
+        """Remember a fact about the gathering, such as its source."""
+        with _Transaction(self._db):
+            self._note(key, value)
+
+    def noted(self, key: str, default: str = "") -> str:
+        found = self._db.execute("SELECT value FROM about WHERE key = ?", (key,)).fetchone()
+        return found[0] if found else default
+
+    @property
+    def position(self) -> str:
+        """How far the source has been read, in its own words; "" at the beginning."""
+        return self.noted("position")
+
+    def counts(self) -> dict[str, int]:
+        """Tracks, albums, and covers by state; labels too, if any are not the source's own."""
+        one = "SELECT count(*), count(DISTINCT album_id) FROM tracks"
+        tracks, albums = self._db.execute(one).fetchone()
+        states = dict(self._db.execute("SELECT state, count(*) FROM covers GROUP BY state"))
+        covers = {f"covers {state}": states.get(state, 0) for state in ("todo", "done", "failed")}
+        known = dict(self._db.execute("SELECT state, count(*) FROM labels GROUP BY state"))
+        labels = {f"labels {state}": known.get(state, 0) for state in LABEL_STATES if known}
+        return {"tracks": tracks, "albums": albums, **covers, **labels}
+
+    def tracks(self) -> pd.DataFrame:
+        """All tracks, sorted by id; a feature that the source had not is the label's."""
+        return pd.read_sql_query(_TRACKS, self._db)
+
+    def covers(self) -> pd.DataFrame:
+        """All covers with their state, sorted by reference."""
+        return pd.read_sql_query("SELECT * FROM covers ORDER BY reference", self._db)
+
+    def _note(self, key: str, value: str) -> None:
+        self._db.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (key, value))
+
+
+class _Transaction:
+    """All or nothing: commits at the end, rolls back on any exception."""
+
+    def __init__(self, db: sqlite3.Connection):
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: object, *rest: object) -> None:
+        if not kind:
+            self._db.execute("COMMIT")
+        elif self._db.in_transaction:  # on a full disk SQLite has rolled back by itself
+            self._db.execute("ROLLBACK")
+
+
+_TRACKS = (
+    "SELECT "
+    + ", ".join(f"tracks.{name}" for name in ABOUT)
+    + "".join(f", coalesce(tracks.{name}, labels.{name}) AS {name}" for name in features.NAMES)
+    + f" FROM tracks LEFT JOIN labels ON labels.key = {KEY} ORDER BY id"
+)
+_KNOWN = "SELECT count(*) FROM tracks WHERE id IN (SELECT value FROM json_each(?))"
+_LIST_LABEL = (
+    f"INSERT OR IGNORE INTO labels (key) SELECT {KEY} FROM (SELECT ? AS id, ? AS isrc) "
+    f"WHERE {KEY} != ''"
+)
+_LABEL = (
+    "UPDATE labels SET state = ?, record = coalesce(?, record), "
+    + ", ".join(f"{name} = coalesce(?, {name})" for name in features.NAMES)
+    + " WHERE key = ?"
+)
+_UPSERT = (
+    f"INSERT INTO tracks ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "
+    "ON CONFLICT (id) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS[1:])
+)
+
+
+_about = attrgetter(*ABOUT)
+
+
+def _row(track: Track) -> tuple:
+    return (*_about(track), *map(track.features.get, features.NAMES))

@@ -1,0 +1,349 @@
+"""Catalogue to cover set: rules over the table, rules over the covers, and nothing lost.
+
+Every track and every cover that was gathered ends either in the cover set or in the quarantine,
+with all the reasons against it. The stage works beside its target and renames at the end: it is
+there whole or not at all, a stage that was killed goes on where it was, and the same input gives
+the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import PIL
+
+from albumlib import __version__, features
+from albumlib.dataset.catalog import Catalog
+from albumlib.dataset.coverset import FOLDER, CoverSet, CoverSetError, image_file
+from albumlib.dataset.duplicates import groups_of_duplicates
+from albumlib.dataset.filters import Filter, FilterError, outside
+from albumlib.dataset.quarantine import released
+from albumlib.dataset.rules import check_tracks
+from albumlib.dataset.shards import ABOUT, Parts, Progress, decode_covers
+from albumlib.dataset.text_detection import find_text
+
+READ = ("text", "text_area")  # columns that the search for text adds
+
+
+def clean(
+    folder: str | Path,
+    out: str | Path | None = None,
+    *,
+    size: int | Sequence[int] = 64,
+    heldout: float = 0.25,
+    where: Sequence[str] = (),
+    text: bool | str = False,
+    workers: int = 2,
+    dask: str = "",
+    progress: Progress | None = None,
+) -> CoverSet:
+    """Clean what was gathered in `folder` into a cover set in `out` (`folder`/coverset).
+
+    `size` is the side of the covers in pixels; of several the first is what `CoverSet.open` takes
+    unless told otherwise. `heldout` is the share of covers kept from training; an album, and
+    covers that are the same picture, are never on both sides. `where` selects albums by windows
+    such as "popularity=50.." (see `windows`). `text` has text looked for, by the best
+    detector that is installed or by the one it names. `dask` is the address of a scheduler whose
+    workers decode instead of `workers` processes here. Raises CoverSetError if nothing was
+    gathered or nothing is left, FilterError for a window that makes no sense.
+    """
+    folder = Path(folder)
+    out = Path(out) if out else folder / FOLDER
+    work = out.with_name(out.name + ".tmp")
+    sizes = tuple(dict.fromkeys([size] if isinstance(size, int) else size))
+    means = {"workers": workers, "dask": dask, "progress": progress}
+    early, late = _windows(where, bool(text))
+    _check_place(out)
+    tracks, covers, about = _gathered(folder)
+    let_go = released(folder)
+
+    kept, bad_tracks = check_tracks(tracks, let_go)
+    albums, unwanted = select(albums_of(kept), early)
+    wanted = covers[covers["reference"].isin(albums["cover"])]
+    parts = _decoded(folder, wanted, work / "parts", sizes, let_go, means)
+    found, repeated = drop_duplicates(parts, work / "thumbs.npy", let_go)
+    if text:
+        found = _searched(folder, found, work / "text", text, means)
+    table, unread = select(_labelled(albums, found, heldout), late)
+    if table.empty:
+        raise CoverSetError(f"not one cover of {folder} lies in the window: widen it")
+
+    unused = _unused(covers, kept, albums, unwanted)
+    rejects = [_not_fetched(wanted), parts.refused, unused, unwanted, unread, repeated]
+    bad_covers = pd.concat(rejects).assign(what="cover")
+    bad_tracks = pd.concat([bad_tracks, orphans(kept, table, bad_covers)])
+    manifest = about | {
+        "version": __version__,
+        "pillow": PIL.__version__,
+        "size": sizes[0],
+        "sizes": list(sizes),
+        "heldout": heldout,
+        "selection": [str(window) for window in (*early, *late)],
+        "released": sorted(let_go),
+        "funnel": funnel(tracks, kept, bad_tracks, covers, parts, bad_covers, table),
+        "tracks rejected": _counted(bad_tracks),
+    }
+    quarantine = pd.concat([bad_tracks, bad_covers])[["what", "id", "reason", "reasons"]]
+    _write(work / "set", table, parts, sizes, kept, quarantine, manifest, progress)
+    _publish(work, out)
+    return CoverSet.open(out)
+
+
+def _windows(where: Sequence[str], text: bool) -> tuple[list[Filter], list[Filter]]:
+    """Windows on what the catalogue knows, and those that have to wait until text was found."""
+    windows = [Filter.parse(text) for text in where]
+    late = [window for window in windows if window.column in READ]
+    if late and not text:
+        raise FilterError(f"to select by {late[0].column}, have text looked for: --text")
+    return [window for window in windows if window not in late], late
+
+
+def select(table: pd.DataFrame, windows: Sequence[Filter]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of albums that lie in all windows; the covers of the rest, with those they miss."""
+    missed = outside(table, windows)
+    unwanted = pd.DataFrame({"id": table["cover"], "reason": "not selected", "reasons": missed})
+    return table[missed == ""], unwanted[missed != ""]
+
+
+def _gathered(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict]:
+    """The catalogue's tracks, its covers, and what it notes of its source."""
+    if not (folder / "catalog.sqlite").exists():
+        raise CoverSetError(
+            f"nothing was gathered in {folder}: run notebook 01, or `python -m albumlib gather`"
+        )
+    with Catalog(folder / "catalog.sqlite") as catalog:
+        about = {key: catalog.noted(key) for key in ("source", "licence")}
+        return catalog.tracks(), catalog.covers(), about
+
+
+# Tracks -----------------------------------------------------------------------------------------
+
+
+def albums_of(tracks: pd.DataFrame) -> pd.DataFrame:
+    """One row an album: names, year, number of tracks, mean of each feature, and one cover.
+
+    Where tracks of an album name several covers, the most frequent counts; where albums share
+    one, it stands for the album with the most tracks.
+    """
+    votes = tracks.groupby(["album_id", "cover"], as_index=False).size()
+    votes = votes.sort_values(["size", "cover"], ascending=[False, True])
+    cover = votes.drop_duplicates("album_id").set_index("album_id")["cover"]
+    first = {name: (name, "first") for name in ("album", "artist", "release_date", "genre")}
+    means = {name: (name, "mean") for name in features.NAMES}
+    albums = tracks.groupby("album_id", as_index=False).agg(
+        **first, n_tracks=("id", "size"), **means
+    )
+    years = pd.to_numeric(albums["release_date"].str[:4], errors="coerce")
+    albums = albums.assign(year=years.astype("Int32"), cover=albums["album_id"].map(cover))
+    albums = albums.sort_values(["n_tracks", "album_id"], ascending=[False, True])
+    return albums.drop_duplicates("cover").sort_values("album_id", ignore_index=True)
+
+
+def split_of(groups: pd.Series, heldout: float) -> pd.Series:
+    """ "heldout" or "train" by a hash of each group's name: it never changes as a set grows."""
+
+    def draw(group: str) -> float:
+        return int.from_bytes(hashlib.sha256(group.encode()).digest()[:8], "big") / 2**64
+
+    return groups.map(lambda group: "heldout" if draw(group) < heldout else "train")
+
+
+def orphans(kept: pd.DataFrame, table: pd.DataFrame, bad_covers: pd.DataFrame) -> pd.DataFrame:
+    """Tracks that are good themselves, but whose album has no cover in the set."""
+    lost = kept[~kept["album_id"].isin(table["album_id"])]
+    known = bad_covers.drop_duplicates("id").set_index("id").reindex(lost["cover"])
+    taken = lost["cover"].isin(table["cover"]).to_numpy()
+    reason = known["reason"].mask(taken, "stands for another album")
+    reasons = known["reasons"].fillna(reason)
+    return pd.DataFrame(
+        {
+            "what": "track",
+            "id": lost["id"].to_numpy(),
+            "reason": ("cover: " + reason).to_numpy(),
+            "reasons": ("cover: " + reasons).to_numpy(),
+        }
+    )
+
+
+# Covers -----------------------------------------------------------------------------------------
+
+
+def _decoded(
+    folder: Path,
+    wanted: pd.DataFrame,
+    work: Path,
+    sizes: tuple[int, ...],
+    let_go: frozenset[str],
+    means: dict,
+) -> Parts:
+    """The covers that were fetched, decoded. Raises CoverSetError if none can be."""
+    fetched = wanted[wanted["state"] == "done"]
+    parts = decode_covers(folder, fetched, work, sizes, released=let_go, **means)
+    if parts.found.empty:
+        raise CoverSetError(f"not one usable cover is left of {len(wanted)} in {folder}")
+    return parts
+
+
+def _searched(
+    folder: Path, found: pd.DataFrame, work: Path, text: bool | str, means: dict
+) -> pd.DataFrame:
+    """The found covers with the columns READ."""
+    detector = text if isinstance(text, str) else "auto"
+    seen = find_text(folder, found, work, detector=detector, **means)
+    return found.merge(seen[["reference", *READ]], on="reference", how="left")
+
+
+def _labelled(albums: pd.DataFrame, found: pd.DataFrame, heldout: float) -> pd.DataFrame:
+    """Albums that have a cover, in the covers' order, each on its side of the split."""
+    table = albums.merge(found, left_on="cover", right_on="reference").sort_values("row")
+    return table.assign(split=split_of(table["group"], heldout))
+
+
+def _not_fetched(covers: pd.DataFrame) -> pd.DataFrame:
+    covers = covers[covers["state"] != "done"]
+    reason = covers["reason"].fillna("")
+    reason = ("not fetched: " + reason).where(reason != "", "not fetched")
+    return pd.DataFrame({"id": covers["reference"], "reason": reason})
+
+
+def _unused(
+    covers: pd.DataFrame, kept: pd.DataFrame, albums: pd.DataFrame, unwanted: pd.DataFrame
+) -> pd.DataFrame:
+    """Covers that no album is to have, selected or not."""
+    known = pd.concat([albums["cover"], unwanted["id"]])
+    unused = covers.loc[~covers["reference"].isin(known), "reference"]
+    reason = np.where(unused.isin(kept["cover"]), "its album has another", "no usable track")
+    return pd.DataFrame({"id": unused, "reason": reason})
+
+
+def drop_duplicates(
+    parts: Parts, thumbs: Path, released: frozenset[str] = frozenset()
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Keep the best cover of each group of duplicates; returns the kept and the rest.
+
+    One with colour is better than one without, then a larger one is better than a smaller one.
+
+    The kept rows know their `row` among the parts and the `group` they stand for: the reference
+    of its best cover. Covers that were `released` are kept as well, in their group.
+    """
+    found = parts.found.assign(row=np.arange(len(parts.found)))
+    found["area"] = found["width"] * found["height"]
+    found["group"] = groups_of_duplicates(
+        found["perceptual_hash"].to_numpy(), parts.thumbs(thumbs), found["digest"].to_numpy()
+    )
+    best = found.sort_values(["greyscale", "area", "reference"], ascending=[True, False, True])
+    best = best.drop_duplicates("group").set_index("group")
+    kept_one = best.loc[found["group"]].reset_index(drop=True)
+    same_pixels = np.where(found["digest"] == kept_one["digest"], "same pixels as ", "nearly ")
+    how = np.where(found["sha256"] == kept_one["sha256"], "same file as ", same_pixels)
+    found["group"] = kept_one["reference"]
+    stays = (found["reference"] == found["group"]) | found["reference"].isin(released)
+    repeated = pd.DataFrame(
+        {"id": found["reference"], "reason": "duplicate", "reasons": how + found["group"]}
+    )
+    return found[stays], repeated[~stays]
+
+
+# What is written --------------------------------------------------------------------------------
+
+
+def funnel(
+    tracks: pd.DataFrame,
+    kept: pd.DataFrame,
+    bad_tracks: pd.DataFrame,
+    covers: pd.DataFrame,
+    parts: Parts,
+    bad_covers: pd.DataFrame,
+    table: pd.DataFrame,
+) -> dict:
+    """Counts of every stage, from what was gathered to what is kept."""
+    rejected = {"duplicate": 0} | _counted(bad_covers)
+    return {
+        "tracks gathered": len(tracks),
+        "tracks that pass the rules": len(kept),
+        "tracks in the set": len(tracks) - len(bad_tracks),
+        "covers gathered": len(covers),
+        "covers that decode": len(parts.found),
+        "covers without duplicates": len(parts.found) - rejected["duplicate"],
+        "covers in the set": len(table),
+        "rejected": rejected,
+    }
+
+
+def _counted(rejected: pd.DataFrame) -> dict[str, int]:
+    return rejected["reason"].value_counts().sort_index().to_dict()
+
+
+FILES = {"table.parquet", "tracks.parquet", "quarantine.parquet", "manifest.json"}
+IMAGES = re.compile(r"images(_\d+)?\.npy")
+COLUMNS = (
+    "cover", "album_id", "album", "artist", "release_date", "year", "genre", "split", "group",
+    "n_tracks", *features.NAMES, "file", *ABOUT,
+)  # fmt: skip
+
+
+def _write(
+    out: Path,
+    table: pd.DataFrame,
+    parts: Parts,
+    sizes: Sequence[int],
+    tracks: pd.DataFrame,
+    quarantine: pd.DataFrame,
+    manifest: dict,
+    progress: Progress | None,
+) -> None:
+    shutil.rmtree(out, ignore_errors=True)  # what a killed run may have left
+    out.mkdir(parents=True)
+    for done, size in enumerate(sizes, 1):
+        parts.images(out / image_file(size, sizes[0]), size, table["row"].to_numpy())
+        if progress:
+            progress("sizes written", done, len(sizes))
+    rows = pd.Series(np.arange(len(table)), index=table["album_id"], name="row")
+    tracks = tracks[tracks["album_id"].isin(table["album_id"])]
+    tracks = tracks.assign(row=tracks["album_id"].map(rows))
+    _parquet(table[[*COLUMNS, *(name for name in READ if name in table)]], out / "table.parquet")
+    _parquet(tracks, out / "tracks.parquet")
+    _parquet(quarantine.fillna({"reasons": quarantine["reason"]}), out / "quarantine.parquet")
+    manifest["sha256"] = {path.name: _sha256(path) for path in sorted(out.iterdir())}
+    text = json.dumps(manifest, indent=2, ensure_ascii=False)
+    (out / "manifest.json").write_text(text, encoding="utf-8")
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _parquet(table: pd.DataFrame, path: Path) -> None:
+    table.reset_index(drop=True).to_parquet(path, index=False)
+
+
+def _check_place(out: Path) -> None:
+    """Refuse to replace anything but a cover set."""
+    if out.exists() and not out.is_dir():
+        raise CoverSetError(f"{out} is a file: choose another place for the cover set")
+    there = {path.name for path in out.glob("[!.]*") if not IMAGES.fullmatch(path.name)}
+    if foreign := sorted(there - FILES):
+        raise CoverSetError(
+            f"{out} is no cover set, it holds {foreign[0]}: choose another folder for the set"
+        )
+
+
+def _publish(work: Path, out: Path) -> None:
+    """Put the finished set in its place; the old one goes only once the new one is there."""
+    old = work / "old"
+    shutil.rmtree(old, ignore_errors=True)
+    if out.exists():
+        out.rename(old)
+    (work / "set").rename(out)
+    shutil.rmtree(work, ignore_errors=True)

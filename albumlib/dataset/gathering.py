@@ -1,0 +1,268 @@
+"""Source to catalogue to cover files: resumable at any moment, each cover fetched once.
+
+Tracks go into the catalogue first, then the labels that they lack, then covers are fetched and
+written one file each. What was done is known to the catalogue, and each answer of a service is
+kept before the next request; a file appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import itertools
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from albumlib import AlbumlibError
+from albumlib.dataset.catalog import Catalog
+from albumlib.runtime.names import today
+from albumlib.runtime.workers import spread
+from albumlib.sources.base import CoverError, Covers, Labels, Page, Source, SourceError, Track
+from albumlib.sources.web import Web
+
+Progress = Callable[[str, int, int], None]  # what, done, total
+CHUNK = 2000  # tracks a transaction
+DRAWN = 64  # covers a worker's task, and a transaction, where they are not waited for
+SUFFIXES = {".jpg": b"\xff\xd8", ".png": b"\x89PNG", ".webp": b"RIFF", ".bin": b""}
+
+
+def gather(
+    source: Source,
+    folder: str | Path,
+    *,
+    labels: Labels | None = None,
+    covers: Covers | None = None,
+    limit: int | None = None,
+    size: int = 300,
+    workers: int = 2,
+    progress: Progress | None = None,
+) -> dict[str, int]:
+    """Gather tracks, labels and covers into `folder`, going on where it was left.
+
+    Features that the source does not have come from `labels`, covers from `covers` instead of
+    the source, if these are given; what nobody knows stays missing. `limit` ends the gathering
+    after so many tracks in all. Covers are asked for at about `size` pixels. Returns the
+    catalogue's counts. Raises SourceError if the folder belongs to another source, if the disk
+    is full, or if a service cannot go on; Ctrl-C leaves all that was done in place.
+    """
+    folder = Path(folder)
+    try:
+        with Catalog(folder / "catalog.sqlite") as catalog:
+            _claim(catalog, source, folder, labels, covers)
+            _gather_tracks(catalog, source, covers, limit, progress)
+            if labels:
+                _gather_labels(catalog, labels, progress)
+            _gather_covers(catalog, covers or source, folder, size, workers, progress)
+            return catalog.counts()
+    except (OSError, sqlite3.Error) as error:
+        if not _disk_is_full(error):
+            raise
+        raise SourceError(
+            f"the disk is full; free some space in {folder} and start again: "
+            "everything gathered so far is kept"
+        ) from error
+
+
+def _disk_is_full(error: Exception) -> bool:
+    """Whether it is the system that says so, or SQLite."""
+    return getattr(error, "errno", None) == errno.ENOSPC or "disk is full" in str(error)
+
+
+def _claim(
+    catalog: Catalog, source: Source, folder: Path, labels: Labels | None, covers: Covers | None
+) -> None:
+    identity = getattr(source, "identity", source.name) + (f" with {covers.name}" if covers else "")
+    owner = today(catalog.noted("source", identity))
+    if owner != identity:
+        raise SourceError(
+            f"{folder} was gathered from {owner!r}, not {identity!r}: choose another folder"
+        )
+    catalog.note("source", identity)
+    licences = [part.licence for part in (source, labels, covers) if part]
+    catalog.note("licence", " ".join(dict.fromkeys(licences)))
+
+
+def _gather_tracks(
+    catalog: Catalog,
+    source: Source,
+    covers: Covers | None,
+    limit: int | None,
+    progress: Progress | None,
+) -> None:
+    done = catalog.counts()["tracks"]
+    total = limit or (len(source) if hasattr(source, "__len__") else 0)
+    if limit and done >= limit:
+        return
+    for page in _pages(source, catalog.position):
+        rest = page.tracks
+        if covers:
+            rest = [replace(track, cover=covers.reference(track)) for track in rest]
+        while True:  # once, or until the limit cuts the page: then its position is not reached
+            left = limit - done if limit else len(rest)
+            part, rest = rest[:left], rest[left:]
+            done += catalog.add_tracks(part, None if rest else page.next)
+            if not rest or done == limit:
+                break
+        if progress:
+            progress("tracks", done, total)
+        if done == limit:
+            return
+
+
+def tracks_of(source: Source) -> Iterator[Track]:
+    """All tracks of any source, from the beginning; nothing is kept."""
+    for page in _pages(source, ""):
+        yield from page.tracks
+
+
+def _pages(source: Source, position: str) -> Iterator[Page]:
+    """The source's own pages, or tracks by the thousand, counted."""
+    if hasattr(source, "pages"):
+        yield from source.pages(position)
+        return
+    start = int(position or 0)
+    tracks = source.tracks(start)
+    while chunk := list(itertools.islice(tracks, CHUNK)):
+        start += len(chunk)
+        yield Page(chunk, str(start))
+
+
+def _gather_labels(catalog: Catalog, labels: Labels, progress: Progress | None) -> None:
+    """Ask for the labels that are missing; each answer is kept before the next request."""
+    done, total = catalog.labels_asked()
+    while True:
+        found = catalog.next_labels("found", labels.batch)
+        todo = catalog.next_labels("todo", labels.batch) if len(found) < labels.batch else []
+        if todo:
+            done += _find(catalog, labels, [key for key, _ in todo])
+        elif found:
+            done += _measure(catalog, labels, found)
+        else:
+            return
+        if progress:
+            progress("labels", done, total)
+
+
+def _find(catalog: Catalog, labels: Labels, keys: list[str]) -> int:
+    """Ask which records the keys mean; the number of those that are settled with that."""
+    known = labels.find(keys)
+    unknown = [key for key in keys if key not in known]
+    catalog.add_labels(
+        [(key, "found", *known[key]) for key in known]
+        + [(key, "unknown", None, {}) for key in unknown]
+    )
+    return len(unknown)
+
+
+def _measure(catalog: Catalog, labels: Labels, found: list[tuple[str, str]]) -> int:
+    known = labels.measure(list(dict.fromkeys(record for _, record in found)))
+    catalog.add_labels((key, "done", None, known.get(record, {})) for key, record in found)
+    return len(found)
+
+
+def _gather_covers(
+    catalog: Catalog,
+    source: Source | Covers,
+    folder: Path,
+    size: int,
+    workers: int,
+    progress: Progress | None,
+) -> None:
+    counts = catalog.counts()
+    total = sum(counts[f"covers {state}"] for state in ("todo", "done", "failed"))
+    done = total - counts["covers todo"]
+    waits = getattr(source, "waits", False)  # for a network or a disk, so threads will do
+    errors: list[AlbumlibError] = []
+    rounds = _rounds(catalog, 1 if waits else DRAWN, errors)
+    fetch = partial(_fetch_round, source, folder, size)
+    with _web_of(source) as web:
+        for found, failed, error in spread(
+            fetch, rounds, workers, threads=waits, stop=web and web.stop
+        ):
+            catalog.cover_done(found)
+            catalog.cover_failed(failed)
+            errors += [error] if error else []
+            done += len(found) + len(failed)
+            if progress:
+                progress("covers", done, total)
+    if errors:
+        raise errors[0]
+
+
+@contextlib.contextmanager
+def _web_of(source: Source | Covers) -> Iterator[Web | None]:
+    """The source's client, ready for the next gathering after this one was interrupted."""
+    web = getattr(source, "web", None)
+    try:
+        yield web
+    finally:
+        if web:
+            web.start()
+
+
+def _rounds(catalog: Catalog, length: int, errors: list) -> Iterator[list[str]]:
+    """What to fetch, a few at a time; after an error nothing new is begun."""
+    references = catalog.next_covers(10**9)
+    for start in range(0, len(references), length):
+        if errors:
+            return
+        yield references[start : start + length]
+
+
+def _fetch_round(
+    source: Source | Covers, folder: Path, size: int, references: list[str]
+) -> tuple[list, list, AlbumlibError | None]:
+    """Covers fetched, covers that cannot be had, and what makes it senseless to go on."""
+    found, failed = [], []
+    for reference in references:
+        try:
+            kept = _kept(folder, reference)
+            file = kept or _store(folder, reference, source.cover(reference, size))
+            found.append((reference, *file))
+        except CoverError as error:
+            failed.append((reference, str(error)))
+        except AlbumlibError as error:
+            return found, failed, error
+    return found, failed, None
+
+
+def _place(folder: Path, reference: str) -> Path:
+    """Where a cover's file is, but for its suffix: it follows from the reference."""
+    name = hashlib.sha256(reference.encode()).hexdigest()[:20]
+    return folder / "covers" / name[:2] / name
+
+
+def _kept(folder: Path, reference: str) -> tuple[str, str, int] | None:
+    """A file that was there before the catalogue heard of it, as after a kill."""
+    for suffix in SUFFIXES:
+        path = _place(folder, reference).with_suffix(suffix)
+        if path.is_file() and (data := path.read_bytes()):
+            return _described(folder, path, data)
+    return None
+
+
+def _store(folder: Path, reference: str, data: bytes) -> tuple[str, str, int]:
+    """Write a cover's bytes: its file, sha256 and size."""
+    path = _place(folder, reference).with_suffix(_suffix(data))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)  # half a file helps nobody, least of all on a full disk
+        raise
+    return _described(folder, path, data)
+
+
+def _described(folder: Path, path: Path, data: bytes) -> tuple[str, str, int]:
+    return path.relative_to(folder).as_posix(), hashlib.sha256(data).hexdigest(), len(data)
+
+
+def _suffix(data: bytes) -> str:
+    """By the bytes, not by what a server says; for people who open the folder."""
+    return next((suffix for suffix, magic in SUFFIXES.items() if data.startswith(magic)), ".bin")

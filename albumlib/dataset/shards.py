@@ -1,0 +1,152 @@
+"""Covers decoded part by part, each part a file, so that a kill costs a few parts and no more.
+
+A part's file is named after everything its content follows from: the versions, the sizes, and the
+covers with their hashes. One that is there is therefore right, whenever it was made. A part is
+made from a list of files by one function, which runs in this process, in others, or on a cluster.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import PIL
+from PIL import Image
+
+from albumlib import __version__
+from albumlib.dataset.duplicates import THUMB, perceptual_hash, thumbnail
+from albumlib.dataset.images import ASPECT, CoverRejected, Decoded, decode, read_cover
+from albumlib.runtime.workers import spread
+
+Progress = Callable[[str, int, int], None]
+PART = 256  # covers a file, and a task
+ABOUT = ("width", "height", "mode", "cropped", "greyscale")  # of a decoded cover, for the table
+FOUND = ("reference", "file", "sha256", "digest", "perceptual_hash", *ABOUT)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Decoded covers: a row for each, the refused with their reasons, and the pixels on disk."""
+
+    paths: list[Path]
+    found: pd.DataFrame  # FOUND: `digest` and `perceptual_hash` are of the pixels
+    refused: pd.DataFrame  # id, reason
+
+    def thumbs(self, path: Path) -> np.ndarray:
+        """Thumbnails (N, 16, 16, 3) of the found covers, memory-mapped from a file made here."""
+        return self._copied(path, "thumbs", THUMB, np.arange(len(self.found)))
+
+    def images(self, path: Path, size: int, rows: np.ndarray) -> None:
+        """Write some of the found covers, by ascending row, into a .npy file (n, S, S, 3).
+
+        One part at a time is in memory.
+        """
+        self._copied(path, _pixels(size), size, rows)
+
+    def _copied(self, path: Path, name: str, size: int, rows: np.ndarray) -> np.ndarray:
+        shape = (len(rows), size, size, 3)
+        out = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+        first = 0  # row of the part's first cover
+        for part in self._arrays(name):
+            start, stop = np.searchsorted(rows, [first, first + len(part)])
+            out[start:stop] = part[rows[start:stop] - first]
+            first += len(part)
+        out.flush()
+        return out
+
+    def _arrays(self, name: str) -> Iterator[np.ndarray]:
+        for path in self.paths:
+            with np.load(path) as part:
+                yield part[name]
+
+
+def decode_covers(
+    folder: Path,
+    covers: pd.DataFrame,
+    work: Path,
+    sizes: tuple[int, ...],
+    workers: int = 2,
+    progress: Progress | None = None,
+    dask: str = "",
+    released: frozenset[str] = frozenset(),
+) -> Parts:
+    """Decode fetched covers to one or more sizes in one pass.
+
+    `covers` are rows of the catalogue, `work` is the folder for the parts: those found there are
+    not made again. A file is decoded to the largest size, the others are made from that. Covers
+    that were `released` may have any aspect: their middle counts.
+    """
+    covers = covers.assign(released=covers["reference"].isin(released))
+    columns = ("reference", "file", "sha256", "released")
+    files = list(zip(*(covers[name].tolist() for name in columns), strict=True))
+    tasks = [files[start : start + PART] for start in range(0, len(files), PART)]
+    work.mkdir(parents=True, exist_ok=True)
+    task = partial(_decode_part, folder.resolve(), work.resolve(), sizes)
+    paths = []
+    for path in spread(task, tasks, workers if len(tasks) > 1 else 1, dask=dask):
+        paths.append(path)
+        if progress:
+            progress("covers decoded", min(PART * len(paths), len(files)), len(files))
+    return _joined(paths)
+
+
+def _decode_part(folder: Path, work: Path, sizes: tuple[int, ...], part: list) -> Path:
+    named = json.dumps([__version__, PIL.__version__, sizes, part])
+    path = work / f"{hashlib.sha256(named.encode()).hexdigest()[:20]}.npz"
+    if path.exists() and zipfile.is_zipfile(path):  # and not cut off by a power failure
+        return path
+    covers, found, refused = [], [], []
+    for reference, file, sha256, released in part:
+        try:
+            data = read_cover(folder / file, sha256)
+            cover = decode(data, max(sizes), aspect=math.inf if released else ASPECT)
+        except CoverRejected as error:
+            refused.append((reference, str(error)))
+        else:
+            covers.append(cover.pixels)
+            found.append((reference, file, sha256, *_row(cover)))
+    arrays = {_pixels(size): _stacked((_resized(c, size) for c in covers), size) for size in sizes}
+    thumbs = _stacked(map(thumbnail, covers), THUMB)
+    temporary = path.with_suffix(".tmp.npz")
+    np.savez(temporary, about=json.dumps([found, refused]), thumbs=thumbs, **arrays)
+    temporary.replace(path)
+    return path
+
+
+def _pixels(size: int) -> str:
+    """The name of the array of covers of a size within a part."""
+    return f"pixels_{size}"
+
+
+def _stacked(pictures: Iterator[np.ndarray], size: int) -> np.ndarray:
+    return np.array(list(pictures), dtype=np.uint8).reshape(-1, size, size, 3)
+
+
+def _resized(pixels: np.ndarray, size: int) -> np.ndarray:
+    if len(pixels) == size:
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.LANCZOS))
+
+
+def _row(cover: Decoded) -> tuple:
+    digest = hashlib.sha256(cover.pixels.tobytes()).hexdigest()[:32]
+    return digest, perceptual_hash(cover.pixels), *(getattr(cover, name) for name in ABOUT)
+
+
+def _joined(paths: list[Path]) -> Parts:
+    found, refused = [], []
+    for path in paths:
+        with np.load(path) as part:
+            rows, bad = json.loads(str(part["about"]))
+        found += rows
+        refused += bad
+    table = pd.DataFrame(found, columns=list(FOUND)).astype({"perceptual_hash": np.uint64})
+    return Parts(paths, table, pd.DataFrame(refused, columns=["id", "reason"]))

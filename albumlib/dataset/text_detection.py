@@ -1,0 +1,221 @@
+"""Is there text on a cover, where, and on how much of it?
+
+Two detectors answer. "rapidocr" finds lines of text with PP-OCRv6's detector and believes those
+that its recogniser can read: the detector alone takes the most striking thing of a cover without
+text for a line. It needs `pip install 'albumlib[text]'`; the models come with it. "strokes"
+needs nothing, looks for rows of strokes between quiet rows, and is much weaker: it does for covers
+drawn by this program, but finds half as many of the real ones, and takes stripes for text.
+
+Text too small to be read at 416 pixels a side is no text here, and scripts other than Latin,
+Chinese and Japanese may be missed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageDraw
+
+from albumlib import AlbumlibError, __version__
+from albumlib.dataset.images import CoverRejected, decode, read_cover
+from albumlib.runtime.workers import spread
+
+Progress = Callable[[str, int, int], None]
+SIDE = 416  # pixels that a detector sees
+SURE = 0.6  # of a line's reading, from 0 to 1
+LETTERS = 3  # that a line has at least; a lone O is a disc more often than a letter
+PART = 64  # covers a file, and a task
+COLUMNS = {"reference": str, "text": bool, "text_area": float, "detector": str}
+
+
+@dataclass(frozen=True)
+class CoverText:
+    """Where text is on a cover.
+
+    `boxes` are (left, top, right, bottom) of each line as shares of the cover's side, `area` is
+    the share of the cover, 0 to 1, that the lines take together.
+    """
+
+    boxes: tuple[tuple[float, float, float, float], ...]
+    area: float
+    detector: str
+
+    def __bool__(self) -> bool:
+        return bool(self.boxes)
+
+
+def find_text(
+    folder: Path,
+    covers: pd.DataFrame,
+    work: Path,
+    workers: int = 2,
+    progress: Progress | None = None,
+    detector: str = "auto",
+    dask: str = "",
+) -> pd.DataFrame:
+    """Find the text of fetched covers; one row for each that can be read.
+
+    `covers` are rows of the catalogue with `reference`, `file` (below `folder`) and `sha256`;
+    `work` is the folder for the parts: those found there are not made again. `detector` is
+    "rapidocr", "strokes" or "auto", which takes the better one that is installed. Columns of the
+    result: `reference`, `text` (bool), `text_area` (share of the cover), `detector`, and
+    `text_boxes`, a list of [left, top, right, bottom] in shares of the side. Raises AlbumlibError
+    if the detector is not installed.
+    """
+    detector = chosen(detector)
+    files = list(zip(*(covers[name] for name in ("reference", "file", "sha256")), strict=True))
+    tasks = [files[start : start + PART] for start in range(0, len(files), PART)]
+    work.mkdir(parents=True, exist_ok=True)
+    task = partial(_part, folder.resolve(), work.resolve(), detector)
+    rows: list[dict] = []
+    paths = spread(task, tasks, workers if len(tasks) > 1 else 1, dask=dask)
+    for done, path in enumerate(paths, 1):
+        rows += json.loads(path.read_text(encoding="utf-8"))
+        if progress:
+            progress("covers searched for text", min(PART * done, len(files)), len(files))
+    return pd.DataFrame(rows, columns=[*COLUMNS, "text_boxes"]).astype(COLUMNS)
+
+
+def text_of(data: bytes, detector: str = "auto") -> CoverText:
+    """The text of a cover's bytes, of an oblong one in the middle square.
+
+    Raises CoverRejected if they are no picture that could be a cover.
+    """
+    return text_on(decode(data, SIDE, aspect=math.inf).pixels, detector)
+
+
+def text_on(pixels: np.ndarray, detector: str = "auto") -> CoverText:
+    """The text of a decoded cover (S, S, 3) uint8, best with S = SIDE."""
+    name = chosen(detector)
+    quads = _DETECTORS[name](pixels) / len(pixels)
+    boxes = np.concatenate([quads.min(1), quads.max(1)], axis=1).clip(0, 1).round(3)
+    return CoverText(tuple(map(tuple, boxes.tolist())), _area(quads), name)
+
+
+def chosen(detector: str) -> str:
+    """The detector's name, "auto" resolved. Raises AlbumlibError if it cannot be had."""
+    installed = all(find_spec(name) for name in ("rapidocr", "onnxruntime"))
+    if detector == "auto":
+        return "rapidocr" if installed else "strokes"
+    if detector not in _DETECTORS:
+        known = ", ".join(_DETECTORS)
+        raise AlbumlibError(f"there is no detector {detector!r}: take auto, {known}")
+    if detector == "rapidocr" and not installed:
+        raise AlbumlibError(
+            "the detector rapidocr is not installed: pip install 'albumlib[text]', "
+            "or choose the weaker 'strokes'"
+        )
+    return detector
+
+
+def _part(folder: Path, work: Path, detector: str, part: list) -> Path:
+    version = metadata.version("rapidocr") if detector == "rapidocr" else ""
+    named = json.dumps([__version__, detector, version, part])
+    path = work / f"{hashlib.sha256(named.encode()).hexdigest()[:20]}.json"
+    if path.exists() and path.read_bytes().endswith(b"]"):  # and not cut off by a power failure
+        return path
+    rows = []
+    for reference, file, digest in part:
+        try:
+            found = text_of(read_cover(folder / file, digest), detector)
+        except CoverRejected:
+            continue  # decoding the covers tells why
+        about = {"text": bool(found), "text_area": found.area, "detector": detector}
+        rows.append({"reference": reference, **about, "text_boxes": found.boxes})
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(rows), encoding="utf-8")
+    temporary.replace(path)
+    return path
+
+
+def _area(quads: np.ndarray) -> float:
+    """The share of the unit square that lies in at least one of the quads (N, 4, 2)."""
+    mask = Image.new("1", (SIDE, SIDE))
+    for quad in quads:
+        ImageDraw.Draw(mask).polygon([tuple(corner) for corner in quad * SIDE], fill=1)
+    return round(float(np.asarray(mask).mean()), 4)
+
+
+# RapidOCR ---------------------------------------------------------------------------------------
+
+
+def _read_lines(pixels: np.ndarray) -> np.ndarray:
+    """Corners (N, 4, 2) in pixels of the lines that are found and can be read."""
+    found = _rapidocr()(pixels[..., ::-1])  # it wants BGR
+    lines = zip(found.boxes, found.txts, found.scores, strict=True) if found.txts else ()
+    quads = [
+        quad
+        for quad, text, score in lines
+        if score >= SURE and sum(map(str.isalnum, text)) >= LETTERS
+    ]
+    return np.array(quads, dtype=float).reshape(-1, 4, 2)
+
+
+@cache
+def _rapidocr() -> Callable:
+    from rapidocr import RapidOCR
+
+    settings = {
+        "Global.use_cls": False,  # covers stand upright
+        "Global.log_level": "error",
+        "Det.limit_side_len": 32,  # never enlarge: the sizes are SIDE's business
+        "EngineConfig.onnxruntime.intra_op_num_threads": 1,  # processes are the parallelism
+    }
+    return RapidOCR(params=settings)
+
+
+# Strokes ----------------------------------------------------------------------------------------
+
+HEIGHTS = (0.025, 0.0375, 0.055, 0.085, 0.125)  # of lines, in shares of the side
+EDGE = 24  # grey levels between neighbours
+BUSY = 2.2  # edges over a line's height in its row, at least
+QUIET = 0.3  # of that above and below, at most
+
+
+def _stroke_rows(pixels: np.ndarray) -> np.ndarray:
+    """Corners (N, 4, 2) of rows of strokes: many upright edges between two quiet rows."""
+    grey = pixels.mean(2)
+    steep = np.abs(np.diff(grey, axis=1, prepend=grey[:, :1])) > EDGE
+    edges = np.pad((steep[:, 1:] & ~steep[:, :-1]).astype(np.float32), ((0, 0), (1, 0)))
+    boxes = [
+        box for height in HEIGHTS for box in _rows_of_height(edges, round(height * len(edges)))
+    ]
+    left, top, right, bottom = np.array(boxes, dtype=float).reshape(-1, 4).T
+    return np.stack([left, top, right, top, right, bottom, left, bottom], 1).reshape(-1, 4, 2)
+
+
+def _rows_of_height(edges: np.ndarray, height: int) -> list[tuple[int, int, int, int]]:
+    margin = max(2, height // 3)
+    middle = _means(edges, height, 4 * height) * height
+    strip = _means(edges, margin, 4 * height) * height
+    above, below = strip[: -height - margin], strip[height + margin :]
+    middle = middle[margin : margin + len(above)]
+    hits = (middle >= BUSY) & (np.maximum(above, below) <= QUIET * middle)
+    boxes = []
+    rows = np.flatnonzero(hits.any(1))
+    for run in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1):
+        if len(run):
+            columns = np.flatnonzero(hits[run].any(0))
+            top = run[len(run) // 2] + margin
+            boxes.append((columns[0], top, columns[-1] + 4 * height, top + height))
+    return boxes
+
+
+def _means(values: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The mean of every window of the image (S, S): (S - height + 1, S - width + 1)."""
+    sums = np.pad(values, ((1, 0), (1, 0))).cumsum(0).cumsum(1)
+    rows = sums[height:] - sums[:-height]
+    return (rows[:, width:] - rows[:, :-width]) / (height * width)
+
+
+_DETECTORS = {"rapidocr": _read_lines, "strokes": _stroke_rows}

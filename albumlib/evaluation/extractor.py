@@ -1,0 +1,233 @@
+"""The frozen feature extractor of the metrics: covers to 32 numbers, by a small network we ship.
+
+The usual metrics look through Inception, trained on ImageNet: 90 MB that cannot be shipped, and
+that call a distance FID only if every detail of the resizing agrees. Ours is trained by
+`python -m albumlib.evaluation.extractor` on pictures that may be shared: covers of the built-in
+imprint and, if a folder of them is given, photographs. Nobody tells it what is on them. It
+learns to know a picture again, from a piece of it in other colours, among 127 other pictures
+(SimCLR, Chen et al. 2020, arXiv 2002.05709). What that makes the last stage forget (colour,
+sharpness) the earlier stages still see, and the features are taken from all of them. It never
+sees labels, and is no part of the networks that are measured.
+
+Distances by other versions of the extractor cannot be compared: VERSION is in its file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from albumlib.models.augment import augment
+from albumlib.models.checkpoint import TrainingError, read_tensors, write_tensors
+from albumlib.models.networks import to_covers, to_pixels
+from albumlib.runtime.paths import PRETRAINED
+from albumlib.runtime.progress import milestones
+from albumlib.runtime.rng import Rng
+
+VERSION = 1
+FILE = PRETRAINED / "extractor.safetensors"
+SIDE = 64  # pixels a side that the network sees
+WIDTHS = (32, 48, 96, 128)
+FEATURES = 32  # few, so that a hundred covers are enough for their covariance
+SEED = 7  # another label than the one of the course, whose covers are to be judged
+STEPS = 400  # of training: about three minutes on two CPU cores
+SOURCE_SIDE = 96  # pixels a side of the pictures it is trained on
+PIECE = 48  # pixels a side of the pieces of them that it sees
+
+Progress = Callable[[str, int, int], None]
+
+
+class Extractor(nn.Module):
+    """Covers (B, 3, S, S) in [-1, 1], of any size, to features (B, 32) of about unit variance.
+
+    Covers are first brought to 64 px: bilinear, with antialiasing where that makes them smaller.
+    The features are the mean activations of all four stages, from texture to composition, in
+    the 32 principal directions of the training pictures. Each is divided by the square root of
+    its spread there: half way to whitening, so that neither the first few drown out the others
+    nor the last ones' noise counts as much as they do.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.stages = nn.ModuleList([_convolution(3, WIDTHS[0], stride=2)])
+        for inputs, outputs in itertools.pairwise(WIDTHS):
+            both = _convolution(inputs, outputs, stride=2), _convolution(outputs, outputs)
+            self.stages.append(nn.Sequential(*both))
+        self.register_buffer("mean", torch.zeros(sum(WIDTHS)))
+        self.register_buffer("directions", torch.eye(sum(WIDTHS), FEATURES))
+
+    def pooled(self, covers: Tensor) -> list[Tensor]:
+        """The mean activations of each stage, from texture to composition."""
+        x, found = covers, []
+        for stage in self.stages:
+            x = stage(x)
+            found.append(x.mean((2, 3)))
+        return found
+
+    def forward(self, covers: Tensor) -> Tensor:
+        if covers.shape[-1] != SIDE:
+            covers = F.interpolate(covers, (SIDE, SIDE), mode="bilinear", antialias=True)
+        return (torch.cat(self.pooled(covers), dim=1) - self.mean) @ self.directions
+
+    @torch.no_grad()
+    def fit_directions(self, pixels: np.ndarray) -> None:
+        """Take mean and principal directions from pictures (N, S, S, 3) uint8."""
+        seen = torch.cat([torch.cat(self.pooled(part), dim=1) for part in _parts(pixels)])
+        self.mean.copy_(seen.mean(0))
+        spread = seen.std(0).clamp_min(1e-6)  # of each activation, so that no stage drowns out
+        _, lengths, axes = torch.linalg.svd((seen - self.mean) / spread, full_matrices=False)
+        weights = lengths[:FEATURES].rsqrt()
+        variance = (lengths[:FEATURES] * weights).square().mean() / len(seen)
+        self.directions.copy_(axes[:FEATURES].T / spread[:, None] * weights / variance.sqrt())
+
+
+def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.LeakyReLU(0.1),
+    )
+
+
+def load_extractor(path: str | Path = FILE) -> Extractor:
+    """The extractor of the project. Raises TrainingError if its file is missing or another's."""
+    path = Path(path)
+    if not path.exists():
+        raise TrainingError(
+            f"there is no extractor {path}: work in a clone of the project, "
+            "or train one with `python -m albumlib.evaluation.extractor`"
+        )
+    tensors, about = read_tensors(path)
+    if about.get("version") != VERSION:
+        raise TrainingError(f"{path} holds another version of the extractor than {VERSION}")
+    extractor = Extractor()
+    extractor.load_state_dict(tensors)
+    return _frozen(extractor)
+
+
+def extract(extractor: Extractor, pixels: np.ndarray) -> np.ndarray:
+    """The features (N, 32) float32 of covers (N, S, S, 3) uint8."""
+    with torch.no_grad():
+        return torch.cat([extractor(part) for part in _parts(pixels)]).numpy()
+
+
+def _parts(pixels: np.ndarray, size: int = 256):
+    for start in range(0, len(pixels), size):
+        yield to_covers(pixels[start : start + size])
+
+
+def _frozen(extractor: Extractor) -> Extractor:
+    return extractor.to(memory_format=torch.channels_last).requires_grad_(False).eval()
+
+
+# Training -------------------------------------------------------------------------------------
+
+
+def train_extractor(
+    pixels: np.ndarray,
+    *,
+    steps: int = STEPS,
+    batch_size: int = 128,
+    temperature: float = 0.2,
+    seed: int = SEED,
+    progress: Progress | None = None,
+) -> Extractor:
+    """Train on pictures (N, 96, 96, 3) uint8, N >= batch_size, without labels."""
+    torch.manual_seed(seed)
+    rng = Rng(seed)
+    extractor = Extractor().to(memory_format=torch.channels_last)
+    head = nn.Sequential(nn.Linear(WIDTHS[-1], 128), nn.ReLU(), nn.Linear(128, 64))
+    weights = [*extractor.parameters(), *head.parameters()]
+    optimiser = torch.optim.AdamW(weights, weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=3e-3, total_steps=steps)
+    for step in range(steps):
+        rows = torch.randperm(len(pixels), generator=rng.generator)[:batch_size].numpy()
+        covers = to_covers(pixels[rows])
+        views = augment(torch.cat([pieces(covers, rng) for _ in range(2)]), "flip,color", rng)
+        views = views.contiguous(memory_format=torch.channels_last)
+        loss = contrast(head(extractor.pooled(views)[-1]), temperature)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        if progress:
+            progress("steps of training", step + 1, steps)
+    extractor.eval().fit_directions(_smaller(pixels))
+    return _frozen(extractor)
+
+
+def contrast(embedded: Tensor, temperature: float) -> Tensor:
+    """SimCLR's loss of embeddings (2B, D): row i and row B + i show the same picture."""
+    unit = F.normalize(embedded, dim=1)
+    likeness = unit @ unit.T / temperature
+    likeness.fill_diagonal_(-torch.inf)
+    partner = torch.arange(len(unit)).roll(len(unit) // 2)
+    return F.cross_entropy(likeness, partner)
+
+
+def pieces(covers: Tensor, rng: Rng) -> Tensor:
+    """A square piece of each cover (B, 3, S, S), half to all of its side, at PIECE pixels."""
+    count = len(covers)
+    share = 0.5 + 0.5 * rng.rand(count, 1, 1)
+    middle = (1 - share) * (2 * rng.rand(count, 2, 1) - 1)
+    place = torch.cat([share * torch.eye(2), middle], dim=2)  # (B, 2, 3)
+    grid = F.affine_grid(place, [count, 3, PIECE, PIECE], align_corners=False)
+    return F.grid_sample(covers, grid, align_corners=False)
+
+
+def _smaller(pixels: np.ndarray) -> np.ndarray:
+    """Pictures at the size that the network sees."""
+    sized = [F.interpolate(part, SIDE, mode="bilinear", antialias=True) for part in _parts(pixels)]
+    return np.concatenate([to_pixels(part) for part in sized])
+
+
+def training_pictures(covers: int, photos: str | Path = "", seed: int = SEED) -> np.ndarray:
+    """Covers of the built-in imprint, and the JPEGs in a folder, each of those twice.
+
+    Returns (N, 96, 96, 3) uint8. Raises TrainingError if the folder holds none.
+    """
+    from albumlib.dataset.images import decode
+    from albumlib.sources.imprint.imprint import Imprint
+
+    imprint = Imprint(seed, albums=covers, dirt=0)
+    found = [decode(imprint.cover(f"album/{i}", SOURCE_SIDE), SOURCE_SIDE) for i in range(covers)]
+    pixels = [cover.pixels for cover in found]
+    files = sorted(Path(photos).glob("*.jpg")) if photos else []
+    if photos and not files:
+        raise TrainingError(f"there are no photographs (*.jpg) in {photos}")
+    for file in files:
+        with Image.open(file) as photo:
+            pixels += 2 * [np.asarray(ImageOps.fit(photo.convert("RGB"), (SOURCE_SIDE,) * 2))]
+    return np.stack(pixels)
+
+
+def main() -> None:
+    """Train the extractor and write its file."""
+    parser = argparse.ArgumentParser(
+        prog="python -m albumlib.evaluation.extractor", description=main.__doc__
+    )
+    parser.add_argument("--covers", type=int, default=4500, help="of the built-in imprint [4500]")
+    parser.add_argument("--photos", default="", help="a folder of JPEGs that may be shared")
+    parser.add_argument("--steps", type=int, default=STEPS, help=f"of training [{STEPS}]")
+    parser.add_argument("--seed", type=int, default=SEED, help=f"[{SEED}]")
+    parser.add_argument("--out", type=Path, default=FILE, help="the file to write")
+    given = parser.parse_args()
+    torch.set_num_threads(2)  # sums, and so the weights, depend on their number
+    pixels = training_pictures(given.covers, given.photos, given.seed)
+    print(f"{len(pixels):,} pictures, {len(pixels) - given.covers:,} of them photographs")
+    extractor = train_extractor(pixels, steps=given.steps, seed=given.seed, progress=milestones(20))
+    about = {"version": VERSION, "steps": given.steps, "seed": given.seed, "pictures": len(pixels)}
+    write_tensors(given.out, extractor.state_dict(), about)
+    print(given.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""Does the title steer the cover? A matcher that had no part in the training looks.
+
+Two towers, one for covers and one for titles, are trained on real pairs so that what belongs
+together is near (CLIP, Radford et al. 2021, arXiv 2103.00020). Shown a cover and 100 titles of
+which one was asked for, it ranks them: chance is 1 %, real covers give the ceiling.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from albumlib.evaluation.label_recovery import LabelRegressor
+from albumlib.models.checkpoint import read_tensors, write_tensors
+from albumlib.models.networks import to_covers
+from albumlib.models.titles import WIDTH, TrackNameEncoder, forget_words
+from albumlib.runtime.rng import Rng
+
+CHOICES = 100  # titles among which the right one is to be found
+DIRECTIONS = 64  # numbers in which covers and titles are compared
+
+
+class TitleMatcher(nn.Module):
+    """Covers (B, 3, S, S) in [-1, 1] and titles' tokens (B, TOKENS) to unit vectors (B, 64)."""
+
+    def __init__(self, words: int):
+        super().__init__()
+        self.eye = LabelRegressor(labels=DIRECTIONS)
+        self.ear = TrackNameEncoder(words)
+        self.meaning = nn.Sequential(nn.Linear(WIDTH, 128), nn.ReLU(), nn.Linear(128, DIRECTIONS))
+        self.sharpness = nn.Parameter(torch.tensor(math.log(10.0)))  # the logarithm, as in CLIP
+
+    def see(self, covers: Tensor) -> Tensor:
+        return F.normalize(self.eye.standardised(covers), dim=1)
+
+    def hear(self, titles: Tensor) -> Tensor:
+        return F.normalize(self.meaning(self.ear(titles)), dim=1)
+
+
+def train_matcher(
+    pixels: np.ndarray,
+    titles: np.ndarray,
+    words: int,
+    *,
+    epochs: float = 6,
+    batch_size: int = 128,
+    seed: int = 0,
+    progress: Callable[[dict], None] | None = None,
+) -> TitleMatcher:
+    """Train on real covers (N, S, S, 3) uint8 and tokens of their titles, (N, K, TOKENS): K titles
+    a cover, one of which is drawn by chance each time. `words` is the vocabulary's size."""
+    torch.manual_seed(seed)
+    rng = Rng(seed)
+    matcher = TitleMatcher(words).to(memory_format=torch.channels_last)
+    heard = torch.from_numpy(titles)
+    steps = max(1, round(epochs * len(pixels) / batch_size))
+    optimiser = torch.optim.AdamW(matcher.parameters(), weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=3e-3, total_steps=steps)
+    for step in range(steps):
+        rows = rng.randint(len(pixels), batch_size)
+        ones = rng.randint(heard.shape[1], batch_size)
+        spoken = forget_words(heard[rows, ones], 0.1, rng)
+        loss = _contrast(matcher, to_covers(pixels[rows.numpy()]), spoken)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        if progress and (step + 1 == steps or step % 20 == 0):
+            progress({"step": step + 1, "steps": steps, "contrast": loss.item()})
+    return matcher.eval().requires_grad_(False)
+
+
+def save_matcher(path: str | Path, matcher: TitleMatcher, words: Sequence[str]) -> None:
+    """Write a matcher and the vocabulary it was trained with to a safetensors file."""
+    write_tensors(Path(path), matcher.state_dict(), {"words": list(words)})
+
+
+def load_matcher(path: str | Path) -> tuple[TitleMatcher, tuple[str, ...]]:
+    """A matcher by `save_matcher`, and its vocabulary. Raises TrainingError if there is none."""
+    tensors, about = read_tensors(Path(path))
+    matcher = TitleMatcher(len(about["words"]))
+    matcher.load_state_dict(tensors)
+    matcher.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+    return matcher, tuple(about["words"])
+
+
+def _contrast(matcher: TitleMatcher, covers: Tensor, titles: Tensor) -> Tensor:
+    """Each cover is to find its title among the batch's, and each title its cover."""
+    scores = matcher.sharpness.exp().clamp_max(100) * matcher.see(covers) @ matcher.hear(titles).T
+    right = torch.arange(len(scores))
+    return (F.cross_entropy(scores, right) + F.cross_entropy(scores.T, right)) / 2
+
+
+def retrieval_ranks(
+    matcher: TitleMatcher,
+    pixels: np.ndarray,
+    titles: np.ndarray,
+    choices: int = CHOICES,
+    seed: int = 0,
+) -> np.ndarray:
+    """For each cover (n, S, S, 3), how many of `choices` titles seem to fit better than its own.
+
+    `titles` (n, TOKENS) are the covers' own; the others are drawn from the same rows. 0 is a
+    right guess; a title that ties with the right one, such as the same words, counts half.
+    """
+    with torch.no_grad():
+        seen = torch.cat([matcher.see(to_covers(part)) for part in _parts(pixels)])
+        heard = matcher.hear(torch.from_numpy(titles))
+    rng, count = np.random.default_rng(seed), len(pixels)
+    others = (np.arange(count)[:, None] + 1 + _distinct(rng, count, choices - 1)) % count
+    scores = torch.einsum("nd,nkd->nk", seen, heard[others])
+    own = (seen * heard).sum(1, keepdim=True)
+    better = (scores > own + 1e-6).sum(1) + 0.5 * ((scores - own).abs() <= 1e-6).sum(1)
+    return better.numpy()
+
+
+def _parts(pixels: np.ndarray, size: int = 256):
+    return (pixels[start : start + size] for start in range(0, len(pixels), size))
+
+
+def _distinct(rng: np.random.Generator, count: int, choices: int) -> np.ndarray:
+    """`choices` different numbers below count - 1 in each of `count` rows."""
+    return np.stack([rng.choice(count - 1, choices, replace=False) for _ in range(count)])
+
+
+def accuracy(ranks: np.ndarray, within: int = 1) -> float:
+    """Share of covers whose title is among the `within` best; a tie is shared."""
+    return float(np.clip(within - ranks, 0, 1).mean())

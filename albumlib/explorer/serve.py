@@ -1,0 +1,92 @@
+"""The explorer as a page of its own: `python -m albumlib explore`, served by Voila on this machine.
+
+The page is one small notebook, written when it is asked for; whoever opens it gets a kernel.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+import nbformat
+
+from albumlib import AlbumlibError
+from albumlib.dataset.coverset import FOLDER, CoverSet, CoverSetError
+from albumlib.models.checkpoint import load_generator
+from albumlib.runtime.paths import PRETRAINED
+
+MODELS = ("acgan", "acgan_wgan_logan", "listener", "wgan_logan")  # the first is shown first
+ALBUMS = 600  # of the built-in imprint, where there is no cover set to explore
+PAGE = """\
+from albumlib.models.checkpoint import load_generator
+from albumlib.dataset.coverset import CoverSet
+from albumlib.explorer.app import Explorer
+
+Explorer({models!r}, CoverSet.open({coverset!r}), {pictures!r}).widget"""
+HEADING = """\
+# Covers from sound
+
+Move a slider and the cover follows. Behind each slider lie the values of real albums."""
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+Progress = Callable[[str, int, int], None]
+
+
+class ExploreError(AlbumlibError):
+    """The explorer cannot be served; the message says what to do."""
+
+
+def pretrained() -> dict[str, Path]:
+    """The models that come with the course, by name. Raises ExploreError if there are none."""
+    files = {name: PRETRAINED / f"{name}.safetensors" for name in MODELS}
+    found = {name: file for name, file in files.items() if file.exists()}
+    if not found:
+        raise ExploreError("there are no pretrained models here: name one with --model")
+    return found
+
+
+def cover_set(folder: Path, progress: Progress | None = None, albums: int = ALBUMS) -> Path:
+    """The cover set in `folder`; if there is none, so many albums of the built-in imprint."""
+    from albumlib.dataset.cleaning import clean
+    from albumlib.dataset.gathering import gather
+    from albumlib.sources.imprint.imprint import Imprint
+
+    made = folder / FOLDER
+    try:
+        CoverSet.open(made)
+    except CoverSetError:
+        gather(Imprint(albums=albums), folder, size=64, progress=progress)
+        clean(folder, size=64, progress=progress)
+    return made
+
+
+def write_page(folder: str | Path, models: Mapping[str, str | Path], coverset: str | Path) -> Path:
+    """The notebook that Voila serves, in `folder`, where saved pictures go too.
+
+    Raises CoverSetError if there is no cover set with labels, TrainingError for a model that
+    cannot be opened: better here than on the page.
+    """
+    CoverSet.open(coverset).with_labels()
+    for path in models.values():
+        load_generator(path)
+    folder = Path(folder).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    code = PAGE.format(
+        models={name: str(Path(path).absolute()) for name, path in models.items()},
+        coverset=str(Path(coverset).absolute()),
+        pictures=str(folder),
+    )
+    cells = [nbformat.v4.new_markdown_cell(HEADING), nbformat.v4.new_code_cell(code)]
+    about = {"title": "Covers from sound", "kernelspec": KERNEL}
+    page = nbformat.v4.new_notebook(cells=cells, metadata=about)
+    nbformat.write(page, folder / "explorer.ipynb")
+    return folder / "explorer.ipynb"
+
+
+def command(page: Path, port: int, browser: bool) -> list[str]:
+    """How Voila is started; it listens to this machine only. ExploreError if it is missing."""
+    if find_spec("voila") is None:
+        raise ExploreError("Voila serves the explorer: pip install voila")
+    shown = [] if browser else ["--no-browser"]
+    return [sys.executable, "-m", "voila", str(page), f"--port={port}", *shown]

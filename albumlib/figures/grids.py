@@ -1,0 +1,351 @@
+"""Figures that consist of covers: contact sheets, pairs, rows, extremes.
+
+Covers are uint8 arrays (S, S, 3), several of them (N, S, S, 3) or a list; they are placed in
+reading order on one pair of axes whose unit is the width of a cover.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw
+
+from albumlib.dataset import quarantine as rejects
+from albumlib.dataset import statistics
+from albumlib.dataset.catalog import Catalog
+from albumlib.dataset.images import MOST_PIXELS
+from albumlib.figures.style import (
+    BLUE,
+    INK,
+    NO_LABELS,
+    ORANGE,
+    PALE,
+    WIDTH,
+    blank,
+    caption,
+    empty_figure,
+    new_figure,
+    place,
+    sheet,
+)
+
+GREY = np.full((16, 16, 3), 225, dtype=np.uint8)
+JPEG_END = b"\xff\xd9"  # makes decoders show what they have of a file that breaks off
+
+
+def covers(
+    pixels: Sequence[np.ndarray],
+    titles: Sequence[str] | None = None,
+    columns: int = 8,
+    title: str = "",
+    note: str = "",
+) -> Figure:
+    """A contact sheet. `titles` stand below the covers, `title` and `note` above all."""
+    rows = -(-len(pixels) // columns)
+    unit = WIDTH / (columns * 1.06)
+    figure = new_figure(rows * unit * (1.26 if titles is not None else 1.06), title, note)
+    sheet(figure.subplots(), pixels, columns, titles, unit)
+    return figure
+
+
+def framed(pixels: np.ndarray, boxes: Sequence[Sequence[float]]) -> np.ndarray:
+    """A copy of a cover with boxes (left, top, right, bottom), in shares of its side, drawn in."""
+    picture, side = Image.fromarray(pixels), len(pixels)
+    for box in boxes:
+        corners = [round(share * (side - 1)) for share in box]
+        ImageDraw.Draw(picture).rectangle(corners, outline=ORANGE, width=max(1, side // 64))
+    return np.asarray(picture)
+
+
+def before_after(
+    before: Sequence[np.ndarray],
+    after: Sequence[np.ndarray],
+    titles: Sequence[str],
+    title: str = "",
+) -> Figure:
+    """Pictures as they came, of any shape, above the squares that cleaning made of them."""
+    words = title or "The same files as they came, and repaired"
+    return named_rows({"as it came": before, "repaired": after}, titles, words)
+
+
+def pairs(
+    top: Sequence[np.ndarray],
+    bottom: Sequence[np.ndarray],
+    titles: Sequence[str] | None = None,
+    names: tuple[str, str] = ("generated", "real"),
+    title: str = "",
+) -> Figure:
+    """Generated covers, each above the real cover that shares its label."""
+    rows = dict(zip(names, (top, bottom), strict=True))
+    return named_rows(rows, titles, title or "Generated, and real with the same label")
+
+
+def named_rows(
+    rows: Mapping[str, Sequence[np.ndarray]],
+    titles: Sequence[str] | None = None,
+    title: str = "",
+) -> Figure:
+    """Rows of as many covers each, their names at the left, `titles` below the columns."""
+    count, gap = min(map(len, rows.values())), 0.06
+    if not count:
+        return empty_figure(f"{title}: there are none.")
+    longest = max(map(len, rows))
+    names = max(0.85, 0.075 * longest + 0.1)  # inches at the left
+    unit = (WIDTH - names) / (count * (1 + gap))  # inches a cover
+    margin, below = names / unit, 0.22 / unit if titles is not None else 0
+    width, height = WIDTH / unit, len(rows) * (1 + gap) + below
+    figure = new_figure(WIDTH * height / width, title)
+    axes = blank(figure.subplots(), width, height)
+    for row, (name, pictures) in enumerate(rows.items()):
+        axes.text(0, row * (1 + gap) + 0.5, name, va="center", size=9, color=INK)
+        for column, picture in enumerate(pictures[:count]):
+            place(axes, picture, margin + column * (1 + gap), row * (1 + gap))
+    for column, words in enumerate(titles if titles is not None else ()):
+        y = len(rows) * (1 + gap) + 0.04
+        caption(axes, margin + column * (1 + gap), y, str(words), unit)
+    blank(axes, width, height)
+    return figure
+
+
+def album_row(
+    generated: Sequence[np.ndarray],
+    real: np.ndarray,
+    averaged: np.ndarray,
+    song_titles: Sequence[str],
+    title: str = "",
+) -> Figure:
+    """One album: its real cover, the cover from its averaged labels, then one for each song."""
+    count, gap, big = len(generated), 0.06, 2.2
+    columns = max(1, -(-count // 2))
+    width, height = 2 * (big + 0.2) + columns * (1 + gap), 2.5
+    unit = WIDTH / width  # inches a cover
+    figure = new_figure(unit * height, title or "One album: the whole, and its songs")
+    axes = blank(figure.subplots(), width, height)
+    for number, (picture, words) in enumerate(
+        [(real, "the real cover"), (averaged, "from the album's mean label")]
+    ):
+        place(axes, picture, number * (big + 0.1), 0, big)
+        caption(axes, number * (big + 0.1), big + 0.05, words, color=INK, size=9)
+    for number, (picture, words) in enumerate(zip(generated, song_titles, strict=True)):
+        row, column = divmod(number, columns)
+        x, y = 2 * (big + 0.2) + column * (1 + gap), row * 1.26
+        place(axes, picture, x, y)
+        caption(axes, x, y + 1.02, words, unit)
+    blank(axes, width, height)
+    return figure
+
+
+def feature_sweeps(
+    grid: np.ndarray,
+    names: Sequence[str],
+    title: str = "",
+    ends: tuple[str, str] = ("low", "high"),
+) -> Figure:
+    """One row a feature, from its low end at the left to its high end: (rows, steps, S, S, 3)."""
+    rows, steps, margin, gap = len(grid), len(grid[0]), 1.7, 0.05
+    width, height = margin + steps * (1 + gap), 0.3 + rows * (1 + gap)
+    words = title or "One latent, one label turned from low to high"
+    figure = new_figure(0.86 * WIDTH * height / width, words, width=0.86 * WIDTH)
+    axes = blank(figure.subplots(), width, height)
+    caption(axes, margin, 0.24, ends[0], va="bottom", size=9)
+    caption(axes, width - gap, 0.24, ends[1], va="bottom", ha="right", size=9)
+    for row, (name, pictures) in enumerate(zip(names, grid, strict=True)):
+        y = 0.3 + row * (1 + gap)
+        axes.text(margin - 0.12, y + 0.5, name, ha="right", va="center", size=9.5)
+        for column, picture in enumerate(pictures):
+            place(axes, picture, margin + column * (1 + gap), y)
+    blank(axes, width, height)
+    return figure
+
+
+def interpolation(rows: Sequence[Sequence[np.ndarray]], title: str = "") -> Figure:
+    """Walks between covers, one a row, without gaps, so that the eye can follow."""
+    steps = len(rows[0])
+    figure = new_figure(WIDTH * len(rows) * 1.08 / steps, title or "From one cover to the next")
+    axes = blank(figure.subplots(), steps, len(rows) * 1.08)
+    for row, pictures in enumerate(rows):
+        for column, picture in enumerate(pictures):
+            place(axes, picture, column, row * 1.08)
+    blank(axes, steps, len(rows) * 1.08)
+    return figure
+
+
+def sample_history(
+    folder: str | Path, steps: int = 5, cells: int = 4, title: str = "", columns: int = 8
+) -> Figure:
+    """Sample grids of a training run at some of its steps, side by side.
+
+    `folder` holds PNG files named by step with `columns` covers a row; the upper left `cells` by
+    `cells` covers of each are shown. Raises FileNotFoundError if there are none.
+    """
+    files = sorted(Path(folder).glob("*.png"))
+    if not files:
+        raise FileNotFoundError(f"there are no sample grids in {folder}: train first")
+    chosen = np.unique(np.linspace(0, len(files) - 1, steps).round().astype(int))
+    unit = WIDTH / len(chosen)
+    words = title or "The same latents at different steps of training"
+    figure = new_figure(min(unit, 3.4) + 0.25, words)
+    panels = np.atleast_1d(figure.subplots(1, len(chosen)))
+    for axes, number in zip(panels, chosen, strict=True):
+        with Image.open(files[number]) as image:
+            side = image.width // columns * cells
+            axes.imshow(np.asarray(image.convert("RGB"))[:side, :side])
+        axes.set_title(f"step {int(files[number].stem):,}")
+        axes.axis("off")
+    return figure
+
+
+def extremes(
+    pixels: np.ndarray, table: pd.DataFrame, title: str = "", examples: int = 4, share: float = 0.1
+) -> Figure:
+    """For each known feature, covers at its low and at its high end, and their mean covers.
+
+    Each row reads from low to high: the mean cover of the lowest tenth and some of that tenth,
+    then some of the highest tenth and its mean cover. `pixels` (N, S, S, 3) and `table` share
+    their rows.
+    """
+    names, margin, gap, step = statistics.known(table), 1.9, 0.06, 1.08
+    if not names:
+        return empty_figure(NO_LABELS)
+    width = margin + (2 * examples + 2) * (1 + gap) + 0.5
+    height = 0.35 + len(names) * step
+    words = title or "What the eye can see of each label"
+    note = "at the outside the mean of the lowest and of the highest tenth, between them examples"
+    figure = new_figure(WIDTH * height / width, words, note)
+    axes = blank(figure.subplots(), width, height)
+    caption(axes, margin, 0.28, "low", va="bottom", size=9.5, color=BLUE)
+    caption(axes, width, 0.28, "high", va="bottom", ha="right", size=9.5, color=BLUE)
+    for row, name in enumerate(names):
+        y = 0.35 + row * step
+        axes.text(margin - 0.15, y + 0.5, name, ha="right", va="center", size=9.5)
+        low, high = statistics.ends(table[name], share)
+        shown = [_mean(pixels, low), *(pixels[i] for i in _spread(low, examples))]
+        shown += [*(pixels[i] for i in _spread(high, examples)[::-1]), _mean(pixels, high)]
+        for column, picture in enumerate(shown):
+            aside = 0.5 if column > examples else 0.0
+            place(axes, picture, margin + column * (1 + gap) + aside, y)
+    blank(axes, width, height)
+    return figure
+
+
+def quarantine(
+    reasons: Mapping[str, int],
+    examples: Mapping[str, np.ndarray | None] | None = None,
+    title: str = "",
+) -> Figure:
+    """Bars of how often each reason rejected something, with a picture of one where there is one.
+
+    `examples` maps a reason to a picture (H, W, 3), or None for files that show nothing.
+    """
+    met = [pair for pair in reasons.items() if pair[1]]
+    reasons = dict(sorted(met, key=lambda pair: -pair[1]))
+    rows, most, examples = len(reasons), max(reasons.values(), default=1), examples or {}
+    if not rows:
+        return empty_figure("Nothing was rejected.")
+    figure = new_figure(WIDTH / 13 * rows + 0.05, title or "Rejected, and why")
+    axes = blank(figure.subplots(), 13, rows)
+    for row, (reason, count) in enumerate(reasons.items()):
+        picture, length = examples.get(reason), 6 * count / most
+        if picture is None:
+            axes.fill_between([0.05, 0.95], row + 0.05, row + 0.95, color=PALE)
+            axes.text(0.5, row + 0.5, "nothing\nto see", ha="center", va="center", size=7)
+        else:
+            place(axes, picture, 0.05, row + 0.05, 0.9)
+        axes.text(1.2, row + 0.5, reason, va="center", size=9.5)
+        axes.barh(row + 0.5, length, left=5.6, height=0.5, color=BLUE)
+        axes.text(5.75 + length, row + 0.5, f"{count:,}", va="center", size=9.5)
+    blank(axes, 13, rows)
+    return figure
+
+
+def duplicates(folder: str | Path, coverset: str | Path, most: int = 16, title: str = "") -> Figure:
+    """Duplicates that cleaning put aside, each at the right of the cover that stayed for it.
+
+    If there are more than `most`, those that differ in their pixels come first.
+    """
+    bad = rejects.read(coverset).query("what == 'cover' and reason == 'duplicate'")
+    if bad.empty:
+        return empty_figure("No cover was rejected as a duplicate.")
+    told = bad["reasons"].str.extract(r"^(same file|same pixels|nearly)(?: as)? (.+)$")
+    told = told.assign(id=bad["id"]).sort_values(0, kind="stable").head(most)
+    references = told[[1, "id"]].to_numpy().ravel()
+    captions = [
+        words
+        for how, name in zip(told[0], told["id"], strict=True)
+        for words in (f"kept, {how}", name)
+    ]
+    words = title or f"{len(bad):,} duplicates, each beside the cover that stayed"
+    return covers(_glimpses(folder, references), captions, columns=8, title=words)
+
+
+def write_quarantine(
+    folder: str | Path, coverset: str | Path, out: str | Path, most: int = 40
+) -> list[Path]:
+    """A contact sheet for each reason against covers, as PNG files in `out`; returns their paths.
+
+    Files that show nothing (empty ones, web pages, bombs) have a grey square. Duplicates stand
+    beside the covers that stayed for them.
+    """
+    bad = rejects.read(coverset).query("what == 'cover'")
+    bad = bad[bad["id"].isin(_files(folder).index)]
+    Path(out).mkdir(parents=True, exist_ok=True)
+    paths = []
+    for reason, rows in bad.groupby("reason"):
+        if reason == "duplicate":
+            figure = duplicates(folder, coverset, most)
+        else:
+            shown = list(rows["id"].head(most))
+            figure = covers(_glimpses(folder, shown), shown, title=f"{reason}: {len(rows):,}")
+        paths.append(Path(out) / f"{re.sub('[^a-z0-9]+', '-', reason.casefold())}.png")
+        figure.savefig(paths[-1])
+    return paths
+
+
+def _glimpses(folder: str | Path, references: Sequence[str]) -> list[np.ndarray]:
+    """Gathered covers as their files are; those that show nothing are grey."""
+    paths = [Path(folder) / file for file in _files(folder)[references]]
+    seen = [glimpse(path.read_bytes()) if path.exists() else None for path in paths]
+    return [GREY if picture is None else picture for picture in seen]
+
+
+def _files(folder: str | Path) -> pd.Series:
+    """The file of each cover that was fetched, by its reference."""
+    with Catalog(Path(folder) / "catalog.sqlite") as catalog:
+        return catalog.covers().dropna(subset="file").set_index("reference")["file"]
+
+
+def glimpse(data: bytes, side: int = 128) -> np.ndarray | None:
+    """What a lenient viewer shows of a file, at most `side` pixels wide; None if nothing.
+
+    For looking at rejects: no orientation is applied, transparency is ignored, and of a JPEG
+    that breaks off the part that is there is shown.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(io.BytesIO(data + JPEG_END)) as picture:
+                if picture.width * picture.height > MOST_PIXELS:
+                    return None
+                shown = picture.convert("RGB")
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+            return None
+    shown.thumbnail((side, side))
+    return np.asarray(shown)
+
+
+def _mean(pixels: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The mean cover of some rows, at most 512 of them."""
+    chosen = np.sort(rows[:512])
+    return pixels[chosen].mean(axis=0).round().astype(np.uint8)
+
+
+def _spread(rows: np.ndarray, count: int) -> np.ndarray:
+    """`count` of `rows`, evenly apart, in order."""
+    return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)]

@@ -1,0 +1,283 @@
+"""Charts of trainings and of what came of them: chapters 4 to 13."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from albumlib.figures.style import (
+    BLUE,
+    COLOURS,
+    GREEN,
+    INK,
+    MUTED,
+    ORANGE,
+    PALE,
+    SKY,
+    new_figure,
+    place,
+)
+
+DISTANCES = LinearSegmentedColormap.from_list("distances", ["#f7f6f3", SKY, BLUE])
+
+
+# Training and its results ---------------------------------------------------------------------
+
+CURVES = {
+    "critic_loss": "critic's loss",
+    "generator_loss": "generator's loss",
+    "score_gap": "score gap: real minus generated",
+    "latent_cost": "length of LOGAN's latent step",
+    "auxiliary_error": "critic's error reading real covers",
+    "generator_auxiliary_error": "generator's error obeying labels",
+    "images_per_s": "covers a second",
+}
+
+
+def training_curves(
+    records: Sequence[Mapping] | Mapping[str, Sequence[Mapping]],
+    keys: Sequence[str] = ("critic_loss", "score_gap", "generator_loss"),
+    title: str = "",
+) -> Figure:
+    """One panel for each key, over training steps: the values, pale, and their running mean.
+
+    `records` is what `metrics.jsonl` holds, or several such lists by name, to be compared.
+    """
+    runs = records if isinstance(records, Mapping) else {"": records}
+    columns = 2 if len(keys) == 4 else min(3, len(keys))
+    rows = -(-len(keys) // columns)
+    figure = new_figure(2.3 * rows + (0.25 if len(runs) > 1 else 0), title or "How training went")
+    panels = np.atleast_1d(figure.subplots(rows, columns)).ravel()
+    for axes in panels[len(keys) :]:
+        axes.set_visible(False)
+    for axes, key in zip(panels, keys, strict=False):
+        axes.set_title(CURVES.get(key, key))
+        axes.set_xlabel("step")
+        axes.xaxis.get_major_locator().set_params(nbins=4)
+        for (name, run), colour in zip(runs.items(), COLOURS, strict=False):
+            kept = [record for record in run if key in record]
+            steps = [record["step"] for record in kept]
+            values = pd.Series([record[key] for record in kept], dtype=float)
+            axes.plot(steps, values, color=colour, alpha=0.25, linewidth=1)
+            window = max(1, len(values) // 12)
+            smooth = values.rolling(window, center=True, min_periods=1).mean()
+            axes.plot(steps, smooth, color=colour, label=name)
+    if len(runs) > 1:
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=4)
+    return figure
+
+
+def comparison(
+    measures: Mapping[str, Mapping[str, Sequence[float]]], title: str = "", columns: int = 3
+) -> Figure:
+    """A panel for each measure: what each variant reached, a dot a seed, and mean ± sd.
+
+    `measures` is measure → variant → values over seeds; every variant has a row, also if it has
+    no value.
+    """
+    columns = min(columns, len(measures))
+    rows = -(-len(measures) // columns)
+    height = 0.9 + rows * (0.8 + 0.26 * max(len(variants) for variants in measures.values()))
+    figure = new_figure(height, title or "Runs compared", "a dot a seed; bars: mean ± sd")
+    panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
+    for axes in panels[len(measures) :]:
+        axes.set_visible(False)
+    for axes, (measure, variants) in zip(panels, measures.items(), strict=False):
+        for row, values in enumerate(variants.values()):
+            _seeds(axes, values, row)
+        axes.set_yticks(range(len(variants)), list(variants))
+        axes.set_title(measure, fontsize=9)
+        axes.xaxis.get_major_locator().set_params(nbins=4)
+        axes.grid(axis="y", visible=False)
+    panels[0].set_ylim(max(map(len, measures.values())) - 0.5, -0.5)  # the first row on top
+    return figure
+
+
+def ladder(
+    rungs: Sequence[str],
+    strips: Sequence[np.ndarray],
+    measures: Mapping[str, Sequence[Sequence[float]]],
+    marks: Mapping[str, float],
+    title: str = "",
+    note: str = "",
+) -> Figure:
+    """A row for each rung: its name, some covers (n, S, S, 3), and a panel for each measure.
+
+    `measures` is measure → rung → values over seeds, drawn as pale dots, their mean and their
+    standard deviation; `marks` is measure → the value to reach, dotted.
+    """
+    count = max(map(len, strips))
+    figure = new_figure(0.36 * len(rungs) + 0.5, title or "One fault less on each rung", note)
+    widths = [0.36 * count, *[1.6] * len(measures)]
+    left, *panels = figure.subplots(1, 1 + len(measures), sharey=True, width_ratios=widths)
+    left.set_yticks(range(len(rungs)), rungs, color=INK, size=8.5)
+    _rows_of_covers(left, count, len(rungs))
+    for row, strip in enumerate(strips):
+        for column, cover in enumerate(strip):
+            place(left, cover, column * 1.06, row - 0.5, 0.96)
+    _rows_of_covers(left, count, len(rungs))
+    for axes, (name, values) in zip(panels, measures.items(), strict=True):
+        for row, dots in enumerate(values):
+            _seeds(axes, dots, row)
+        axes.axvline(marks[name], color=MUTED, linestyle=":", linewidth=1.4)
+        axes.set_title(name, fontsize=9)
+        axes.grid(axis="y", visible=True)
+        axes.tick_params(axis="y", labelleft=False)
+    return figure
+
+
+def _rows_of_covers(axes, columns: int, rows: int) -> None:
+    """Axes for rows of covers, a unit each, named at the left."""
+    axes.set(xlim=(0, columns * 1.06), ylim=(rows - 0.5, -0.5), xticks=[], aspect="auto")
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+
+
+def _seeds(axes, values: Sequence[float], row: int) -> None:
+    """Values over seeds as dots in a row, with mean and standard deviation."""
+    axes.plot(values, [row] * len(values), "o", color=SKY, markersize=5, zorder=3)
+    if len(values):
+        spread = np.std(values, ddof=1) if len(values) > 1 else 0
+        axes.errorbar(np.mean(values), row, xerr=spread, fmt="|", color=INK, lw=1.2, ms=12)
+
+
+def label_recovery_bars(
+    names: Sequence[str],
+    groups: Mapping[str, Sequence[float]],
+    recoverable: Sequence[bool] | None = None,
+    title: str = "",
+    ylabel: str = "correlation",
+) -> Figure:
+    """Bars side by side for each feature, e.g. real covers, this model, shuffled labels.
+
+    Features that are not `recoverable` (all are by default) stand on a grey ground and in grey:
+    not even real covers show them, so no model can be blamed.
+    """
+    words = title or "Which labels can be read off the covers"
+    figure = new_figure(3.1, words, "on grey ground: features that real covers do not show either")
+    axes, width = figure.subplots(), 0.8 / len(groups)
+    others = [colour for colour in COLOURS if colour not in (SKY, BLUE, ORANGE, GREEN)]
+    colours = [*[SKY, BLUE, ORANGE, GREEN, *others][: len(groups) - 1], "#c9c5bc"]
+    for number, ((group, values), colour) in enumerate(zip(groups.items(), colours, strict=True)):
+        x = np.arange(len(names)) + (number - (len(groups) - 1) / 2) * width
+        axes.bar(x, values, width * 0.92, color=colour, label=group)
+    shown = [True] * len(names) if recoverable is None else list(recoverable)
+    for column, seen in enumerate(shown):
+        if not seen:
+            axes.axvspan(column - 0.5, column + 0.5, color=PALE, zorder=-1)
+    axes.axhline(0, color=MUTED, linewidth=0.8)
+    axes.set_xticks(range(len(names)), names, rotation=25, ha="right")
+    for tick, seen in zip(axes.get_xticklabels(), shown, strict=True):
+        tick.set_color(INK if seen else MUTED)
+    axes.set(ylabel=ylabel, xlim=(-0.5, len(names) - 0.5))
+    axes.grid(axis="x", visible=False)
+    figure.legend(loc="outside lower left", ncols=len(groups))
+    return figure
+
+
+def curves(
+    x: Sequence[float],
+    lines: Mapping[str, Sequence[float]],
+    xlabel: str,
+    ylabel: str,
+    title: str = "",
+    logarithmic: bool = False,
+) -> Figure:
+    """Plain lines over a common x, each named at its right end."""
+    figure = new_figure(2.9, title)
+    axes = figure.subplots()
+    for (name, y), colour in zip(lines.items(), COLOURS, strict=False):
+        axes.plot(x, y, color=colour)
+        axes.annotate(name, (x[-1], y[-1]), xytext=(6, 0), textcoords="offset points",
+                      color=colour, va="center")  # fmt: skip
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    if logarithmic:
+        axes.set(xscale="log", yscale="log")
+    return figure
+
+
+def scatters(groups: Mapping[str, np.ndarray], title: str = "") -> Figure:
+    """Points (n, 2) in [-1, 1], a panel for each group."""
+    figure = new_figure(3.2, title)
+    panels = figure.subplots(1, len(groups), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, (name, points) in zip(panels, groups.items(), strict=True):
+        axes.plot(*np.asarray(points).T, "o", color=BLUE, markersize=2, alpha=0.4)
+        axes.set(title=name, xlim=(-1.05, 1.05), ylim=(-1.05, 1.05), aspect="equal")
+    return figure
+
+
+def agreement(real: pd.DataFrame, drawn: pd.DataFrame, title: str = "") -> Figure:
+    """One panel a column, such as a window: a dot a row, such as a measure of covers, to the right
+    by how the real covers differ and upwards by how the drawn ones do."""
+    figure = new_figure(3.2, title, "in standard deviations of all covers; on the line: the same")
+    panels = figure.subplots(1, len(real.columns), sharey=True, squeeze=False)[0]
+    reach = 1.15 * max(real.abs().max().max(), drawn.abs().max().max(), 0.1)
+    for axes, name in zip(panels, real, strict=True):
+        axes.axline((0, 0), slope=1, color=MUTED, linewidth=0.9)
+        looks = [(colour, marker) for marker in "os" for colour in COLOURS]
+        for (measure, x), y, look in zip(real[name].items(), drawn[name], looks, strict=False):
+            axes.plot(x, y, look[1], color=look[0], markersize=6, label=measure)
+        axes.set(
+            title=name, xlim=(-reach, reach), ylim=(-reach, reach), xlabel="real", aspect="equal"
+        )
+    panels[0].set_ylabel("drawn")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=4)
+    return figure
+
+
+# Evaluation -----------------------------------------------------------------------------------
+
+
+def damage_curves(
+    found: pd.DataFrame, floor: Mapping[str, float], title: str = "", xlabel: str = "strength"
+) -> Figure:
+    """One panel a number: a line for each kind of damage over its strength, the floor dotted.
+
+    `found` has columns `kind` and `strength`, and one for each number; `floor` has some of these.
+    """
+    names = [name for name in found if name not in ("kind", "strength")]
+    columns = -(-len(names) // 2)
+    note = "dotted: the floor, fresh real covers against the same held-out ones"
+    figure = new_figure(4.1, title or "What each kind of damage does to each number", note)
+    panels = figure.subplots(2, columns, sharex=True, squeeze=False)
+    for axes, name in zip(panels.flat, names, strict=False):
+        for (kind, rows), colour in zip(found.groupby("kind", sort=False), COLOURS, strict=False):
+            axes.plot(rows["strength"], rows[name], "o-", color=colour, markersize=3, label=kind)
+        if name in floor:
+            axes.axhline(floor[name], color=MUTED, linestyle=":", linewidth=1.4)
+        axes.set_title(name)
+        axes.set_ylim(min(0, found[name].min()), 1.06 * found[name].max())
+    for axes in panels[-1]:
+        axes.set_xlabel(xlabel)
+    for axes in panels.flat[len(names) :]:
+        axes.set_visible(False)
+    lines = panels.flat[0].get_legend_handles_labels()
+    figure.legend(*lines, loc="outside lower left", ncols=len(COLOURS))
+    return figure
+
+
+def fidelity_maps(maps: Mapping[str, pd.DataFrame], title: str = "", note: str = "") -> Figure:
+    """Tables of distances side by side on one scale, pale for none, each with its mean.
+
+    The tables share their rows, named at the left; a value that is missing stays white.
+    """
+    first = next(iter(maps.values()))
+    most = max(np.nanmax(table.to_numpy(), initial=1e-9) for table in maps.values())
+    figure = new_figure(0.3 * len(first) + 0.75, title or "Distance by label", note)
+    panels = np.atleast_1d(figure.subplots(1, len(maps), sharey=True))
+    for axes, (name, table) in zip(panels, maps.items(), strict=True):
+        axes.imshow(table, cmap=DISTANCES, vmin=0, vmax=most, aspect="auto")
+        for (row, column), value in np.ndenumerate(table.to_numpy()):
+            words = f"{value:.2f}".replace("-", "\N{MINUS SIGN}") if np.isfinite(value) else "–"
+            colour = "white" if value > 0.6 * most else INK
+            axes.text(column, row, words, ha="center", va="center", size=8.5, color=colour)
+        axes.set_title(f"{name}: {np.nanmean(table.to_numpy()):.2f}")
+        axes.set_xticks(range(table.shape[1]), table.columns, color=INK)
+        axes.set_yticks(range(len(table)), table.index, color=INK)
+        axes.grid(False)
+        axes.spines[:].set_visible(False)
+    return figure

@@ -1,0 +1,127 @@
+"""Rows of conditions: what a conditional model is told beside its latents.
+
+A row is the ten features, then the extras that were asked for, then a title's tokens. Labels are
+scaled to [-1, 1], NaN where missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from albumlib.dataset.coverset import CoverSet, CoverSetError
+from albumlib.models.titles import forget_words, tokens, vocabulary
+from albumlib.runtime.rng import Rng
+
+# Labels beyond the ten features: the column of the table, and the values that become -1 and 1.
+EXTRAS = {"year": (1950.0, 2030.0), "text": (0.0, 1.0)}
+
+
+def extra_to_unit(name: str, values: np.ndarray | float) -> np.ndarray:
+    """Values of an extra label to the scale of labels.
+
+    >>> extra_to_unit("year", [1950, 1990, 2030]).tolist()
+    [-1.0, 0.0, 1.0]
+    """
+    low, high = EXTRAS[name]
+    return 2 * (np.asarray(values, dtype=np.float64) - low) / (high - low) - 1
+
+
+def rows(
+    labels: np.ndarray, extras: dict[str, np.ndarray], titles: Sequence[str] = (), words=()
+) -> np.ndarray:
+    """Conditions (N, C) float32 of labels (N, 10 or 0), extras by name, and titles if any."""
+    columns = [labels, *(extra_to_unit(name, values)[:, None] for name, values in extras.items())]
+    if len(titles):
+        columns.append(tokens(titles, words))
+    return np.concatenate(columns, axis=1).astype(np.float32)
+
+
+def of_covers(
+    covers: CoverSet,
+    *,
+    labels: bool = True,
+    extras: Sequence[str] = (),
+    titles: bool = False,
+    seed: int = 2021,
+) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Conditions (N, C) of a cover set, and the vocabulary of titles: of the ten `labels`, of
+    `extras` beyond them (names of EXTRAS) and of `titles`.
+
+    None where nothing is asked for. Raises CoverSetError if the table lacks an extra, or if no
+    song has a title.
+    """
+    if not (labels or extras or titles):
+        return None, ()
+    known = {name: _column(covers.table, name) for name in extras}
+    features = covers.labels if labels else covers.labels[:, :0]
+    if not titles:
+        return rows(features, known), ()
+    texts = cover_titles(covers, seed)
+    if not any(texts):
+        raise CoverSetError("these covers have no titles to condition on: their songs are nameless")
+    words = vocabulary(texts[row] for row in covers.rows("train"))
+    return rows(features, known, texts, words), words
+
+
+def _column(table: pd.DataFrame, name: str) -> np.ndarray:
+    if name not in table or table[name].isna().all():
+        raise CoverSetError(
+            f"these covers have no {name} to condition on: "
+            + ("clean them with text" if name == "text" else "their table has no dates")
+        )
+    return table[name].astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def cover_titles(covers: CoverSet, seed: int = 2021) -> list[str]:
+    """For each cover "Album: Song", a song of it drawn by chance; "" where neither has a name.
+
+    Both, since a cover is the album's: a song's title alone says little about it.
+    """
+    order = np.random.default_rng(seed).permutation(len(covers.tracks))
+    drawn = covers.tracks.iloc[order].drop_duplicates("row").set_index("row")["name"]
+    songs = drawn.reindex(range(len(covers))).fillna("")
+    albums = covers.table["album"].fillna("")
+    return [": ".join(filter(None, pair)) for pair in zip(albums, songs, strict=True)]
+
+
+# In training -----------------------------------------------------------------------------------
+
+
+def smoothed(
+    rows: Tensor,
+    spread: Tensor,
+    rng: Rng,
+    *,
+    noise: float,
+    dropout: float = 0.0,
+    word_dropout: float = 0.0,
+    extras: int = 0,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Conditions (B, C) as a training step tells them, and labels (B, L): all that are known, and
+    those to which drawn covers are held.
+
+    Told is less than is known: labels get `noise` in units of their `spread` (L,) (CcGAN, arXiv
+    2011.07466), `word_dropout` of a title's words become unknown, and by `dropout` the ten
+    features together, each of the last `extras` labels and the title are left out by chance, so
+    that any of them may be all there is. A cover is held to the labels
+    that were told, and to the features also if only the title was: it leads to expect them.
+    """
+    labels, title = rows.tensor_split([len(spread)], dim=1)
+    labels = labels + noise * spread * rng.randn(*labels.shape).to(labels)
+    if title.shape[1]:
+        title = forget_words(title, word_dropout, rng)
+    if not dropout:
+        return torch.cat([labels, title], dim=1), labels, labels
+    sizes = torch.tensor([labels.shape[1] - extras, *(1,) * extras])
+    missing = rng.rand(len(labels), 2 + extras) < dropout
+    columns = missing[:, :-1].repeat_interleave(sizes, dim=1).to(labels.device)
+    title = title.masked_fill(missing[:, -1:].to(title.device), 0)
+    features = torch.arange(labels.shape[1]) < sizes[0]
+    unheld = columns & ~(features.to(columns.device) & (title > 0).any(1, keepdim=True))
+    told = torch.cat([labels.masked_fill(columns, torch.nan), title], dim=1)
+    return told, labels, labels.masked_fill(unheld, torch.nan)

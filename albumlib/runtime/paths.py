@@ -1,0 +1,12 @@
+"""Places of the package and of the checkout that it runs from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1]
+ASSETS = PACKAGE / "assets"
+NOTEBOOKS = PACKAGE.parent / "notebooks"
+DATA = PACKAGE.parent / "data"
+PRETRAINED = DATA / "pretrained"
+MEASURED = DATA / "measured"

@@ -1,0 +1,143 @@
+"""Covers to files: for features, a song, an album of a cover set, or every row of a table."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from albumlib import features
+from albumlib.dataset.coverset import CoverSet
+from albumlib.models.networks import Generator
+from albumlib.sampling.latent import album_label
+from albumlib.sampling.request import ALBUM, SONG, Request, RequestError, from_label, save, the_one
+
+
+def wanted(data: Path | None, song: str = "", album: str = "") -> dict[str, float | None]:
+    """Features by name of a song, or of an album's average, found in a cover set by its title.
+
+    Empty without either. Raises RequestError if no song or album fits, or more than one.
+    """
+    if not song and not album:
+        return {}
+    coverset = CoverSet.open(data).with_labels()
+    if song:
+        tracks = coverset.tracks.iloc[[the_one(coverset.tracks, song, SONG)]]
+    else:
+        row = the_one(coverset.table, album, ALBUM)
+        tracks = coverset.tracks[coverset.tracks["row"] == row]
+    label = album_label(coverset.track_labels(tracks))
+    return dict(zip(features.NAMES, from_label(label), strict=True))
+
+
+def heard(file: Path) -> dict[str, float | None]:
+    """Features by name of a music file, by listening; None for what cannot be heard.
+
+    Raises RequestError if there is no sound in it.
+    """
+    from albumlib.sources.music import listen
+
+    if not file.is_file():
+        raise RequestError(f"there is no music file {file}")
+    found = listen(file)
+    if not found:
+        raise RequestError(f"{file} holds no sound that can be decoded")
+    return dict.fromkeys(features.NAMES) | found
+
+
+def to_file(
+    generator: Generator,
+    out: Path,
+    values: Mapping[str, float | None],
+    *,
+    count: int = 1,
+    size: int = 0,
+    seed: int = 2021,
+    truncation: float = 1.0,
+    title: str = "",
+    year: float | None = None,
+    text: bool | None = None,
+) -> Path:
+    """Draw `count` covers with successive seeds for features by name, and write them as one file.
+
+    Raises RequestError for a value out of range, or for one that the model was not trained to
+    listen to.
+    """
+    more = {"title": title, "year": year, "text": text}
+    asked = [name for name, value in more.items() if value not in ("", None)]
+    deaf = [name for name in asked if name not in generator.listens_to]
+    if deaf:
+        raise RequestError(
+            f"this model was trained without {deaf[0]}: train one with "
+            + ("-p titles=both" if deaf[0] == "title" else f"-p extras={deaf[0]}")
+        )
+    chosen = tuple(values.get(name) for name in features.NAMES)
+    seeds = tuple(range(seed, seed + count))
+    return save(out, Request(seeds, chosen, truncation, **more), generator, size)
+
+
+def table_to_files(
+    generator: Generator,
+    table: Path,
+    out: Path,
+    *,
+    size: int = 0,
+    seed: int = 2021,
+    truncation: float = 1.0,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> dict[str, int]:
+    """One PNG for each row of a CSV table with columns named like features, and `name` if it has.
+
+    Rows that cannot be drawn go to `rejected.csv` with the reason. Returns counts. Raises
+    RequestError if the table has no feature at all or is no table.
+    """
+    rows = _read(table)
+    out.mkdir(parents=True, exist_ok=True)
+    digits, rejected = len(str(len(rows))), []
+    for number, row in enumerate(rows.to_dict("records"), 1):
+        name = re.sub(r"[^\w-]+", "_", str(row.get("name", ""))).strip("_")[:80]
+        path = out / f"{number:0{digits}d}{'_' if name else ''}{name}.png"
+        try:
+            to_file(generator, path, _numbers(row), size=size, seed=seed, truncation=truncation)
+        except RequestError as error:
+            rejected.append({"row": number, "reason": str(error)})
+        if progress:
+            progress("draw", number, len(rows))
+    _write_rejected(out / "rejected.csv", rejected)
+    return {"covers drawn": len(rows) - len(rejected), "rows rejected": len(rejected)}
+
+
+def _read(table: Path) -> pd.DataFrame:
+    try:
+        rows = pd.read_csv(table, dtype=str, keep_default_na=False)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise RequestError(f"{table} is not a CSV table ({error})".replace("\n", " ")) from error
+    rows.columns = [str(column).strip().casefold() for column in rows.columns]
+    if not set(features.NAMES) & set(rows.columns):
+        raise RequestError(f"{table} has no feature; name its columns {', '.join(features.NAMES)}")
+    return rows
+
+
+def _numbers(row: Mapping[str, str]) -> dict[str, float | None]:
+    """Features of a row, None where its cell is empty."""
+    values: dict[str, float | None] = {}
+    for name in features.NAMES:
+        text = row.get(name, "").strip()
+        try:
+            values[name] = float(text) if text else None
+        except ValueError:
+            raise RequestError(f"{name} must be a number, not {text!r}") from None
+    return values
+
+
+def _write_rejected(path: Path, rejected: list[dict]) -> None:
+    if not rejected:
+        path.unlink(missing_ok=True)  # of an earlier run
+        return
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["row", "reason"])
+        writer.writeheader()
+        writer.writerows(rejected)

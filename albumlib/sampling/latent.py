@@ -1,0 +1,323 @@
+"""What one does with a trained generator: draw, steer, walk, mix, project, average an album.
+
+Seeds are drawn on the CPU, so that a seed means the same picture on every device.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from albumlib.models.networks import Generator, draw_latents, to_covers, to_pixels
+
+
+def latents(generator: Generator, seeds: int | list[int], truncation: float = 1.0) -> Tensor:
+    """Latents (n, Z) of one or several seeds; `truncation` in [0, 1] pulls them to the middle.
+
+    A lower truncation gives more ordinary and fewer different covers (arXiv 1809.11096).
+
+    >>> generator = Generator(latent=64, size=32, width=4)
+    >>> latents(generator, [1, 2, 3], truncation=0.7).shape
+    torch.Size([3, 64])
+    """
+    seeds = [seeds] if isinstance(seeds, int) else seeds
+    drawn = [draw_latents(1, generator.latent, torch.Generator().manual_seed(s)) for s in seeds]
+    return truncation * torch.cat(drawn)
+
+
+@torch.no_grad()
+def draw(
+    generator: Generator, z: Tensor, labels: np.ndarray | None = None, batch_size: int = 128
+) -> np.ndarray:
+    """Covers (n, S, S, 3) uint8 from latents (n, Z) and, if conditional, labels (n, 10).
+
+    A single latent or a single row of labels serves for all. Labels are in [-1, 1]; a NaN is
+    drawn as the mean of the training set.
+
+    >>> generator = Generator(size=32, labels=10, width=4)
+    >>> draw(generator, latents(generator, [7, 8]), np.zeros(10)).shape
+    (2, 32, 32, 3)
+    """
+    device = next(generator.parameters()).device
+    count = max(len(z), 1 if labels is None else len(np.atleast_2d(labels)))
+    z = z.expand(count, -1)
+    if labels is not None:
+        labels = torch.as_tensor(np.atleast_2d(labels), dtype=torch.float32).expand(count, -1)
+    parts = []
+    for start in range(0, count, batch_size):
+        chosen = slice(start, start + batch_size)
+        some = None if labels is None else labels[chosen].to(device)
+        parts.append(to_pixels(generator(z[chosen].to(device), some)))
+    return np.concatenate(parts)
+
+
+def sweeps(
+    generator: Generator, z: Tensor, labels: np.ndarray, steps: int = 9, reach: float = 0.05
+) -> np.ndarray:
+    """One latent (1, Z), each label turned in its row: covers (10, steps, S, S, 3) uint8.
+
+    A label goes from the `reach` quantile of real `labels` (N, 10) to the opposite one, while
+    the others stay at their median.
+    """
+    middle = np.nanmedian(labels, axis=0)
+    ends = np.nanquantile(labels, [reach, 1 - reach], axis=0)
+    asked = np.tile(middle, (labels.shape[1], steps, 1)).astype(np.float32)
+    for column, values in enumerate(np.linspace(*ends, steps).T):
+        asked[column, :, column] = values
+    covers = draw(generator, z, asked.reshape(-1, labels.shape[1]))
+    return covers.reshape(labels.shape[1], steps, *covers.shape[1:])
+
+
+def slerp(start: Tensor, end: Tensor, share: float | Tensor) -> Tensor:
+    """Spherical interpolation of latents (..., Z); straight where they are nearly parallel.
+
+    >>> slerp(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), 0.5).round(decimals=3)
+    tensor([0.7070, 0.7070])
+    """
+    share = torch.as_tensor(share, dtype=start.dtype)
+    cosine = torch.nn.functional.cosine_similarity(start, end, dim=-1).clamp(-1, 1)[..., None]
+    angle = torch.arccos(cosine)
+    straight = torch.lerp(start, end, share)
+    curved = (torch.sin((1 - share) * angle) * start + torch.sin(share * angle) * end) / (
+        torch.sin(angle).clamp_min(1e-6)
+    )
+    return torch.where(cosine.abs() > 0.9995, straight, curved).clamp(-1, 1)
+
+
+def walk(generator: Generator, seeds: list[int], steps: int) -> Tensor:
+    """Latents along the way through several seeds, `steps` from each to the next: (n, Z)."""
+    corners = latents(generator, seeds)
+    shares = torch.arange(steps) / steps
+    legs = [
+        slerp(start[None], end[None], shares[:, None]) for start, end in itertools.pairwise(corners)
+    ]
+    return torch.cat([*legs, corners[-1:]])
+
+
+# Directions and mixtures ----------------------------------------------------------------------
+
+
+def closed_form_directions(generator: Generator, count: int = 8) -> tuple[Tensor, Tensor]:
+    """Unit directions (count, Z) that move the first layer most, and by how much (count,).
+
+    They are the right singular vectors of the layer's weights for the latents: no cover is drawn
+    to find them (SeFa, Shen and Zhou 2021, arXiv 2007.06600). The strongest comes first.
+    """
+    weight = generator.stem.weight.detach()[:, : generator.latent].cpu()
+    _, strengths, directions = torch.linalg.svd(weight, full_matrices=False)
+    return _upright(directions[:count]), strengths[:count]
+
+
+@torch.no_grad()
+def principal_directions(
+    generator: Generator, count: int = 8, block: int = 1, samples: int = 512, seed: int = 0
+) -> tuple[Tensor, Tensor]:
+    """Unit directions (count, Z) along which the features after a block vary most, and the share
+    of the variance (count,) that each explains.
+
+    Principal components of the features of `samples` covers with an average label, carried back
+    to the latents by linear regression (GANSpace, Härkönen et al. 2020, arXiv 2004.02546).
+    """
+    z = latents(generator, list(range(seed, seed + samples)))
+    features = _features(generator, z, block)
+    features = features - features.mean(0)
+    variances, scores = torch.linalg.eigh(features @ features.T)  # of samples, not of features
+    variances, scores = variances.flip(0), scores.flip(1)[:, :count]  # largest first
+    found = torch.linalg.lstsq(scores, z - z.mean(0)).solution  # (count, Z)
+    return _upright(F.normalize(found, dim=1)), variances[:count] / variances.sum()
+
+
+def _features(generator: Generator, z: Tensor, block: int) -> Tensor:
+    """What a block puts out for an average label, (n, channels * side * side) on the CPU."""
+    z = z.to(generator.stem.weight.device)
+    missing = z.new_full((len(z), generator.columns), torch.nan)  # is heard as the mean
+    condition = generator.condition(z, missing)
+    x = generator.stem(condition).unflatten(1, (-1, 4, 4))
+    for layer in generator.blocks[: block + 1]:
+        x = layer(x, condition)
+    return x.flatten(1).cpu()
+
+
+def _upright(directions: Tensor) -> Tensor:
+    """The same directions, each with its largest entry positive: their sign is arbitrary."""
+    largest = directions.abs().argmax(1, keepdim=True)
+    return directions * directions.gather(1, largest).sign()
+
+
+def steer(z: Tensor, directions: Tensor, steps: Tensor | list[float]) -> Tensor:
+    """Latents (n, Z) moved by `steps` (count,) along `directions`, kept in [-1, 1]."""
+    steps = torch.as_tensor(steps, dtype=z.dtype)
+    return (z + steps @ directions[: len(steps)]).clamp(-1, 1)
+
+
+@torch.no_grad()
+def mix(
+    generator: Generator,
+    coarse: tuple[Tensor, np.ndarray | None],
+    fine: tuple[Tensor, np.ndarray | None],
+    layer: int,
+) -> np.ndarray:
+    """Covers (n, S, S, 3) uint8 whose first `layer` layers listen to one latent and label, and
+    the rest to another: style mixing (StyleGAN, Karras et al. 2019, arXiv 1812.04948).
+
+    `coarse` and `fine` are latents (n, Z) with labels (n, 10), or None. The first of the layers
+    is the stem, so that `layer` goes from 0, all fine, to `len(generator.blocks) + 1`.
+    """
+    conditions = []
+    for z, labels in (coarse, fine):
+        z = z.to(generator.stem.weight.device)
+        if labels is not None:
+            labels = torch.as_tensor(labels, dtype=z.dtype, device=z.device).expand(len(z), -1)
+        conditions.append(generator.condition(z, labels))
+    count = len(generator.blocks) + 1
+    first, *others = [conditions[number >= layer] for number in range(count)]
+    return to_pixels(generator.synthesis(first, others))
+
+
+# Projection -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Projection:
+    """The latent (1, Z) and label (10,) found for a real cover, or no label, and the way there."""
+
+    z: Tensor
+    labels: np.ndarray | None
+    losses: list[float]  # of the nearest candidate, after each step
+    stages: np.ndarray  # (n, S, S, 3) uint8: what it looked like on the way, the last one best
+
+
+def project(
+    generator: Generator,
+    cover: np.ndarray,
+    *,
+    steps: int = 150,
+    candidates: int = 4,
+    rate: float = 0.08,
+    pull: float = 1e-3,
+    stages: int = 6,
+    seed: int = 0,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Projection:
+    """Find the latent and label whose cover is most like a real one, (S, S, 3) uint8.
+
+    Several candidates, the nearest of 64 random ones, descend together with Adam; each step ends
+    inside [-1, 1], where latents live. The loss is `likeness_loss` and a weak `pull` of the
+    label towards the average of the training set, in standard deviations.
+    """
+    device = generator.stem.weight.device
+    target = to_covers(np.array(cover[None])).to(device)  # a copy: it may be mapped from disk
+    scores = torch.randn(64, generator.labels, generator=torch.Generator().manual_seed(seed))
+    z = latents(generator, list(range(seed, seed + 64))).to(device)
+    with torch.no_grad():
+        loss = likeness_loss(_decode(generator, z, scores.to(device)), target)
+    nearest = loss.topk(candidates, largest=False).indices
+    z, scores = (values[nearest].requires_grad_() for values in (z, scores.to(device)))
+    optimiser = torch.optim.Adam([z, scores], lr=rate, betas=(0.9, 0.99))
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    losses, shown, best = [], [], (torch.inf, z.detach()[:1], scores.detach()[:1])
+    kept = set(np.linspace(0, steps - 1, stages).round().astype(int).tolist())
+    for step in range(steps):
+        drawn = _decode(generator, z, scores)
+        loss = likeness_loss(drawn, target)
+        least = int(loss.argmin())
+        losses.append(loss[least].item())
+        if losses[-1] < best[0]:
+            place = slice(least, least + 1)
+            best = losses[-1], z.detach()[place].clone(), scores.detach()[place].clone()
+        if step in kept:
+            shown.append(to_pixels(drawn.detach()[least : least + 1])[0])
+        optimiser.zero_grad(set_to_none=True)
+        (loss + pull * scores.square().sum(1)).sum().backward()
+        optimiser.step()
+        schedule.step()
+        with torch.no_grad():
+            z.clamp_(-1, 1)
+        if progress:
+            progress("project", step + 1, steps)
+    _, z, scores = best
+    labels = scores * generator.scale.spread + generator.scale.mean
+    found = labels[0].clamp(-1, 1).cpu().numpy() if generator.labels else None
+    z = z.cpu()
+    return Projection(z, found, losses, np.stack([*shown[:-1], draw(generator, z, found)[0]]))
+
+
+def likeness_loss(covers: Tensor, target: Tensor) -> Tensor:
+    """Mean square difference (B,) of covers (B, 3, S, S) from one (1, 3, S, S), at four sizes.
+
+    Colours and masses count as much as details, which alone would leave the descent in the dark.
+    """
+    total = covers.new_zeros(len(covers))
+    for scale in (1, 2, 4, 8):
+        difference = F.avg_pool2d(covers - target, scale)
+        total = total + difference.square().mean((1, 2, 3)) / 4
+    return total
+
+
+def _decode(generator: Generator, z: Tensor, scores: Tensor) -> Tensor:
+    return generator(z, scores * generator.scale.spread + generator.scale.mean)
+
+
+# Albums ---------------------------------------------------------------------------------------
+
+
+def album_label(labels: np.ndarray) -> np.ndarray:
+    """The label of an album: the mean of its tracks' labels (n, 10), missing ones left out."""
+    known = np.isfinite(labels)
+    total = np.where(known, labels, 0).sum(0)
+    count = known.sum(0)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
+
+
+def most_typical(labels: np.ndarray, spread: np.ndarray) -> int:
+    """The song of an album, a row of `labels` (n, 10), that is nearest to the album's mean.
+
+    Distances are in units of `spread` (10,), the standard deviations of all labels.
+    """
+    return int(_distances(labels, album_label(labels)[None], spread)[:, 0].argmin())
+
+
+def medoid(labels: np.ndarray, spread: np.ndarray) -> int:
+    """The song of an album that is nearest to the other songs: least sum of distances.
+
+    Unlike the mean it is a song that exists, and one odd song cannot move it far.
+    """
+    return int(_distances(labels, labels, spread).sum(1).argmin())
+
+
+def _distances(these: np.ndarray, those: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """Root mean square difference (n, m) over the features that both know."""
+    squares = np.square((these[:, None] - those[None]) / spread)
+    known = np.isfinite(squares)
+    return np.sqrt(np.where(known, squares, 0).sum(2) / np.maximum(known.sum(2), 1))
+
+
+def follow(label: np.ndarray, column: int, value: float, slopes: np.ndarray) -> np.ndarray:
+    """Set one feature of a label (10,) and let the others follow as they do in the data.
+
+    `slopes` (10, 10), by `regression_slopes`, says at [i, j] how much i changes with j.
+    """
+    moved = label + slopes[:, column] * (value - label[column])
+    moved[column] = value
+    return moved.clip(-1, 1)
+
+
+def regression_slopes(labels: np.ndarray) -> np.ndarray:
+    """Slope [i, j] of the regression of feature i on feature j, (10, 10), from (N, 10).
+
+    Over the rows that know all features that any row knows; features without spread move nothing.
+    """
+    known = np.isfinite(labels).any(0)
+    rows = labels[np.isfinite(labels[:, known]).all(1)].astype(np.float64)
+    rows = np.where(known, rows, 0)
+    if len(rows) < 2:
+        return np.zeros((labels.shape[1], labels.shape[1]))
+    covariance = np.cov(rows, rowvar=False)
+    variance = np.diag(covariance)
+    return np.divide(covariance, variance, out=np.zeros_like(covariance), where=variance > 1e-12)

@@ -1,0 +1,240 @@
+"""A drawing: all that determines covers, kept inside the picture files that show them.
+
+A picture that was saved can be opened again: what made it stands in its file as JSON, with a
+fingerprint of the model, so that the same model draws the identical picture.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
+
+from albumlib import AlbumlibError, features
+from albumlib.models.conditions import rows
+from albumlib.models.networks import Generator
+from albumlib.runtime.names import today
+from albumlib.sampling import latent
+
+KEY = "albumlib"  # of the text in a PNG file
+MOST = 4096  # pixels a side of an enlarged cover
+
+
+class RequestError(AlbumlibError):
+    """Something that cannot be drawn, saved or opened; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be drawn: one cover for each seed, all with the same label."""
+
+    seeds: tuple[int, ...] = (2021,)
+    features: tuple[float | None, ...] = (None,) * features.COUNT  # in their units; None: average
+    truncation: float = 1.0  # in [0, 1]
+    steps: tuple[float, ...] = ()  # along the directions of `directions`
+    z: tuple[float, ...] | None = None  # a latent that was found by projection, for the seeds'
+    model: str = ""  # fingerprint, filled in by `save`
+    title: str = ""  # these three for models that were trained to listen to them
+    year: float | None = None
+    text: bool | None = None  # whether there is to be text on the cover
+
+    def __post_init__(self) -> None:
+        values = features.to_array(dict(zip(features.NAMES, self.features, strict=True)))
+        wrong = np.flatnonzero(features.out_of_range(values) | np.isinf(values))
+        if len(wrong):
+            raise RequestError(out_of_range(features.FEATURES[wrong[0]], values[wrong[0]]))
+        if not self.seeds or not all(0 <= seed < 2**63 for seed in self.seeds):
+            raise RequestError("seeds are whole numbers from 0 on, at least one of them")
+        if not 0 <= self.truncation <= 1:
+            raise RequestError(f"truncation is from 0 to 1, not {self.truncation:g}")
+
+    @property
+    def label(self) -> np.ndarray:
+        """The features as a label (10,) in [-1, 1], NaN where nothing is asked."""
+        return features.to_unit(np.array(self.features, dtype=np.float64))
+
+    def latents(self, generator: Generator) -> Tensor:
+        """The latents (n, Z), steered along the directions."""
+        if self.z is None:
+            z = latent.latents(generator, list(self.seeds), self.truncation)
+        elif len(self.z) == generator.latent:
+            z = self.truncation * torch.tensor([self.z])
+        else:
+            raise RequestError("this drawing's latent was found for another model")
+        return latent.steer(z, directions(generator), list(self.steps)) if any(self.steps) else z
+
+    def draw(self, generator: Generator) -> np.ndarray:
+        """Covers (n, S, S, 3) uint8. What the model was not trained to hear is left out."""
+        return latent.draw(generator, self.latents(generator), self.conditions(generator))
+
+    def conditions(self, generator: Generator) -> np.ndarray | None:
+        """The row of conditions (1, C) that this model listens to, None if to none."""
+        if not generator.columns:
+            return None
+        label = self.label[: generator.labels][None]  # a model hears all ten, or none
+        extras = {name: np.array([getattr(self, name)], dtype=float) for name in generator.extras}
+        return rows(label, extras, [self.title] if generator.titles else [], generator.words)
+
+
+def out_of_range(feature: features.Feature, value: float) -> str:
+    """The sentence about a value that its feature cannot have."""
+    return (
+        f"{feature.name} is from {feature.low:g} to {feature.high:g} ({feature.unit}), "
+        f"not {value:g}"
+    )
+
+
+def from_label(label: np.ndarray) -> tuple[float | None, ...]:
+    """The features, in their units, of a label (10,) in [-1, 1]; NaN becomes None."""
+    values = features.from_unit(np.asarray(label, dtype=np.float64).clip(-1, 1))
+    return tuple(None if np.isnan(value) else float(value) for value in values)
+
+
+def directions(generator: Generator) -> Tensor:
+    """The eight directions that a drawing's steps count along, the strongest first: (8, Z)."""
+    return latent.closed_form_directions(generator, 8)[0]
+
+
+def fingerprint(generator: Generator) -> str:
+    """Twelve hexadecimal digits that tell one set of weights from another."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(generator.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
+# Pictures -------------------------------------------------------------------------------------
+
+
+def contact_sheet(covers: np.ndarray, columns: int = 8) -> np.ndarray:
+    """Covers (n, S, S, 3) edge to edge in rows of up to `columns`, white where one is missing."""
+    columns = min(columns, len(covers))
+    rows, size = -(-len(covers) // columns), covers.shape[1]
+    cells = np.full((rows * columns, size, size, 3), 255, np.uint8)
+    cells[: len(covers)] = covers
+    cells = cells.reshape(rows, columns, size, size, 3).swapaxes(1, 2)
+    return cells.reshape(rows * size, columns * size, 3)
+
+
+def enlarge(covers: np.ndarray, size: int) -> np.ndarray:
+    """Covers (n, S, S, 3) at `size` pixels a side, smoothly (Lanczos' filter), or as they are.
+
+    Raises RequestError for a size below the model's own or above MOST.
+    """
+    if size in (0, covers.shape[1]):
+        return covers
+    if not covers.shape[1] < size <= MOST:
+        raise RequestError(f"a cover's size is from {covers.shape[1]} to {MOST} pixels, not {size}")
+    shape, smooth = (size, size), Image.Resampling.LANCZOS
+    return np.stack([np.asarray(Image.fromarray(cover).resize(shape, smooth)) for cover in covers])
+
+
+def save(
+    path: str | Path, drawing: Request, generator: Generator, size: int = 0, columns: int = 8
+) -> Path:
+    """Draw and write a PNG or JPEG file with the drawing inside; several covers make a sheet.
+
+    `size` is a cover's width in pixels, 0 for the model's own. Raises RequestError for another
+    kind of file.
+    """
+    path = Path(path)
+    about = json.dumps(asdict(drawing) | {"model": fingerprint(generator)})
+    notes = PngInfo()
+    notes.add_text(KEY, about)
+    options = {".png": {"pnginfo": notes}}
+    options[".jpg"] = options[".jpeg"] = {"comment": about.encode(), "quality": 95}
+    if path.suffix.lower() not in options:
+        raise RequestError(f"{path} must end in .png or .jpg")
+    sheet = contact_sheet(enlarge(drawing.draw(generator), size), columns)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(sheet).save(path, **options[path.suffix.lower()])
+    return path
+
+
+def load(file: bytes | str | Path, generator: Generator | None = None) -> Request:
+    """The drawing inside a picture, given as a path or as the file's bytes.
+
+    Raises RequestError if there is none, or if it was made by another model than `generator`.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about oddities: the verdict is below
+            with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as picture:
+                text = picture.info.get(KEY) or picture.info.get("comment", b"{}")
+        about = json.loads(text)
+        drawing = Request(**{today(name): _tuple(value) for name, value in about.items()})
+    except (OSError, SyntaxError, ValueError, TypeError, AttributeError) as error:
+        raise RequestError("this picture does not say how it was drawn") from error
+    except Image.DecompressionBombError as error:
+        raise RequestError("this picture has too many pixels to be one of ours") from error
+    if not drawing.model:
+        raise RequestError("this picture does not say how it was drawn")
+    if generator is not None and drawing.model != fingerprint(generator):
+        raise RequestError(
+            f"this picture was drawn by model {drawing.model}, not by {fingerprint(generator)}; "
+            "open that checkpoint first"
+        )
+    return drawing
+
+
+def _tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+# Songs and albums -----------------------------------------------------------------------------
+
+
+def search(
+    table: pd.DataFrame, words: str, columns: tuple[str, ...], limit: int = 50
+) -> np.ndarray:
+    """Positions of the rows that hold all of the words somewhere in `columns`, exact titles first.
+
+    Upper and lower case count as the same.
+    """
+    text = table[columns[0]].fillna("").astype(str).str.casefold()
+    whole = text
+    for column in columns[1:]:
+        whole = whole + " " + table[column].fillna("").astype(str).str.casefold()
+    found = np.ones(len(table), bool)
+    for word in words.casefold().split():
+        found &= whole.str.contains(word, regex=False).to_numpy(bool)
+    exact = (text == words.strip().casefold()).to_numpy(bool) & (words.strip() != "")
+    return np.concatenate([np.flatnonzero(exact & found), np.flatnonzero(found & ~exact)])[:limit]
+
+
+SONG, ALBUM = ("name", "artist", "album"), ("album", "artist")
+
+
+def the_one(table: pd.DataFrame, words: str, columns: tuple[str, ...]) -> int:
+    """Position of the only row that fits, or of the only one with exactly that title.
+
+    Raises RequestError if none fits, or too many.
+    """
+    found, kind = search(table, words, columns), "album" if columns is ALBUM else "song"
+    titles = table[columns[0]].iloc[found].str.casefold()
+    exact = found[(titles == words.strip().casefold()).to_numpy(bool)]
+    chosen = exact if len(exact) else found
+    if len(chosen) == 1:
+        return int(chosen[0])
+    if not len(chosen):
+        raise RequestError(f"there is no {kind} {words!r} in this cover set")
+    some = "; ".join(describe(table.iloc[row], columns) for row in chosen[:4])
+    raise RequestError(f"more than one {kind} fits {words!r}, so say more of it: {some}")
+
+
+def describe(row: Mapping, columns: tuple[str, ...]) -> str:
+    """ "Title, by artist", and the album of a song."""
+    words = f"{row[columns[0]]}, by {row['artist']}"
+    return f"{words} ({row['album']})" if columns is SONG else words

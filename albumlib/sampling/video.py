@@ -1,0 +1,125 @@
+"""Films: from one drawing to the next, as GIF or MP4."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from albumlib.models.networks import Generator
+from albumlib.sampling import latent
+from albumlib.sampling.request import Request, RequestError, contact_sheet, enlarge
+
+Progress = Callable[[str, int, int], None]
+FRAMES_A_SECOND = 24
+
+
+def between(first: Request, last: Request, share: float, generator: Generator) -> np.ndarray:
+    """Covers (n, S, S, 3) at `share` of the way, from 0 to 1.
+
+    Latents walk along an arc, labels in a straight line; a label that one of the two leaves open,
+    and a title, are those of the nearer one. Raises RequestError if they differ in how many.
+    """
+    if len(first.seeds) != len(last.seeds):
+        raise RequestError("all frames of a film must show as many covers")
+    ends = [drawing.latents(generator) for drawing in (first, last)]
+    z = torch.stack([latent.slerp(*pair, share) for pair in zip(*ends, strict=True)])
+    told = [drawing.conditions(generator) for drawing in (first, last)]
+    if told[0] is None:
+        return latent.draw(generator, z, None)
+    rows = told[int(share >= 0.5)].copy()
+    labels = [one[:, : generator.labels] for one in told]
+    mixed = (1 - share) * labels[0] + share * labels[1]
+    rows[:, : generator.labels] = np.where(np.isfinite(mixed), mixed, rows[:, : generator.labels])
+    return latent.draw(generator, z, rows)
+
+
+def frames(
+    drawings: Sequence[Request], generator: Generator, each: int, loop: bool = False
+) -> Iterator[np.ndarray]:
+    """Covers of a film through all drawings, `each` frames from one to the next.
+
+    The last drawing is its last frame; with `loop` it goes on to where it began.
+    """
+    for first, last in itertools.pairwise([*drawings, *drawings[: int(loop)]]):
+        for number in range(each):
+            yield between(first, last, number / each, generator)
+    if not loop:
+        yield between(drawings[-1], drawings[-1], 0.0, generator)
+
+
+def film(
+    drawings: Sequence[Request],
+    generator: Generator,
+    path: str | Path,
+    *,
+    seconds: float = 2.0,
+    size: int = 256,
+    loop: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Write a film that takes `seconds` from each drawing to the next, covers `size` px wide.
+
+    `path` ends in .gif or .mp4. Raises RequestError for another ending, or fewer than two drawings.
+    """
+    path = Path(path)
+    if len(drawings) < 2:
+        raise RequestError("a film needs two drawings at least, to go from one to the other")
+    if path.suffix.lower() not in WRITERS:
+        raise RequestError(f"a film's name must end in .gif or .mp4, not {path.name}")
+    each = max(1, round(seconds * FRAMES_A_SECOND))
+    count = each * (len(drawings) - 1 + loop) + (not loop)
+    columns = max(1, int(len(drawings[0].seeds) ** 0.5))
+    size = max(size, generator.size)
+
+    def sheets() -> Iterator[np.ndarray]:
+        for number, covers in enumerate(frames(drawings, generator, each, loop), 1):
+            yield contact_sheet(enlarge(covers, size), columns)
+            if progress:
+                progress("frames", number, count)
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"unfinished_{path.name}")
+    try:
+        WRITERS[path.suffix.lower()](unfinished, sheets())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return path
+
+
+def _gif(path: Path, pictures: Iterable[np.ndarray]) -> None:
+    first, *rest = (Image.fromarray(picture) for picture in pictures)
+    pause = round(1000 / FRAMES_A_SECOND)
+    first.save(path, save_all=True, append_images=rest, duration=pause, loop=0, optimize=True)
+
+
+def _mp4(path: Path, pictures: Iterable[np.ndarray]) -> None:
+    """H.264 with colours as every player shows them, which wants even sides."""
+    import av
+
+    first, pictures = _peeked(pictures)
+    height, width = (side - side % 2 for side in first.shape[:2])
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=Fraction(FRAMES_A_SECOND))
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.options = {"crf": "18"}
+        for picture in pictures:
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture[:height, :width]))
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def _peeked(pictures: Iterable[np.ndarray]) -> tuple[np.ndarray, Iterable[np.ndarray]]:
+    """The first picture, and all of them."""
+    rest = iter(pictures)
+    first = next(rest)
+    return first, itertools.chain([first], rest)
+
+
+WRITERS = {".gif": _gif, ".mp4": _mp4}

@@ -1,0 +1,218 @@
+"""The built-in imprint: artists, albums and tracks that never were, with covers to match.
+
+Everything follows from a seed and an album's number, so that any album can be asked for alone and
+a million tracks stream without being held. Features have the joint distribution of real tracks
+(see `copula`); tracks of one album share most of it, and release year is part of it, so that
+popularity and style drift from 1960 to 2026. An album's cover is drawn from the mean features of
+its tracks by the law in `artwork`.
+
+A small share of the covers is dirty in the ways of the real world. What was done to which cover
+is known to `Imprint.truth`, which is for tests: the cleaning has to find out by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from albumlib import features
+from albumlib.sources.base import CoverError, SourceError, Track
+from albumlib.sources.imprint.artwork import draw_cover, has_text
+from albumlib.sources.imprint.copula import Copula, normal_rank
+from albumlib.sources.imprint.corruption import DEFECTS, corrupted
+from albumlib.sources.imprint.grammar import album_title, artist_name, track_title
+
+ALBUM_CORRELATION = 0.8  # of the normal scores of two tracks of one album
+LENGTHS = (9, 12, 4, 10, 1, 11, 8, 13, 5, 7)  # tracks of albums 0 to 9, 10 to 19, ...
+PER_TEN = sum(LENGTHS)
+OTHER_CHANCE = 10**9  # seeds of covers that no album of the label has
+ALBUMS_PER_ARTIST = 4
+FIRST_YEAR, LAST_YEAR = 1960, 2026
+
+
+@dataclass(frozen=True)
+class Album:
+    """One album: its number, names, date, genre and tracks' features (T, 10) in their own units."""
+
+    index: int
+    title: str
+    artist: str
+    release_date: str
+    genre: str
+    features: np.ndarray
+    titles: tuple[str, ...]
+
+    @property
+    def mean(self) -> np.ndarray:
+        """The mean features (10,) that the cover is drawn from."""
+        return self.features.mean(0)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What was done to a cover: a name of DEFECTS, or "" for a clean one; text on it or not."""
+
+    defect: str
+    text: bool
+
+
+class Imprint:
+    """The label as a source: `albums` albums, of whose covers a share of `dirt` is dirty.
+
+    >>> imprint = Imprint(seed=2021, albums=100)
+    >>> first = next(imprint.tracks())
+    >>> first.album == imprint.album(0).title, len(imprint.cover(first.cover, 64)) > 500
+    (True, True)
+    """
+
+    name = "imprint"
+    licence = "Names and numbers are invented, covers are drawn by this program: use them freely."
+
+    def __init__(self, seed: int = 2021, albums: int = 8000, dirt: float = 0.03):
+        if albums < 1 or not 0 <= dirt <= 1:
+            raise SourceError("the built-in imprint needs albums >= 1 and dirt from 0 to 1")
+        self.seed, self.albums, self.dirt = seed, albums, dirt
+
+    def __len__(self) -> int:
+        """How many tracks there are."""
+        tens, rest = divmod(self.albums, 10)
+        return tens * PER_TEN + sum(LENGTHS[:rest])
+
+    def tracks(self, start: int = 0) -> Iterator[Track]:
+        """All tracks in order, from position `start`; nothing before it is made."""
+        tens, position = divmod(start, PER_TEN)
+        first = 10 * tens
+        while first < self.albums and position >= LENGTHS[first % 10]:
+            position -= LENGTHS[first % 10]
+            first += 1
+        for index in range(first, self.albums):
+            yield from self._tracks_of(self.album(index))[position:]
+            position = 0
+
+    def album(self, index: int) -> Album:
+        """Album number `index`, always the same."""
+        if not 0 <= index < self.albums:
+            raise SourceError(f"there is no album {index}: the label has {self.albums}")
+        rng = self._rng(index, 0)
+        count = LENGTHS[index % 10]
+        scores = self._scores(rng, count)
+        values = self._copula.features(scores).round(6)
+        year = FIRST_YEAR + (LAST_YEAR - FIRST_YEAR) * normal_rank(scores[0, -1]) ** 0.7
+        date = f"{int(year)}-{rng.integers(1, 13):02d}-{rng.integers(1, 29):02d}"
+        mean = self._copula.ranks(values.mean(0)[None])[0]
+        ranks = self._copula.ranks(values)
+        titles = tuple(track_title(rank, rng) for rank in ranks)
+        artist = artist_name(np.random.default_rng((self.seed, index // ALBUMS_PER_ARTIST, 7)))
+        return Album(index, album_title(mean, rng), artist, date, genre_of(mean), values, titles)
+
+    def cover(self, reference: str, size: int) -> bytes:
+        """The cover that a track's `cover` names, as JPEG or PNG bytes, dirt and all."""
+        try:
+            index = int(reference.removeprefix("album/"))
+        except ValueError:
+            raise CoverError(f"{reference!r} is no cover of the built-in imprint") from None
+        truth = self.truth(index)
+        shown = self._original_of(index) if "duplicate" in truth.defect else index
+        picture = self._draw(shown, size)
+        return corrupted(picture, truth.defect, np.random.default_rng((self.seed, shown, 5)))
+
+    def truth(self, index: int) -> Truth:
+        """What cover `index` really is. For tests."""
+        defect = self._defect(index)
+        shown = self._original_of(index) if "duplicate" in defect else index
+        return Truth(defect, has_text(shown, self._artist_seed(shown)))
+
+    def by_artist(self, artist: int, count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """Covers (count, size, size, 3) uint8 and features (count, 10) of albums as one artist
+        would have made them: more than the label has of anybody, for the study of a style."""
+        albums = [self.album(index) for index in range(count)]
+        covers = [
+            draw_cover(
+                album.mean,
+                title=album.title,
+                artist=artist_name(np.random.default_rng((self.seed, artist, 7))),
+                seed=OTHER_CHANCE + album.index,
+                artist_seed=artist,
+                size=size,
+            )
+            for album in albums
+        ]
+        return np.stack(covers), np.stack([album.mean for album in albums])
+
+    def _tracks_of(self, album: Album) -> list[Track]:
+        about = {
+            "artist": album.artist,
+            "album_id": f"album-{album.index}",
+            "album": album.title,
+            "release_date": album.release_date,
+            "genre": album.genre,
+            "cover": f"album/{album.index}",
+        }
+        rows = zip(album.titles, album.features.tolist(), strict=True)
+        return [
+            Track(
+                id=f"track-{album.index}-{number}",
+                name=title,
+                features=dict(zip(features.NAMES, row, strict=True)),
+                **about,
+            )
+            for number, (title, row) in enumerate(rows)
+        ]
+
+    def _scores(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        """Normal scores (count, 11): mostly the album's own, partly each track's."""
+        album, own = self._copula.scores(rng, 1), self._copula.scores(rng, count)
+        scores = np.sqrt(ALBUM_CORRELATION) * album + np.sqrt(1 - ALBUM_CORRELATION) * own
+        scores[:, -1] = album[0, -1]  # one album, one year
+        return scores
+
+    def _draw(self, index: int, size: int):
+        album = self.album(index)
+        return draw_cover(
+            album.mean,
+            title=album.title,
+            artist=album.artist,
+            seed=index,
+            artist_seed=self._artist_seed(index),
+            size=size,
+        )
+
+    def _original_of(self, index: int) -> int:
+        """The earlier album whose cover a duplicate repeats, itself no duplicate."""
+        original = int(self._rng(index, 6).integers(index))
+        while original and "duplicate" in self._defect(original):
+            original -= 1
+        return original
+
+    def _defect(self, index: int) -> str:
+        rng = self._rng(index, 4)
+        dirty = index > 0 and rng.random() < self.dirt
+        return DEFECTS[rng.integers(len(DEFECTS))] if dirty else ""
+
+    def _artist_seed(self, index: int) -> int:
+        return index // ALBUMS_PER_ARTIST
+
+    def _rng(self, index: int, purpose: int) -> np.random.Generator:
+        return np.random.default_rng((self.seed, index, purpose))
+
+    @cached_property
+    def _copula(self) -> Copula:
+        return Copula.load()
+
+
+def genre_of(ranks: np.ndarray) -> str:
+    """A genre from the ranks (10,) of an album's features: whichever claims it most."""
+    rank = dict(zip(features.NAMES, ranks, strict=True))
+    claims = {
+        "folk": rank["acousticness"] + 0.2 - rank["energy"] * 0.4,
+        "dance": rank["danceability"] * 0.7 + rank["energy"] * 0.3,
+        "rap": rank["speechiness"] * 0.8 + rank["danceability"] * 0.2,
+        "rock": rank["energy"] * 0.6 + rank["loudness"] * 0.4 - 0.1,
+        "ambient": rank["instrumentalness"] + 0.1 - rank["energy"] * 0.5,
+        "live": rank["liveness"] * 0.9,
+        "pop": rank["valence"] * 0.6 + rank["popularity"] * 0.4,
+    }
+    return max(claims, key=claims.get)

@@ -1,0 +1,193 @@
+"""A style from few covers: fine-tune a trained model on an artist's, a label's, a folder's covers.
+
+Few covers are soon learned by heart. So both networks see the covers moved and recoloured
+(DiffAugment, arXiv 2006.10738), and held-out covers say when to stop: the checkpoint nearest to
+them is kept, unless it copies. The critic's early layers, which know what edges are, may stay as
+they are (`freeze_critic`; FreezeD, Mo et al. 2020, arXiv 2002.10964).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from albumlib import __version__, features
+from albumlib.evaluation import metrics
+from albumlib.evaluation.extractor import Extractor, extract, load_extractor
+from albumlib.models.checkpoint import TrainingError, load_generator, read_networks, save_generator
+from albumlib.models.networks import Generator
+from albumlib.sampling.latent import draw, latents
+from albumlib.training.config import TrainingConfig, recipe
+from albumlib.training.loop import train
+
+FEWEST = 20  # covers to fine-tune on
+EVERY = 50  # steps from one look at held-out covers to the next
+PATIENCE = 4  # looks without a nearer checkpoint after which it ends
+COPIED = 0.1  # share of copied covers, beyond the start's, from which a checkpoint is not kept
+
+
+def style_config(start: str | Path, **changes) -> TrainingConfig:
+    """The recipe `style`, for networks of the shape that `start` has."""
+    shape = read_networks(start)[2]
+    if shape.get("titles") or shape.get("extras") or shape.get("prior"):
+        raise TrainingError(f"{start} listens to more than features; begin with a plain model")
+    given = {
+        "size": shape["size"],
+        "latent": shape["latent"],
+        "generator_width": shape["width"],
+        "labels": bool(shape["labels"]),
+    }
+    return recipe("style", **given | changes)
+
+
+def fine_tune(
+    start: str | Path,
+    images: np.ndarray,
+    labels: np.ndarray | None,
+    folder: str | Path,
+    *,
+    rows: np.ndarray,
+    heldout: np.ndarray,
+    config: TrainingConfig | None = None,
+    every: int = EVERY,
+    patience: int = PATIENCE,
+    extractor: Extractor | None = None,
+    progress: Callable[[dict], None] | None = None,
+) -> Generator:
+    """Fine-tune the networks of `start` on the covers `images[rows]`; the nearest one is kept.
+
+    `images` (N, S, S, 3) uint8 and `labels` (N, 10) in [-1, 1], or None where they are not known:
+    a conditional model then learns the style of the average song, and keeps what it knows of the
+    features. Every `every` steps as many covers as there are training ones are compared with
+    `images[heldout]`; after `patience` looks without a gain, or at `config.steps`, it ends.
+    `folder` gets `generator.safetensors`, the nearest checkpoint that did not copy (the one it
+    began with, if none came nearer), and `history.jsonl`, all looks. What was interrupted goes
+    on. Raises TrainingError if the covers are too few or of another size.
+    """
+    config = config or style_config(start)
+    _checked(config, images, rows, heldout)
+    folder = Path(folder)
+    labels = _labels(config, labels, len(images))
+    history = read_history(folder)
+    look = _Look(images, labels, rows, heldout, extractor)
+    if not history:
+        folder.mkdir(parents=True, exist_ok=True)
+        generator = load_generator(start)
+        save_generator(folder / "generator.safetensors", generator, {"version": __version__})
+        _record(folder, history, 0, look(generator))
+    while not _over(history, config.steps, patience):
+        step = min(history[-1]["step"] + every, config.steps)
+        generator = train(
+            replace(config, steps=step), images, labels, folder / "training",
+            rows=rows, start=start, progress=progress,
+        )  # fmt: skip
+        _record(folder, history, step, look(generator))
+        if best(history)["step"] == step:
+            shutil.copy(folder / "training" / "generator.safetensors", folder)
+    return load_generator(folder)
+
+
+def how_few(
+    start: str | Path,
+    images: np.ndarray,
+    labels: np.ndarray | None,
+    folder: str | Path,
+    *,
+    counts: Sequence[int],
+    heldout: np.ndarray,
+    seeds: Sequence[int] = (0,),
+    **changes,
+) -> pd.DataFrame:
+    """Fine-tune on ever more of the covers: a row for each count and seed, the best look of each
+    beside the start's numbers (`kid_start`, ...). What was made is not made again."""
+    rows = []
+    for count in counts:
+        for seed in seeds:
+            config = style_config(start, seed=seed, **changes)
+            here = Path(folder) / f"{count}_{seed}"
+            fine_tune(
+                start, images, labels, here,
+                rows=np.arange(count), heldout=heldout, config=config, every=config.steps // 5,
+            )  # fmt: skip
+            history = read_history(here)
+            before = {f"{name}_start": history[0][name] for name in ("kid", "coverage", "copied")}
+            rows.append({"covers": count, "seed": seed} | before | best(history))
+    return pd.DataFrame(rows)
+
+
+class _Look:
+    """Numbers of a generator against held-out covers, at the same latents each time.
+
+    As many drawn covers as there are to learn from (metrics.evaluate), but the distance is taken
+    of enough of them: a handful would tell nothing.
+    """
+
+    def __init__(self, images, labels, rows, heldout, extractor):
+        self.real, self.known = np.asarray(images[heldout]), np.asarray(images[rows])
+        self.extractor = extractor or load_extractor()
+        self.seen = extract(self.extractor, self.real)
+        count = max(len(rows), len(heldout))
+        self.labels = None if labels is None else np.resize(labels[rows], (count, labels.shape[1]))
+        self.count = count
+
+    def __call__(self, generator: Generator) -> dict[str, float]:
+        fakes = draw(generator, latents(generator, list(range(self.count))), self.labels)
+        numbers = metrics.evaluate(fakes, self.real, self.known, extractor=self.extractor)
+        numbers["kid"], numbers["kid_sd"] = metrics.kid(extract(self.extractor, fakes), self.seen)
+        return numbers
+
+
+def best(history: list[dict]) -> dict:
+    """The look with the least distance (KID) to held-out covers, of those that do not copy.
+
+    Among few covers strangers, too, are near to some: what the start, which has seen none of
+    them, seems to copy is the measure.
+    """
+    limit = history[0]["copied"] + COPIED
+    honest = [look for look in history if look["copied"] <= limit]
+    return min(honest, key=lambda look: look["kid"])
+
+
+def read_history(folder: str | Path) -> list[dict]:
+    """All looks of a fine-tuning, the first one before it began; empty if there is none."""
+    path = Path(folder) / "history.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [json.loads(line) for line in lines]
+
+
+def _record(folder: Path, history: list[dict], step: int, numbers: dict) -> None:
+    history.append({"step": step, **{key: round(value, 6) for key, value in numbers.items()}})
+    text = "".join(json.dumps(look) + "\n" for look in history)
+    temporary = folder / "history.tmp"
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(folder / "history.jsonl")
+
+
+def _over(history: list[dict], steps: int, patience: int) -> bool:
+    since = len(history) - 1 - history.index(best(history))
+    return history[-1]["step"] >= steps or since >= patience
+
+
+def _labels(config: TrainingConfig, labels: np.ndarray | None, count: int) -> np.ndarray | None:
+    if not config.labels:
+        return None
+    return np.full((count, features.COUNT), np.nan, np.float32) if labels is None else labels
+
+
+def _checked(config: TrainingConfig, images: np.ndarray, rows, heldout) -> None:
+    if images.shape[1] != config.size:
+        raise TrainingError(
+            f"the covers have {images.shape[1]} pixels a side, the model {config.size}: clean them "
+            f"with --size {config.size}"
+        )
+    if min(len(rows) - FEWEST, len(heldout) - metrics.NEIGHBOURS) < 1:
+        raise TrainingError(
+            f"{len(rows)} covers to train on and {len(heldout)} held out are too few for a style: "
+            f"gather {2 * FEWEST} or more"
+        )

@@ -1,0 +1,315 @@
+"""The conditional model of 2021, rebuilt to be taken apart: one loop, and its faults by name.
+
+With all of FAULTS it does what the scripts of 2021 did, on networks of our size; without any it
+is the build that the course recommends. Wherever it matters, the fault and its repair stand side
+by side. Facts about the scripts are from reading them (github.com/icykip/Album_Cover_Generator).
+Which batch is drawn and how large it is, weight averaging and the layers of the networks are the
+same for all, so that nothing but the faults is compared.
+
+Shapes: B covers a batch, S pixels a side, L labels, Z latents; labels and covers in [-1, 1].
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+
+from albumlib.dataset.coverset import Batches
+from albumlib.models import losses
+from albumlib.models.networks import (
+    SLOPE,
+    Critic,
+    Generator,
+    GeneratorBlock,
+    LabelScale,
+    channels,
+    draw_latents,
+)
+from albumlib.training.config import TrainingConfig, recipe
+
+# In the order of repair: first what keeps the build from drawing, then from listening.
+FAULTS = {
+    "preview noise": "covers are drawn from N(0, 1), though training was on U(-1, 1)",
+    "pace": "RMSprop at 0.00005, and the generator learns on every fifth batch only",
+    "signs": "the critic is paid for misreading real covers, the generator for disobeying",
+    "clipped head": "weight clipping also holds the label head, whose readings stay near zero",
+    "clipped weights": "the critic's weights are cut to ±0.01 in place of a gradient penalty",
+    "norm of ones": "the latent step is divided by the norm of a tensor of ones: 4,670 times g",
+    "moved labels": "the latent step moves the labels too, and they are drawn anew after it",
+    "cut gradient": "no gradient passes through the latent step",
+    "score means": "the critic compares mean scores, not each real cover with a drawn one",
+    "labels by place": "every batch is given the labels of the first B tracks of the file",
+    "uniform labels": "labels of drawn covers are independent uniform numbers, not a song's",
+    "reads drawn covers": "the critic also learns to read from drawn covers, right or wrong",
+    "raw labels": "label errors on the scale of the labels, some a tenth as wide as others",
+    "one map": "labels enter the generator once, as one channel of the first 4x4 features",
+    "no projection": "the critic's score does not look at the labels",
+}
+CLIP = 0.01  # bound of the critic's weights in 2021
+PACE = 5  # batches per update of the generator in 2021
+
+
+def latent_step_2021(
+    score: Callable[[Tensor], Tensor], z: Tensor, *, through: bool = False
+) -> Tensor:
+    """The step of 2021, (B, Z): 500 g / (0.1 + |1| / 1000), clipped to [-1, 1].
+
+    A norm of the gradient was meant. It was taken of a tensor of ones, over the batch, so that
+    it is √B whatever the critic says: with 50 covers, plain gradient ascent at a rate of 4,670.
+    """
+    z = z.detach().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(score(z).sum(), z, create_graph=through)
+    norm = torch.ones_like(gradient).norm(dim=0)
+    moved = (z + 500 * gradient / (0.1 + norm / 1000)).clamp(-1, 1)
+    return moved if through else moved.detach()
+
+
+class MapGenerator(nn.Module):
+    """The generator, but labels enter it once: as one more channel of its first 4x4 features."""
+
+    def __init__(self, size: int, latent: int, labels: int, width: int):
+        super().__init__()
+        self.latent, self.labels, self.size = latent, labels, size
+        first = channels(size, width)[0]
+        self.scale = LabelScale(labels)
+        self.pyramid = Generator(size, latent, 0, width)
+        self.pyramid.blocks[0] = GeneratorBlock(first + 1, first, latent, upsample=False)
+        self.map = nn.Sequential(nn.Linear(labels, 256), nn.LeakyReLU(SLOPE), nn.Linear(256, 16))
+
+    def forward(self, z: Tensor, labels: Tensor) -> Tensor:
+        features = self.pyramid.stem(z).unflatten(1, (-1, 4, 4))
+        x = torch.cat([features, self.map(self.scale(labels)).view(-1, 1, 4, 4)], dim=1)
+        for block in self.pyramid.blocks:
+            x = block(x, z)
+        return torch.tanh(self.pyramid.to_rgb(x))
+
+
+class Build:
+    """Generator and critic with some of the FAULTS, their optimisers, and one step of training.
+
+    `labels` (N, L) are all labels of the training set, in the order of the file; `critic`
+    replaces the usual one. `average` is the generator to draw with. Raises ValueError for a
+    fault that is none.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        labels: Tensor,
+        faults: Iterable[str] = FAULTS,
+        critic: nn.Module | None = None,
+    ):
+        self.config, self.labels, self.faults, self.step = config, labels, set(faults), 0
+        if unknown := self.faults - set(FAULTS):
+            raise ValueError(f"no such fault: {', '.join(sorted(unknown))}")
+        torch.manual_seed(config.seed)
+        count = labels.shape[1]
+        kind = MapGenerator if "one map" in self.faults else Generator
+        self.generator = kind(config.size, config.latent, count, config.generator_width)
+        projection = "no projection" not in self.faults
+        self.critic = critic or Critic(
+            config.size, count, config.critic_width, projection=projection
+        )
+        if "raw labels" not in self.faults:
+            self.generator.scale.fit(labels)
+            self.critic.scale.fit(labels)
+        for network in (self.generator, self.critic):
+            network.to(memory_format=torch.channels_last)
+        self.ema = copy.deepcopy(self.generator).requires_grad_(False).eval()
+        self.critic_optimiser = self._optimiser(self.critic, config.critic_rate)
+        self.generator_optimiser = self._optimiser(self.generator, config.generator_rate)
+
+    def _optimiser(self, network: nn.Module, rate: float) -> torch.optim.Optimizer:
+        if "pace" in self.faults:
+            return torch.optim.RMSprop(network.parameters(), lr=5e-5)
+        betas = (self.config.beta1, self.config.beta2)
+        return torch.optim.Adam(network.parameters(), lr=rate, betas=betas)
+
+    def advance(self, batches: Batches) -> None:
+        """One batch: an update of the critic and, when it is due, one of the generator."""
+        rng = torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.step)
+        covers, labels = batches.batch(self.step)
+        if "labels by place" in self.faults:
+            labels = self.labels[: len(covers)]  # the index within the batch
+        if "uniform labels" not in self.faults:
+            labels = self.smoothed(labels, rng)
+        drawn = self._update_critic(covers, labels, rng)
+        if "pace" not in self.faults or self.step % PACE == PACE - 1:
+            self._update_generator(covers, labels, None if self._moves() else drawn, rng)
+        self._update_ema()
+        self.step += 1
+
+    # What each network is paid for ----------------------------------------------------------
+
+    def critic_loss(self, covers: Tensor, labels: Tensor, fakes: Tensor, asked: Tensor) -> Tensor:
+        """The critic's loss of real covers with their labels, and fakes with those asked for."""
+        real, reading = self.critic(covers, labels)
+        fake, echo = self.critic(fakes, asked)
+        if "score means" in self.faults:
+            loss = losses.wasserstein_critic(real, fake)
+        else:
+            loss = losses.relativistic(real, fake)
+        if "signs" in self.faults:
+            loss = loss - self.label_error(reading, labels)
+        else:
+            loss = loss + self.label_error(reading, labels)
+        if "reads drawn covers" in self.faults:
+            loss = loss + self.label_error(echo, asked)
+        return loss
+
+    def generator_loss(self, covers: Tensor, labels: Tensor, fakes: Tensor, asked: Tensor):
+        """The generator's loss: a good score, and the labels that it was asked for."""
+        fake, echo = self.critic(fakes, asked)
+        if "score means" in self.faults:
+            loss = losses.wasserstein_generator(fake)
+        else:
+            loss = losses.relativistic(fake, self.critic(covers, labels)[0].detach())
+        if "signs" in self.faults:
+            return loss - self.label_error(echo, asked)
+        return loss + self.label_error(echo, asked)
+
+    def label_error(self, reading: Tensor, labels: Tensor) -> Tensor:
+        """The weighted error of labels that the critic has read."""
+        if "raw labels" in self.faults:
+            return (reading - labels).abs().nanmean()
+        error = losses.label_error(reading, self.critic.scale(labels), labels.isfinite())
+        return self.config.auxiliary_weight * error
+
+    # What is drawn --------------------------------------------------------------------------
+
+    def smoothed(self, labels: Tensor, rng: torch.Generator) -> Tensor:
+        noise = torch.randn(labels.shape, generator=rng)
+        return labels + self.config.label_noise * self.critic.scale.spread * noise
+
+    def asked_labels(self, labels: Tensor, rng: torch.Generator) -> Tensor:
+        """The labels that the generator is asked for, (B, L)."""
+        if "uniform labels" in self.faults:
+            return torch.rand(labels.shape, generator=rng) * 2 - 1
+        return labels
+
+    def latents(self, asked: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Latents (B, Z), the labels to go with them (B, L), and what the latent step costs."""
+        config, nothing = self.config, torch.zeros(())
+        z = draw_latents(len(asked), config.latent, rng)
+        through = "cut gradient" not in self.faults
+        if not self._moves():
+            return z, asked, nothing
+
+        def score(z: Tensor) -> Tensor:
+            return self._judge(z, asked)[0]
+
+        if "norm of ones" in self.faults:
+            moved, cost = latent_step_2021(score, z, through=through), nothing
+        else:
+            chosen = torch.rand(config.latent, generator=rng) < config.latent_fraction
+            moved, step = losses.latent_step(
+                score,
+                z,
+                method=config.latent_method,
+                rate=config.latent_rate,
+                damping=config.latent_damping,
+                chosen=chosen.to(z),
+                through=through,
+            )
+            cost = config.latent_weight * losses.latent_cost(step)
+        if "moved labels" in self.faults:
+            asked = latent_step_2021(lambda labels: self._judge(z, labels)[1].sum(1), asked)
+        return moved, asked, cost
+
+    def _moves(self) -> bool:
+        """Whether this batch's latents are moved; those that are not serve both updates."""
+        config, through = self.config, "cut gradient" not in self.faults
+        return config.latent_method != "off" and not (through and self.step % config.latent_every)
+
+    def _judge(self, z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        return self.critic(self.generator(z, labels), labels)
+
+    @torch.no_grad()
+    def covers(self, labels: Tensor, seed: int = 0) -> Tensor:
+        """Covers (n, 3, S, S) for labels (n, L), as the build previews them."""
+        rng = torch.Generator().manual_seed(seed)
+        if "preview noise" in self.faults:
+            z = torch.randn(len(labels), self.config.latent, generator=rng)
+        else:
+            z = draw_latents(len(labels), self.config.latent, rng)
+        parts = zip(z.split(256), labels.split(256), strict=True)
+        return torch.cat([self.average(z, labels) for z, labels in parts])
+
+    # Updates --------------------------------------------------------------------------------
+
+    def _update_critic(self, covers: Tensor, labels: Tensor, rng: torch.Generator) -> tuple:
+        self.generator.requires_grad_(False)
+        z, asked, cost = self.latents(self.asked_labels(labels, rng), rng)
+        fakes = self.generator(z, asked)
+        loss = self.critic_loss(covers, labels, fakes, asked) + cost
+        if "clipped weights" not in self.faults:
+            loss = loss + self._penalty(covers, labels, fakes.detach(), rng)
+        _update(self.critic_optimiser, loss)
+        self.clip()
+        self.generator.requires_grad_(True)
+        return z, asked, cost
+
+    def _update_generator(self, covers: Tensor, labels: Tensor, drawn, rng) -> None:
+        self.critic.requires_grad_(False)
+        z, asked, cost = drawn or self.latents(self.asked_labels(labels, rng), rng)
+        if "moved labels" in self.faults:
+            asked = self.asked_labels(labels, rng)  # z was moved for other ones
+        fakes = self.generator(z, asked)
+        _update(self.generator_optimiser, self.generator_loss(covers, labels, fakes, asked) + cost)
+        self.critic.requires_grad_(True)
+
+    def _update_ema(self) -> None:
+        seen = (self.step + 1) * self.config.batch_size
+        halflife = min(self.config.ema_halflife, max(1.0, seen * 0.1))  # as our training does
+        keep = 0.5 ** (self.config.batch_size / halflife)
+        with torch.no_grad():
+            pairs = zip(self.ema.parameters(), self.generator.parameters(), strict=True)
+            for average, weight in pairs:
+                average.lerp_(weight, 1 - keep)
+
+    def _penalty(self, covers: Tensor, labels: Tensor, fakes: Tensor, rng) -> Tensor:
+        """What keeps the critic from shouting, by the loss that it has."""
+        config = self.config
+        if self.step % config.penalty_every:
+            return torch.zeros(())
+
+        def score(x: Tensor) -> Tensor:
+            return self.critic(x, labels)[0]
+
+        if "score means" in self.faults:
+            mix = torch.rand(len(covers), generator=rng)
+            penalty = losses.gradient_penalty(score, covers, fakes, mix)
+        else:
+            penalty = sum(losses.zero_centred_penalty(score, x) for x in (covers, fakes))
+        return config.penalty * config.penalty_every * penalty
+
+    @torch.no_grad()
+    def clip(self) -> None:
+        """Cut the critic's weights to ±0.01, those of the label head too or not."""
+        if "clipped weights" not in self.faults:
+            return
+        for name, weight in self.critic.named_parameters():
+            if "clipped head" in self.faults or not name.startswith("reading"):
+                weight.clamp_(-CLIP, CLIP)
+
+
+def ladder() -> list[tuple[str, ...]]:
+    """The faults that are left on each rung: all of them first, then one less each, then none."""
+    names = tuple(FAULTS)
+    return [names[rung:] for rung in range(len(names) + 1)]
+
+
+def build_config(faults: Iterable[str], **changes) -> TrainingConfig:
+    """The settings to compare builds with: the course's own, by the critic's loss."""
+    if "score means" in set(faults):
+        return recipe("acgan_wgan_logan", **changes)
+    return recipe("acgan", **{"penalty_every": 4} | changes)  # as the ladder was measured
+
+
+def _update(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    optimiser.step()

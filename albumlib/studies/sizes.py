@@ -1,0 +1,151 @@
+"""Larger covers: what 128 and 256 px cost and give, from scratch and grown, at equal time.
+
+    python -m albumlib.studies.sizes --data data/label/coverset     writes data/measured/sizes.jsonl
+
+The cover set must hold 64, 128 and 256 px (`clean --size 64 --size 128 --size 256`). Each build
+trains for as many seconds of one core. Twice the size is one more layer at the picture and half
+the width everywhere, so that all other layers keep their shapes; a grown model spends equal parts
+of its time at each size and hands these layers on. Two builds at 64 px change the critic's loss
+in place of the size. All are judged at 64 px, to be comparable, and `swd` by their own pixels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from albumlib.dataset.coverset import Batches, CoverSet
+from albumlib.evaluation import metrics
+from albumlib.evaluation.label_recovery import load_label_regressor
+from albumlib.runtime.progress import milestones
+from albumlib.sampling import latent
+from albumlib.studies import ablations
+from albumlib.studies.ablations import Runs, Setup, shrink, train_for
+from albumlib.training.config import TrainingConfig, recipe, widths
+from albumlib.training.trainer import Trainer
+
+SMALLEST = 64
+DRAWN = 1000  # covers that a build is judged by
+SECONDS = 150  # of training for each build
+CLIPPED = {  # as in 2021, at the paper's pace (arXiv 1701.07875)
+    "critic_loss": "wgan-clip",
+    "critic_steps": 5,
+    "critic_rate": 5e-5,
+    "generator_rate": 5e-5,
+}
+PENALISED = {"critic_loss": "wgan-gp", "penalty": 10.0, "penalty_every": 1, "critic_rate": 1e-3}
+BUILDS: dict[str, tuple[tuple[int, ...], Mapping]] = {  # the sizes it goes through, and changes
+    "64": ((64,), {}),
+    "64, wgan-gp": ((64,), PENALISED),
+    "64, wgan-clip": ((64,), CLIPPED),
+    "128": ((128,), {}),
+    "128, grown": ((64, 128), {}),
+    "256": ((256,), {}),
+    "256, grown": ((64, 128, 256), {}),
+}
+
+
+@dataclass(frozen=True)
+class Sets:
+    """One cover set at several sizes, and who judges all of them at the smallest."""
+
+    at: Mapping[int, CoverSet]
+
+    @cached_property
+    def setup(self) -> Setup:
+        """What drawn covers are compared with, at 64 px."""
+        covers = self.at[SMALLEST]
+        rows, held = covers.rows("train"), covers.rows("heldout")[:DRAWN]
+        known = covers.images[rows], covers.labels[rows], covers.images[held], covers.labels[held]
+        return Setup(*known, load_label_regressor(ablations.READER), SMALLEST)
+
+    def batches(self, config: TrainingConfig) -> Batches:
+        covers = self.at[config.size]
+        rows = covers.rows("train")
+        return Batches(covers.images, covers.labels, rows, config.batch_size, config.seed)
+
+    def real(self) -> dict:
+        """The ceiling of label recovery, and the floors of the distances at each size."""
+        floors = {}
+        for size, covers in self.at.items():
+            held, fresh = (covers.rows(split)[:DRAWN] for split in ("heldout", "train"))
+            floors[f"swd_{size}"] = _distance(covers.images[held], covers.images[fresh])
+        return self.setup.real() | floors
+
+
+def sizes(sets: Sets, seed: int, seconds: int, builds: Sequence[str] = tuple(BUILDS)) -> Runs:
+    """Train each build for so many seconds of the processor, and judge it."""
+    for name in builds:
+        stages, changes = BUILDS[name]
+        trainer, images = None, 0
+        for size in stages:
+            config = recipe("acgan", size=size, seed=seed, **widths(size), **changes)
+            trainer = _begun(config, sets, trainer)
+            spent = train_for(trainer, sets.batches(config), 0, seconds / len(stages))
+            images += trainer.step * config.batch_size
+        pace = trainer.step * config.batch_size / spent
+        weights = sum(weight.numel() for weight in trainer.generator.parameters())
+        record = {"build": name, "size": size, "seconds": seconds, "images": images}
+        record |= {"images_per_s": round(pace, 1), "generator_weights": weights}
+        pixels = _drawn(trainer, sets.setup.asked)
+        yield record | _judged(sets, size, pixels), pixels[: ablations.STRIP]
+
+
+def _begun(config: TrainingConfig, sets: Sets, before: Trainer | None) -> Trainer:
+    """A trainer at the start, or with what a smaller one has learned."""
+    covers = sets.at[config.size]
+    trainer = Trainer(config, torch.from_numpy(covers.labels[covers.rows("train")]))
+    if before:
+        with tempfile.TemporaryDirectory() as folder:
+            before.save(Path(folder))
+            trainer.begin_from(folder)
+    return trainer
+
+
+def _drawn(trainer: Trainer, asked: np.ndarray) -> np.ndarray:
+    z = latent.latents(trainer.ema, list(range(len(asked))))
+    return latent.draw(trainer.ema, z, asked)
+
+
+def _judged(sets: Sets, size: int, pixels: np.ndarray) -> dict[str, float]:
+    held = sets.at[size].images[sets.at[size].rows("heldout")[:DRAWN]]
+    small = shrink(pixels, SMALLEST)
+    likeness = sets.setup.likeness(small)
+    likeness["swd_at_64"] = likeness.pop("swd")
+    return sets.setup.obedience(small) | likeness | {"swd": _distance(held, pixels)}
+
+
+def _distance(held: np.ndarray, pixels: np.ndarray) -> float:
+    count = min(len(held), len(pixels), 500)
+    return metrics.sliced_wasserstein(held[:count], pixels[:count], directions=64)
+
+
+def main() -> None:
+    """Measure what chapter 7 shows of sizes."""
+    parser = argparse.ArgumentParser(
+        prog="python -m albumlib.studies.sizes", description=main.__doc__
+    )
+    parser.add_argument("--data", type=Path, required=True, help="a cover set at 64, 128, 256 px")
+    parser.add_argument("--out", type=Path, default=ablations.MEASURED)
+    parser.add_argument("--seeds", type=int, default=2, help="how many [2]")
+    parser.add_argument("--seconds", type=int, default=SECONDS, help=f"for each build [{SECONDS}]")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    wanted = sorted({size for stages, _ in BUILDS.values() for size in stages})
+    sets = Sets({size: CoverSet.open(given.data, size).with_labels() for size in wanted})
+    seeds = range(1, given.seeds + 1)
+    run = (sizes, tuple(BUILDS), SECONDS)
+    ablations.measure(
+        "sizes", sets, given.out, seeds, given.seconds, progress=milestones(100), experiment=run
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""Looking at a training while it goes on: sample grids, and a warning when covers get alike."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from albumlib.dataset.coverset import Batches
+from albumlib.models.networks import Generator, draw_latents, to_pixels
+from albumlib.training.trainer import Trainer
+
+LOOKED_AT, NEIGHBOURS = 256, 5  # real covers and as many drawn; those that span a cover's ground
+LOST = 0.4  # of the best coverage so far: less is a collapse
+SPACING = 250  # steps from one measurement of it to the next, at least; before, nothing is settled
+
+
+class CollapseWarning(UserWarning):
+    """A generator that draws fewer different covers than it used to."""
+
+
+class Monitor:
+    """Looks at the averaged generator: sample grids at fixed latents, and whether it collapses.
+
+    Coverage is the share of some real covers that have a drawn one near them (arXiv 2002.09797),
+    by small thumbnails. A generator that draws ever the same loses it.
+    """
+
+    def __init__(self, trainer: Trainer, batches: Batches, folder: Path):
+        self.trainer, self.folder, self.best, self.seen = trainer, folder, 0.0, {}
+        self.last = 0  # step of the last measurement
+        self.grid = fixed_latents(trainer, batches)
+        wanted = range(max(1, LOOKED_AT // batches.batch_size))
+        pairs = [batches.batch(step) for step in wanted if step < batches.per_epoch]
+        self.real = torch.cat([covers for covers, _ in pairs])
+        self.told = None if pairs[0][1] is None else torch.cat([rows for _, rows in pairs])
+        rng = torch.Generator().manual_seed(trainer.config.seed + 1)
+        self.z = draw_latents(len(self.real), trainer.config.latent, rng).to(trainer.device)
+
+    @torch.no_grad()
+    def look(self) -> None:
+        """Write a sample grid and measure; warns CollapseWarning where coverage is lost."""
+        trainer = self.trainer
+        if not trainer.distributed.main:
+            return
+        path = self.folder / "samples" / f"{trainer.step:06d}.png"
+        save_samples(trainer.ema, *self.grid, path)
+        if trainer.step - self.last < SPACING or len(self.real) <= 2 * NEIGHBOURS:
+            return
+        self.last = trainer.step
+        coverage = self._coverage()
+        self.seen = {"coverage": round(coverage, 3)}
+        self.best = max(self.best, coverage)
+        if coverage < LOST * self.best:
+            warnings.warn(
+                f"step {trainer.step}: drawn covers reach {coverage:.0%} of the real ones, and "
+                f"reached {self.best:.0%} before: the generator may be collapsing; look at "
+                f"{path}, and try a lower generator_rate or minibatch_stddev=4",
+                CollapseWarning,
+                stacklevel=2,
+            )
+
+    def news(self) -> dict[str, float]:
+        """The `coverage`, if there was a look since this was last asked."""
+        news, self.seen = self.seen, {}
+        return news
+
+    def _coverage(self) -> float:
+        parts = zip(self.z.split(64), self._told_parts(), strict=True)
+        drawn = torch.cat([self.trainer.average(z, told) for z, told in parts])
+        real, fake = (F.adaptive_avg_pool2d(x, 8).flatten(1) for x in (self.real, drawn))
+        reach = torch.cdist(real, real).kthvalue(NEIGHBOURS + 1, dim=1).values
+        return (torch.cdist(real, fake) < reach[:, None]).any(1).float().mean().item()
+
+    def _told_parts(self) -> Iterable[Tensor | None]:
+        return (
+            itertools.repeat(None, -(-len(self.z) // 64))
+            if self.told is None
+            else self.told.split(64)
+        )
+
+
+def fixed_latents(trainer: Trainer, batches: Batches, count: int = 64) -> tuple:
+    """The latents and labels of the sample grids: the same at every step of a run."""
+    rng = torch.Generator().manual_seed(trainer.config.seed)
+    z = draw_latents(count, trainer.config.latent, rng).to(trainer.device)
+    if not trainer.generator.columns:
+        return z, None
+    labels = batches.batch(0)[1]
+    return z, labels[torch.arange(count) % len(labels)]
+
+
+@torch.no_grad()
+def save_samples(generator: Generator, z: Tensor, labels: Tensor | None, path: Path) -> None:
+    """Covers in a grid of eight columns, as a PNG."""
+    pixels = to_pixels(generator(z, labels))
+    count, size = pixels.shape[:2]
+    grid = pixels.reshape(count // 8, 8, size, size, 3).swapaxes(1, 2)
+    Image.fromarray(grid.reshape(count // 8 * size, 8 * size, 3)).save(path)
