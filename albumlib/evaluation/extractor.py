@@ -113,13 +113,14 @@ def load_extractor(path: str | Path = FILE) -> Extractor:
     return _frozen(extractor)
 
 
-def extract(extractor: Extractor, pixels: np.ndarray) -> np.ndarray:
-    """The features (N, 32) float32 of covers (N, S, S, 3) uint8."""
+def extract(extractor: nn.Module, pixels: np.ndarray) -> np.ndarray:
+    """The features (N, D) float32 of covers (N, S, S, 3) uint8: by this extractor D is 32, by
+    `imagenet.load_imagenet` 1,280."""
     with torch.no_grad():
         return torch.cat([extractor(part) for part in _parts(pixels)]).numpy()
 
 
-def _parts(pixels: np.ndarray, size: int = 256):
+def _parts(pixels: np.ndarray, size: int = 64):
     for start in range(0, len(pixels), size):
         yield to_covers(pixels[start : start + size])
 
