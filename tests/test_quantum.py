@@ -154,7 +154,9 @@ def test_values_can_stand_in_for_the_prior(plain, tmp_path):
     assert model.prior is not None
 
 
-@pytest.mark.parametrize("qubits", [1, 13, 9])
-def test_too_few_or_too_many_qubits_are_told(qubits):
-    with pytest.raises(TrainingError, match="qubits are from 2 to 12"):
+@pytest.mark.parametrize(
+    ("qubits", "message"), [(1, "from 2 to 12"), (13, "from 2 to 12"), (9, "at most latent, 8")]
+)
+def test_too_few_or_too_many_qubits_are_refused(qubits, message):
+    with pytest.raises(TrainingError, match=f"qubits must be {message}"):
         TrainingConfig(prior="quantum", qubits=qubits, latent=8)

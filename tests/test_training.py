@@ -206,22 +206,6 @@ def test_missing_labels_do_no_harm(tmp_path):
     assert weights(generator).isfinite().all()
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"sise": 64}, "unknown setting 'sise'"),
-        ({"steps": 2.5}, "steps must be int, got 2.5"),
-        ({"labels": 1}, "labels must be bool"),
-        ({"size": 48}, "size must be one of 32, 64, 128, 256, got 48"),
-        ({"critic_loss": "hinge"}, "critic_loss must be one of"),
-        ({"penalty_every": 0}, "penalty_every must be at least 1"),
-    ],
-)
-def test_wrong_settings_are_refused(settings, message):
-    with pytest.raises(TrainingError, match=message):
-        TrainingConfig.from_dict(settings)
-
-
 def test_data_that_does_not_fit_is_refused(tmp_path):
     images, labels = covers_that_say_their_label()
     with pytest.raises(TrainingError, match="32x32x3, but size=64"):

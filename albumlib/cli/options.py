@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from albumlib.runtime import LARGEST_SEED
+
 NAME = "python -m albumlib"
 
 
@@ -67,7 +69,10 @@ AskOption = Annotated[
         "--source spotify: search:WORDS, artist:NAME, albums:LINKS or playlists:all.",
     ),
 ]
-SeedOption = Annotated[int, typer.Option(help="The same seed gives the same result.")]
+SeedOption = Annotated[
+    int,
+    typer.Option(min=0, max=LARGEST_SEED, help="The same seed gives the same result."),
+]
 Settings = Annotated[
     list[str] | None, typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="Repeatable.")
 ]

@@ -1,113 +1,125 @@
-"""One flat configuration for everything that shapes a training run; it refuses unknown names."""
+"""One flat configuration for everything that shapes a training run; it refuses unknown names and
+values out of range.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Collection
+from dataclasses import Field, dataclass, field, fields
+from math import inf
 
+from pandas import Interval
+
+from albumlib.models.augment import POLICIES
 from albumlib.models.checkpoint import TrainingError
 from albumlib.models.conditions import EXTRAS
 from albumlib.models.networks import SIZES
 from albumlib.models.quantum import PRIORS, QUBITS
 from albumlib.models.titles import ENCODERS
+from albumlib.runtime import LARGEST_SEED
 from albumlib.runtime.names import renamed
 
 CRITIC_LOSSES = ("wgan-gp", "wgan-clip", "rpgan")
 LATENT_METHODS = ("off", "gd", "ngd")
 PRECISIONS = ("float32", "bfloat16")
 
+COUNT = Interval(1, 10**9, closed="both")
+COUNT_OR_NONE = Interval(0, 10**9, closed="both")
+WIDTH = Interval(1, 4096, closed="both")
+POSITIVE = Interval(0, inf, closed="neither")
+NOT_NEGATIVE = Interval(0, inf, closed="left")
+PROBABILITY = Interval(0, 1, closed="both")
+DECAY = Interval(0, 1, closed="left")
+
+
+def setting(default, allowed: Interval | Collection | None = None, *, several: bool = False):
+    """A field with its default and what is allowed: an interval, or a collection of values, of
+    which `several` may be joined by commas."""
+    return field(default=default, metadata={"allowed": allowed, "several": several})
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Everything that shapes a run. Unknown names and wrong types are errors."""
+    """Everything that shapes a run. Unknown names, wrong types and values out of range raise
+    TrainingError.
+    """
 
-    size: int = 64  # pixels a side: 32, 64, 128 or 256
+    # What is trained, and on what
+    size: int = setting(64, SIZES)  # pixels a side
     labels: bool = False  # condition on the ten features
-    extras: str = ""  # labels beyond the ten, of "year" and "text", joined by commas
-    titles: str = ""  # condition on titles, read as "characters", "words" or "both"
-    steps: int = 2000  # generator updates
-    batch_size: int = 16  # covers per update
-    seed: int = 2021
+    extras: str = setting("", EXTRAS, several=True)  # labels beyond the ten
+    titles: str = setting("", ("", *ENCODERS))  # condition on titles, read in this way
+    # How long
+    steps: int = setting(2000, COUNT)  # generator updates
+    batch_size: int = setting(16, COUNT)  # covers an update
+    max_minutes: float = setting(0.0, NOT_NEGATIVE)  # stop after so long; 0 for no limit
+    seed: int = setting(2021, Interval(0, LARGEST_SEED, closed="both"))
     # Networks
-    latent: int = 64  # numbers in a latent vector, uniform in [-1, 1]
-    generator_width: int = 16  # channels at the finest resolution, doubling inwards
-    critic_width: int = 32
-    minibatch_stddev: int = 0  # covers a group whose spread the critic is told; 0 for not at all
-    projection: bool = True  # the critic's score also weighs how well picture and labels agree
-    prior: str = ""  # "quantum" or "mlp": what some of the latents pass first
-    qubits: int = 6  # of the prior
-    prior_layers: int = 3
-    freeze_critic: int = 0  # early layers of the critic that stay as they are (FreezeD)
-    freeze_generator: bool = False  # all but the prior stays as it is
-    # Losses
-    critic_loss: str = (
-        "rpgan"  # "wgan-gp", "wgan-clip" or "rpgan" (relativistic pairs with R1 + R2)
-    )
-    critic_steps: int = 1  # critic updates per generator update
-    penalty: float = 1.0  # weight of the gradient penalty (10 is usual for wgan-gp)
-    penalty_every: int = 8  # lazy regularisation: every so many critic updates, times as much
-    clip: float = 0.01  # bound of the critic's weights, for wgan-clip only
-    auxiliary_weight: float = 3.0  # critic learns to read labels from real covers (ACGAN)
-    generator_auxiliary_weight: float = 3.0  # generator is held to the labels that the critic reads
-    label_noise: float = 0.05  # smoothing of the labels, in standard deviations (CcGAN)
-    label_dropout: float = 0.0  # share of rows whose features, each extra, title are left out
-    word_dropout: float = 0.1  # share of a title's words that are made unknown
-    augment: str = ""  # of "shift", "flip", "color", "cutout", joined by commas: for small sets
-    # LOGAN
-    latent_method: str = "ngd"  # "off", "gd" or "ngd" (natural gradient)
-    latent_rate: float = 0.9
-    latent_damping: float = 0.1
-    latent_steps: int = 1
-    latent_fraction: float = 0.8  # share of the latents that a step moves
-    latent_weight: float = 0.1  # cost of the step in both losses
-    latent_through: bool = True  # gradients pass through the step (the paper), or not
-    latent_every: int = 4  # only every so many updates: it costs three times a plain one
-    # Optimisers: Adam with two time scales
-    generator_rate: float = 5e-4
-    critic_rate: float = 5e-4
-    beta1: float = 0.0
-    beta2: float = 0.99
-    ema_halflife: int = 4000  # covers after which old weights count half in the average
-    # "bfloat16": convolutions in half the bits, where the device computes them faster; steps that
-    # move latents stay in "float32"
-    precision: str = "float32"
+    latent: int = setting(64, WIDTH)  # numbers in a latent vector, uniform in [-1, 1]
+    generator_width: int = setting(16, WIDTH)  # channels at the finest resolution, doubling inwards
+    critic_width: int = setting(32, WIDTH)  # channels at the finest resolution, doubling inwards
+    projection: bool = True  # the critic's score depends on how well cover and labels agree
+    minibatch_stddev: int = setting(0, COUNT_OR_NONE)  # covers in a group; 0 for no such channel
+    # Adversarial loss: "rpgan" is relativistic pairing with R1 + R2
+    critic_loss: str = setting("rpgan", CRITIC_LOSSES)
+    critic_steps: int = setting(1, COUNT)  # critic updates per generator update
+    penalty: float = setting(1.0, NOT_NEGATIVE)  # weight of the gradient penalty; wgan-gp: 10
+    penalty_every: int = setting(8, COUNT)  # critic updates between penalties of so many times
+    clip: float = setting(0.01, POSITIVE)  # bound of the critic's weights, for wgan-clip only
+    # LOGAN: latents are moved along the critic's gradient before the covers are generated
+    latent_method: str = setting("ngd", LATENT_METHODS)  # gradient descent, or the natural gradient
+    latent_rate: float = setting(0.9, POSITIVE)  # size of a step
+    latent_damping: float = setting(0.1, POSITIVE)  # added to the squared gradient, for ngd only
+    latent_steps: int = setting(1, COUNT)
+    latent_fraction: float = setting(0.8, PROBABILITY)  # of the latents, which a step moves
+    latent_weight: float = setting(0.1, NOT_NEGATIVE)  # of the squared distance, in both losses
+    latent_through: bool = True  # gradients pass through the step (as in the paper), or not
+    latent_every: int = setting(4, COUNT)  # updates a step: it costs three times a plain update
+    # Labels and titles
+    auxiliary_weight: float = setting(3.0, NOT_NEGATIVE)  # of the label loss on real covers
+    generator_auxiliary_weight: float = setting(3.0, NOT_NEGATIVE)  # the same on generated covers
+    label_noise: float = setting(0.05, NOT_NEGATIVE)  # smoothing (CcGAN), in standard deviations
+    label_dropout: float = setting(0.0, PROBABILITY)  # of leaving out the features, or an extra
+    word_dropout: float = setting(0.1, PROBABILITY)  # of making a title's word unknown
+    # Few covers
+    augment: str = setting("", POLICIES, several=True)  # of real and generated covers alike
+    freeze_critic: int = setting(0, COUNT_OR_NONE)  # early layers that are not trained (FreezeD)
+    # A learned prior, which the first latents pass
+    prior: str = setting("", ("", *PRIORS))
+    qubits: int = setting(6, Interval(QUBITS[0], QUBITS[-1], closed="both"))  # latents that pass it
+    prior_layers: int = setting(3, COUNT)
+    freeze_generator: bool = False  # train nothing of the generator but the prior
+    # Optimisers: Adam, with a rate for each network
+    generator_rate: float = setting(5e-4, POSITIVE)
+    critic_rate: float = setting(5e-4, POSITIVE)
+    beta1: float = setting(0.0, DECAY)  # of the mean of the gradients, an update
+    beta2: float = setting(0.99, DECAY)  # of the mean of their squares, an update
+    ema_halflife: int = setting(4000, COUNT)  # covers after which weights count half in the average
+    # Speed. "bfloat16": convolutions in half the bits, where the device computes them faster; steps
+    # that move latents stay in "float32".
+    precision: str = setting("float32", PRECISIONS)
     # By torch, for GPUs; penalties and latent steps, which are differentiated twice, are not.
     compile: bool = False
-    # Bookkeeping
-    log_every: int = 50
-    sample_every: int = 500
-    save_every: int = 500
-    max_minutes: float = 0.0  # stop after so long; 0 for no limit
+    # Bookkeeping, in generator updates
+    log_every: int = setting(50, COUNT)
+    sample_every: int = setting(500, COUNT)
+    save_every: int = setting(500, COUNT)
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            object.__setattr__(self, field.name, _typed(field, getattr(self, field.name)))
-        _choice("size", self.size, SIZES)
-        _choice("critic_loss", self.critic_loss, CRITIC_LOSSES)
-        _choice("latent_method", self.latent_method, LATENT_METHODS)
-        _choice("precision", self.precision, PRECISIONS)
-        _choice("titles", self.titles, ("", *ENCODERS))
-        _choice("prior", self.prior, ("", *PRIORS))
-        for name in self.extra_names:
-            _choice("extras", name, tuple(EXTRAS))
+        for one in fields(self):
+            object.__setattr__(self, one.name, _typed(one, getattr(self, one.name)))
+            _check_range(one, getattr(self, one.name))
         if self.minibatch_stddev and self.batch_size % self.minibatch_stddev:
             raise TrainingError(
                 f"batch_size {self.batch_size} is no multiple of minibatch_stddev, "
                 f"{self.minibatch_stddev}"
             )
-        if self.prior and (self.qubits not in QUBITS or self.qubits > self.latent):
-            raise TrainingError(
-                f"qubits are from {QUBITS[0]} to {QUBITS[-1]} and no more than latents, got "
-                f"{self.qubits}"
-            )
+        if self.prior and self.qubits > self.latent:
+            raise TrainingError(f"qubits must be at most latent, {self.latent}, got {self.qubits}")
         if self.freeze_generator and not self.prior:
             raise TrainingError("freeze_generator leaves nothing to train: set prior as well")
         if self.extras and not self.labels:
             raise TrainingError("extras come on top of the ten features: set labels=true")
-        for name in ("steps", "batch_size", "latent", "critic_steps", "penalty_every",
-                     "latent_steps", "latent_every", "log_every", "sample_every",
-                     "save_every"):  # fmt: skip
-            if getattr(self, name) < 1:
-                raise TrainingError(f"{name} must be at least 1, got {getattr(self, name)}")
 
     @property
     def extra_names(self) -> tuple[str, ...]:
@@ -126,32 +138,53 @@ class TrainingConfig:
     def from_dict(cls, values: dict) -> TrainingConfig:
         """A configuration from names and values; TrainingError names the first unknown one."""
         values = renamed(values, warn=True)
-        known = [field.name for field in fields(cls)]
+        known = [one.name for one in fields(cls)]
         unknown = sorted(set(values) - set(known))
         if unknown:
             raise TrainingError(f"unknown setting {unknown[0]!r}; known are {', '.join(known)}")
         return cls(**values)
 
 
-def _typed(field, value):
+def _typed(one: Field, value):
     """The value, if it has the field's type; an int will do for a float."""
-    wanted = {"int": int, "float": float, "str": str, "bool": bool}[field.type]
+    wanted = {"int": int, "float": float, "str": str, "bool": bool}[one.type]
     if wanted is float and type(value) is int:
-        return float(value)
+        value = float(value) if abs(value) < 2**63 else inf
     if type(value) is not wanted:
-        raise TrainingError(f"{field.name} must be {field.type}, got {value!r}")
+        raise TrainingError(f"{one.name} must be {one.type}, got {value!r}")
     return value
 
 
-def _choice(name: str, value, allowed: tuple) -> None:
-    if value not in allowed:
-        listed = ", ".join(map(str, allowed))
-        raise TrainingError(f"{name} must be one of {listed}, got {value!r}")
+def _check_range(one: Field, value) -> None:
+    allowed = one.metadata.get("allowed")
+    if allowed is None:
+        return
+    several = one.metadata["several"]
+    values = value.split(",") if several and value else [] if several else [value]
+    wrong = [repr(item) for item in values if item not in allowed]
+    if wrong:
+        raise TrainingError(f"{one.name} must be {in_words(allowed, several)}, got {wrong[0]}")
 
 
-# A Wasserstein critic must be ahead of the generator, or its score gap means nothing: at equal
-# rates the gap turned negative within 200 steps, and the covers were three times as far from real
-# ones as with the critic's rate three times the generator's.
+def in_words(allowed: Interval | Collection, several: bool = False) -> str:
+    """What may be set, as the end of a sentence.
+
+    >>> in_words(DECAY), in_words(PROBABILITY), in_words(POSITIVE)
+    ('at least 0 and below 1', 'from 0 to 1', 'above 0 and finite')
+    """
+    if not isinstance(allowed, Interval):
+        listed = ", ".join(map(str, filter(None, allowed)))
+        return f"some of {listed}, joined by commas" if several else f"one of {listed}"
+    low, high = f"{allowed.left:,.16g}", f"{allowed.right:,.16g}"
+    if allowed.closed == "both":
+        return f"from {low} to {high}"
+    lower = f"at least {low}" if allowed.closed_left else f"above {low}"
+    return f"{lower} and finite" if allowed.right == inf else f"{lower} and below {high}"
+
+
+# A Wasserstein critic must be ahead of the generator, or its loss estimates no distance: at equal
+# rates the estimate turned negative within 200 steps, and the covers were three times as far from
+# real ones as with the critic's rate three times the generator's.
 _WGAN_LOGAN = {
     "critic_loss": "wgan-gp",
     "penalty": 10.0,
@@ -160,25 +193,26 @@ _WGAN_LOGAN = {
     "generator_rate": 3e-4,
 }
 
-# The builds of the course: what each changes from the defaults above.
+# The variants of the course: what each changes from the defaults above.
 RECIPES: dict[str, dict] = {
     # Notebook 04: Wasserstein loss with gradient penalty, and LOGAN's natural-gradient step.
     "wgan_logan": _WGAN_LOGAN,
-    # Notebook 05, the build of the course's name: the same with labels and the auxiliary head.
-    # The critic's score has no bounds, so the label errors need weight to be heard beside it.
+    # Notebook 05, the course's own: the same with labels and the auxiliary head. The critic's score
+    # has no bounds, so the label errors need a large weight to count beside it.
     "acgan_wgan_logan": {
         **_WGAN_LOGAN,
         "labels": True,
         "auxiliary_weight": 10.0,
         "generator_auxiliary_weight": 10.0,
     },
-    # Notebook 05, recommended: pairs of real and fake under one label, no latent step.
+    # Notebook 05, recommended: pairs of real and generated covers under one label, no latent step.
     "acgan": {"labels": True, "latent_method": "off"},
-    # A few thousand covers and no labels. For long trainings, in which the critic would learn them
-    # by heart; in the first minutes covers come nearer without the augmentation.
+    # A few thousand covers and no labels. For long trainings, in which the critic would memorise
+    # them; in the first minutes covers come nearer without the augmentation.
     "small_set": {"latent_method": "off", "augment": "shift,color"},
-    # Notebook 09: few covers for a trained model; see styles.py. Freezing the critic's early layers
-    # (freeze_critic) and lower rates made no difference (data/measured/styles_recipe.csv).
+    # Notebook 09: few covers for a trained model; see studies/finetuning.py. Freezing the critic's
+    # early layers (freeze_critic) and lower rates made no difference
+    # (data/measured/styles_recipe.csv).
     "style": {
         "latent_method": "off",
         "steps": 1000,
@@ -194,7 +228,8 @@ RECIPES: dict[str, dict] = {
 
 def widths(size: int) -> dict[str, int]:
     """Half the width for twice the size: the time a step takes hardly doubles, and all layers but
-    those at the picture keep their shapes, so that a small model can grow (`train --from`)."""
+    those at the finest resolution keep their shapes, so that a small model can grow
+    (`train --from`)."""
     share = max(1, size // TrainingConfig.size)
     return {
         name: max(1, getattr(TrainingConfig, name) // share)
@@ -203,7 +238,7 @@ def widths(size: int) -> dict[str, int]:
 
 
 def recipe(name: str, **changes) -> TrainingConfig:
-    """The configuration of a build of the course, with changes. TrainingError if unknown.
+    """The configuration of a variant of the course, with changes. TrainingError if unknown.
 
     >>> recipe("acgan", steps=500).critic_loss
     'rpgan'
