@@ -45,7 +45,7 @@ def test_without_faults_it_is_our_training(faults):
     for _ in range(5):  # a lazy penalty and a latent step are among them
         ours.advance(ours_batches)
         theirs.advance(their_batches)
-    for name in ("generator", "critic", "average"):
+    for name in ("generator", "critic", "ema"):
         torch.testing.assert_close(
             weights(getattr(ours, name)), weights(getattr(theirs, name)), rtol=0, atol=0
         )
@@ -209,7 +209,7 @@ def test_labels_move_only_with_the_fault():
 def test_previews_had_noise_of_another_law():
     for fault, wanted in (("preview noise", 1.0), ("one map", 3**-0.5)):
         made, seen = build(fault), []
-        made.average = lambda z, labels, seen=seen: seen.append(z) or z
+        made.ema = lambda z, labels, seen=seen: seen.append(z) or z
         made.covers(torch.zeros(4000, 10))
         assert torch.cat(seen).std().item() == pytest.approx(wanted, abs=0.02)
 

@@ -154,17 +154,11 @@ def test_networks_of_another_shape_are_refused(covers, tmp_path):
 
 
 def test_any_part_may_be_all_that_is_told():
-    config = TrainingConfig(
-        labels=True,
-        extras="year",
-        titles="both",
-        label_dropout=0.5,
-        label_noise=0.0,
-        word_dropout=0.0,
-    )
     rows = torch.ones(4000, 11 + TOKENS)
     rng = Rng(0)
-    told, known, held = conditions.smoothed(rows, torch.ones(11), config, rng)
+    told, known, held = conditions.smoothed(
+        rows, torch.ones(11), rng, noise=0.0, dropout=0.5, extras=1
+    )
     assert torch.equal(known, rows[:, :11])
     parts = [told[:, :10].isfinite(), told[:, 10:11].isfinite(), told[:, 11:] > 0]
     assert all(torch.equal(part.any(1), part.all(1)) for part in parts)  # as a whole

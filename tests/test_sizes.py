@@ -42,6 +42,6 @@ def test_a_grown_build_begins_with_what_the_smaller_one_learned(sets):
     for _ in range(2):
         first.advance(sets.batches(first.config))
     grown = sizes._begun(sizes.recipe("acgan", size=128, **widths(128)), sets, first)
-    for name, weight in first.average.state_dict().items():
+    for name, weight in first.ema.state_dict().items():
         if "to_rgb" not in name:
             assert (grown.generator.state_dict()[name] == weight).all(), name

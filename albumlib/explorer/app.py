@@ -164,7 +164,7 @@ class Explorer:
         self.kind = widgets.ToggleButtons(
             options=["songs", "albums"], style={"button_width": "80px"}
         )
-        self.ema = widgets.Dropdown(options=AVERAGES, description="average")
+        self.average = widgets.Dropdown(options=AVERAGES, description="average")
         self.search = widgets.Text(placeholder="search by title or artist")
         self.found = widgets.Select(options=[], rows=6, layout=controls.wide("100%"))
         self.name = widgets.Text("cover.png", description="save as")
@@ -203,7 +203,7 @@ class Explorer:
         self.beside.observe(self._choose_beside, "value")
         for asked in (self.kind, self.search):
             asked.observe(self._search, "value")
-        for asked in (self.found, self.ema):
+        for asked in (self.found, self.average):
             asked.observe(self._pick, "value")
         self.save.on_click(self._save)
         self.keep.on_click(self._keep)
@@ -231,7 +231,7 @@ class Explorer:
         middle = [*rows, widgets.HBox([self.together, self.reset]), *self.told.values()]
         right = [
             self.model, self.beside, widgets.HBox([self.seed, self.previous, self.next]), self.grid,
-            self.truncation, *self.steps, self.kind, self.search, self.found, self.ema,
+            self.truncation, *self.steps, self.kind, self.search, self.found, self.average,
         ]  # fmt: skip
         columns = [
             widgets.VBox(column, layout=widgets.Layout(flex=f"1 1 {width}px", max_width="100%"))
@@ -366,7 +366,7 @@ class Explorer:
             label = self.coverset.track_labels(self.coverset.tracks.iloc[[position]])[0]
         else:
             tracks = self.coverset.tracks[self.coverset.tracks["row"] == position]
-            label = average(self.coverset.track_labels(tracks), self.ema.value, self.spread)
+            label = average(self.coverset.track_labels(tracks), self.average.value, self.spread)
         self._set_label(label)
 
     def _save(self, _) -> None:

@@ -91,7 +91,7 @@ class Build:
     """Generator and critic with some of the FAULTS, their optimisers, and one step of training.
 
     `labels` (N, L) are all labels of the training set, in the order of the file; `critic`
-    replaces the usual one. `average` is the generator to draw with. Raises ValueError for a
+    replaces the usual one. `ema` is the averaged generator to draw with. Raises ValueError for a
     fault that is none.
     """
 
@@ -236,7 +236,7 @@ class Build:
         else:
             z = draw_latents(len(labels), self.config.latent, rng)
         parts = zip(z.split(256), labels.split(256), strict=True)
-        return torch.cat([self.average(z, labels) for z, labels in parts])
+        return torch.cat([self.ema(z, labels) for z, labels in parts])
 
     # Updates --------------------------------------------------------------------------------
 

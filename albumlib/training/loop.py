@@ -71,9 +71,10 @@ def train(
     rows = np.arange(len(images)) if rows is None else np.asarray(rows)
     labels = _checked(config, images, labels, rows, start)
     distributed, device = join(device or best_device())
-    if config.batch_size % (distributed.size * max(1, config.minibatch_stddev)):
+    if config.batch_size % (distributed.world_size * max(1, config.minibatch_stddev)):
         raise TrainingError(
-            f"batch_size {config.batch_size} cannot be shared among {distributed.size} processes"
+            f"batch_size {config.batch_size} cannot be shared among {distributed.world_size} "
+            "processes"
             + (f" in groups of {config.minibatch_stddev}" if config.minibatch_stddev else "")
         )
     folder = Path(folder)

@@ -73,7 +73,7 @@ class Monitor:
 
     def _coverage(self) -> float:
         parts = zip(self.z.split(64), self._told_parts(), strict=True)
-        drawn = torch.cat([self.trainer.average(z, told) for z, told in parts])
+        drawn = torch.cat([self.trainer.ema(z, told) for z, told in parts])
         real, fake = (F.adaptive_avg_pool2d(x, 8).flatten(1) for x in (self.real, drawn))
         reach = torch.cdist(real, real).kthvalue(NEIGHBOURS + 1, dim=1).values
         return (torch.cdist(real, fake) < reach[:, None]).any(1).float().mean().item()
