@@ -109,3 +109,11 @@ def test_relative_links_resolve(path):
     for link in re.findall(r"\]\(([^)\s]+)\)", prose(path)):
         if not re.match(r"https?:|#|attachment:", link):
             assert (path.parent / link.split("#")[0]).exists(), link
+
+
+@each
+def test_it_imports_from_at_most_one_level_down(path):
+    """`from albumlib.training import train`; the pieces of the imprint lie one deeper."""
+    code = "\n".join(cell.source for cell in code_cells(path))
+    found = set(re.findall(r"from (albumlib[\w.]*) import", code))
+    assert all(name.count(".") <= 1 for name in found - {"albumlib.sources.imprint"})

@@ -2,11 +2,11 @@
 below.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from albumlib.course.runner import profile_value, record
-
-__all__ = [
-    "profile_value",
-    "record",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "runner": ["profile_value", "record"],
+    },
+)

@@ -1,3 +1,13 @@
 """How good generated covers are and how well they obey their labels, with references.
 Imports `models`, `training` and what lies below.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    ["metrics", "label_recovery", "retrieval"],
+    submod_attrs={
+        "extractor": ["extract", "load_extractor"],
+    },
+)

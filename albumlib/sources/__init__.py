@@ -2,12 +2,15 @@
 Imports `features` and `runtime`.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from albumlib.sources.base import CoverError, SourceError, Track
-
-__all__ = [
-    "CoverError",
-    "SourceError",
-    "Track",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    ["budget"],
+    submod_attrs={
+        "base": ["CoverError", "SourceError", "Track"],
+        "choose": ["open_labels", "open_source"],
+        "web": ["Limit", "Web"],
+        "imprint": ["Imprint"],
+    },
+)

@@ -1,3 +1,13 @@
 """Comparisons over seeds and variants, whose results lie in `data/measured`. Imports `figures` and
 what lies below.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    ["ablations", "finetuning", "quantum_prior", "sizes"],
+    submod_attrs={
+        "legacy2021": ["Build", "FAULTS", "build_config", "latent_step_2021"],
+    },
+)

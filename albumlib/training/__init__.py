@@ -2,21 +2,12 @@
 Imports `models` and what lies below.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from albumlib.models.checkpoint import TrainingError, load_generator
-from albumlib.training.config import RECIPES, TrainingConfig, recipe, widths
-from albumlib.training.loop import CollapseWarning, TrainingDiverged, read_records, train
-
-__all__ = [
-    "RECIPES",
-    "CollapseWarning",
-    "TrainingConfig",
-    "TrainingDiverged",
-    "TrainingError",
-    "load_generator",
-    "read_records",
-    "recipe",
-    "train",
-    "widths",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "config": ["TrainingConfig", "recipe", "widths"],
+        "loop": ["TrainingDiverged", "read_records", "train"],
+    },
+)

@@ -2,3 +2,13 @@
 artists, albums and tracks, and the code that draws the covers. Imports `features`, `runtime` and
 `sources.base`.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "corruption": ["REPAIRABLE", "UNUSABLE", "corrupted"],
+        "imprint": ["Imprint"],
+    },
+)
