@@ -1,14 +1,14 @@
 """The frame agrees with itself: dependencies, extras, environment, and who imports whom."""
 
-import ast
 import re
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+
+from albumlib.runtime.wings import arrows, imported, renewed
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -41,18 +41,6 @@ WINGS = [
 
 def python_files(*folders: str) -> list[Path]:
     return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
-
-
-@cache
-def imported(path: Path) -> set[str]:
-    """Full names of everything that a file imports, wherever in the file."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
-    return names
 
 
 def requirements(lines: list[str]) -> set[str]:
@@ -132,23 +120,25 @@ def test_every_declared_package_is_used():
         assert MODULES.get(name, name) in used | tools | {"albumlib"}, f"nobody needs {name}"
 
 
-@pytest.mark.parametrize(
-    "path", python_files("albumlib"), ids=lambda path: str(path.relative_to(ROOT / "albumlib"))
-)
-def test_a_wing_imports_only_from_those_before_it(path):
-    wing = path.relative_to(ROOT / "albumlib").parts[0].removesuffix(".py")
-    if wing == "__init__":
-        assert not imported(path)
-        return
-    found = {name.split(".")[1] for name in imported(path) if name.startswith("albumlib.")}
-    found &= set(WINGS)  # the rest are names of albumlib itself, such as AlbumlibError
-    assert found <= set(WINGS[: WINGS.index(wing) + 1])
-    assert not any("notebooks" in module.split(".") for module in imported(path))
+@pytest.mark.parametrize("wing", WINGS)
+def test_a_wing_imports_only_from_those_before_it(wing):
+    assert arrows()[wing] <= set(WINGS[: WINGS.index(wing)])
 
 
 def test_every_wing_is_in_the_table():
-    found = {path.name.removesuffix(".py") for path in (ROOT / "albumlib").iterdir()}
-    assert found - {"__init__", "__pycache__", "assets"} == set(WINGS)
+    assert arrows().keys() == set(WINGS)
+
+
+def test_the_package_does_not_import_the_notebooks():
+    for path in python_files("albumlib"):
+        assert not any("notebooks" in module.split(".") for module in imported(path))
+
+
+def test_the_map_in_the_readme_is_that_of_the_imports():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "flowchart" in text and renewed(text) == text, (
+        "python -m albumlib.runtime.wings README.md"
+    )
 
 
 HEAVY = ("torch", "numpy", "pandas", "matplotlib", "requests", "spotipy", "papermill", "ipywidgets")

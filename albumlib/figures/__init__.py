@@ -10,18 +10,44 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     ["diagram", "grids"],
     submod_attrs={
-        "data_plots": (
-            "album_spread catalogue_state correlations distances feature_histograms "
-            "feature_positions funnel over_time real_and_independent timeline visible"
-        ).split(),
-        "grids": (
-            "album_row before_after covers duplicates extremes feature_sweeps framed "
-            "glimpse interpolation pairs quarantine sample_history"
-        ).split(),
-        "model_plots": (
-            "agreement comparison curves damage_curves fidelity_maps label_recovery_bars "
-            "ladder scatters training_curves"
-        ).split(),
+        "data_plots": [
+            "album_spread",
+            "catalogue_state",
+            "correlations",
+            "distances",
+            "feature_histograms",
+            "feature_positions",
+            "funnel",
+            "over_time",
+            "real_and_independent",
+            "timeline",
+            "visible",
+        ],  # fmt: skip
+        "grids": [
+            "album_row",
+            "before_after",
+            "covers",
+            "duplicates",
+            "extremes",
+            "feature_sweeps",
+            "framed",
+            "glimpse",
+            "interpolation",
+            "pairs",
+            "quarantine",
+            "sample_history",
+        ],  # fmt: skip
+        "model_plots": [
+            "agreement",
+            "comparison",
+            "curves",
+            "damage_curves",
+            "fidelity_maps",
+            "label_recovery_bars",
+            "ladder",
+            "scatters",
+            "training_curves",
+        ],  # fmt: skip
         "style": ["use_style"],
     },
 )
