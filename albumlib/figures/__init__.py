@@ -11,43 +11,18 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     ["diagram", "grids"],
     submod_attrs={
         "data_plots": [
-            "album_spread",
-            "catalogue_state",
-            "correlations",
-            "distances",
-            "feature_histograms",
-            "feature_positions",
-            "funnel",
-            "over_time",
-            "real_and_independent",
-            "timeline",
-            "visible",
-        ],  # fmt: skip
+            "album_spread", "catalogue_state", "correlations", "distances",
+            "feature_histograms", "feature_positions", "funnel", "over_time",
+            "real_and_independent", "timeline", "visible"
+        ],
         "grids": [
-            "album_row",
-            "before_after",
-            "covers",
-            "duplicates",
-            "extremes",
-            "feature_sweeps",
-            "framed",
-            "glimpse",
-            "interpolation",
-            "pairs",
-            "quarantine",
-            "sample_history",
-        ],  # fmt: skip
+            "album_row", "before_after", "covers", "duplicates", "extremes", "feature_sweeps",
+            "framed", "glimpse", "interpolation", "pairs", "quarantine", "sample_history"
+        ],
         "model_plots": [
-            "agreement",
-            "comparison",
-            "curves",
-            "damage_curves",
-            "fidelity_maps",
-            "label_recovery_bars",
-            "ladder",
-            "scatters",
-            "training_curves",
-        ],  # fmt: skip
+            "agreement", "comparison", "curves", "damage_curves", "fidelity_maps",
+            "label_recovery_bars", "ladder", "scatters", "training_curves"
+        ],
         "style": ["use_style"],
     },
-)
+)  # fmt: skip
