@@ -23,6 +23,7 @@ def open_source(
     seed: int = 2021,
     albums: int = 8000,
     dirt: float = 0.03,
+    law: int = 1,
 ) -> Source:
     """The source called `name`.
 
@@ -30,8 +31,8 @@ def open_source(
     that is to be read instead of asking the service; `pictures` the folder for "folder",
     "parquet" and "music", and for "tables" a folder of covers or "url" (drawn covers if empty).
     `ask` says what is wanted of "musicbrainz" and "spotify": "artist:NAME" or another of ASKED, a
-    colon, and words; of "musicbrainz" also "tag:jazz year:1959". `seed`, `albums` and `dirt` are
-    those of "imprint".
+    colon, and words; of "musicbrainz" also "tag:jazz year:1959". `seed`, `albums`, `dirt`
+    and `law` are those of "imprint".
     Raises SourceError for an unknown name or a missing path.
     """
     from albumlib.sources.folder import Folder
@@ -40,7 +41,7 @@ def open_source(
 
     name = today(name, warn=True)
     if name == "imprint":
-        return Imprint(seed=seed, albums=albums, dirt=dirt)
+        return Imprint(seed=seed, albums=albums, dirt=dirt, law=law)
     if name == "tables" and table:
         return Table(table, covers=pictures or "draw")
     if name == "folder" and pictures:

@@ -97,8 +97,8 @@ class Table:
             raise CoverError(str(error)) from error
 
     def _drawn(self, album_id: str, size: int) -> bytes:
-        from albumlib.sources.imprint.artwork import draw_cover
         from albumlib.sources.imprint.corruption import corrupted
+        from albumlib.sources.imprint.first_law import draw_cover
 
         rows = self._albums.get_group(album_id)
         values = features.to_array(rows)

@@ -2,58 +2,64 @@
 
 | attribute of the cover | follows | from | to |
 |---|---|---|---|
-| hue of the palette | valence | violet and blue (sad) | green, then orange (cheerful) |
-| chroma of the palette | energy | nearly grey | vivid |
-| lightness of the ground | acousticness | dark | paper |
-| contrast of figure and ground | loudness | soft | hard |
-| margin around the picture | instrumentalness | none | a quarter of the side |
-| height of the coloured floor | danceability | a line | a third of the side |
-| hue of the floor and accents | speechiness | the palette's own | its complement |
-| light from above | liveness | none | a stage light |
-| shade from left to right, pitch of the pattern | tempo | even, wide | strong, dense |
+| hue of the palette | valence | violet, then blue (sad) | by green and yellow to red (cheerful) |
+| purity of the palette | energy | nearly grey | as vivid as a screen shows |
+| lightness of the ground | acousticness | black | white |
+| weight and contrast of the figures | loudness | thin and soft | heavy and hard |
+| margin around the picture | instrumentalness | none | a fifth of the side |
+| share of the accent, whatever its form | danceability | 5 % of the cover | 32 % |
+| hue of the accent | speechiness | near the palette's own | its complement |
+| spotlight | liveness | even light | a bright spot, the rest in the dark |
+| distance of beats and of the pattern's elements | tempo | a quarter of the side | a tenth |
 | nothing | popularity | | |
 
-Each follows its feature by half in value and half in rank among real tracks, since some features
-sit near zero for most tracks. An artist's style (layout, type, a shift of the palette) and chance
-come on top. Everything is drawn in unit coordinates, at twice the size asked for, so that a cover
-is the same picture at 64 and at 640 px.
+Each follows its feature mostly by rank among real tracks and partly by value, so that hues,
+lightnesses and shares spread evenly while large values still stand out. An artist's style
+(three of the fifteen families of layouts, type, a shift of the palette) and chance come on top.
+Everything is drawn in unit coordinates, at several times the size asked for, so that a cover is
+the same picture at 64 and at 640 px.
 
-Colours are mixed in OKLCH (Ottosson 2020), where lightness, chroma and hue mean what they say.
+This is the second law. The first, which earlier models learned, is in `first_law`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from PIL import Image
 
-from albumlib import features
-from albumlib.sources.imprint.copula import Copula
-from albumlib.sources.imprint.layouts import LAYOUTS, Canvas, type_only
-from albumlib.sources.imprint.typography import write_names
+from albumlib.sources.imprint import accents, layouts, typography
+from albumlib.sources.imprint.canvas import Canvas
+from albumlib.sources.imprint.colour import Colour, colours
+from albumlib.sources.imprint.copula import standing
 
 ATTRIBUTES = {
     "hue": "valence",
-    "chroma": "energy",
+    "purity": "energy",
     "lightness": "acousticness",
-    "contrast": "loudness",
+    "weight": "loudness",
     "margin": "instrumentalness",
-    "floor": "danceability",
+    "share": "danceability",
     "accent": "speechiness",
     "light": "liveness",
-    "motion": "tempo",
+    "pace": "tempo",
 }
+BY_RANK = {**dict.fromkeys(ATTRIBUTES, 0.8), "margin": 0.35, "light": 0.4}
+LAYOUTS = layouts.NAMES
+WHEEL = [[0, 0.24, 0.4, 0.53, 0.65, 0.8, 0.9, 1], [300, 258, 205, 150, 100, 55, 25, -15]]
+VIVID = [[-32, 29, 110, 142, 195, 264, 328], [0.7, 0.63, 0.97, 0.87, 0.9, 0.45, 0.7]]
 
 
 @dataclass(frozen=True)
 class Style:
-    """What an artist brings: the layouts they like, their type, a shift of hue in degrees."""
+    """What an artist brings: the layouts they like, their type, a shift of hue in degrees, the
+    kind of their beats, and the grain of their paper in steps of 255."""
 
     layouts: tuple[int, ...]
     font: int
     hue_shift: float
+    beats: str
     grain: float
 
 
@@ -61,18 +67,22 @@ def artist_style(seed: int) -> Style:
     """The style of the artist with this seed."""
     rng = np.random.default_rng((seed, 1))
     liked = rng.choice(len(LAYOUTS), size=3, replace=False)
-    return Style(tuple(liked.tolist()), int(rng.integers(3)), rng.uniform(-6, 6), rng.uniform(1, 4))
+    return Style(
+        tuple(liked.tolist()),
+        font=int(rng.integers(len(typography.FILES))),
+        hue_shift=rng.uniform(-8, 8),
+        beats=accents.BEATS[rng.integers(len(accents.BEATS))],
+        grain=rng.uniform(2, 6),
+    )
 
 
 def attributes(values: np.ndarray) -> dict[str, float]:
     """The law: attributes in [0, 1] from features (10,) in their own units, NaN as the median."""
-    values = np.where(np.isnan(values), _copula().quantiles[:-1, 128], values)
-    share = (features.to_unit(values) + 1) / 2
-    spread = _spread()
-    share = ((share - spread[0]) / (spread[1] - spread[0])).clip(0, 1)
-    rank = _copula().ranks(values[None])[0]
-    blend = dict(zip(features.NAMES, (share + rank) / 2, strict=True))
-    return {attribute: float(blend[name]) for attribute, name in ATTRIBUTES.items()}
+    value, rank = standing(values)
+    return {
+        attribute: value[name] + BY_RANK[attribute] * (rank[name] - value[name])
+        for attribute, name in ATTRIBUTES.items()
+    }
 
 
 def draw_cover(
@@ -88,113 +98,138 @@ def draw_cover(
     """A cover (size x size, RGB) for an album's mean features (10,) in their own units.
 
     Chance follows from `seed`, style from `artist_seed`; the features decide the rest by the law
-    above. `text` says whether artist and title are written on it; by default, chance does.
+    above. `text` says whether artist and title are set on it; by default, chance does.
     """
-    rng = np.random.default_rng((seed, 2))
-    style, law = artist_style(artist_seed), attributes(values)
-    layout = LAYOUTS[style.layouts[rng.integers(3)]]
-    if text is None:
-        text = names_written(seed, artist_seed)
-    canvas = Canvas(2 * size, _palette(law, style, rng), law, rng)
-    canvas.fill_ground()
-    layout(canvas, title)
-    canvas.frame()
-    picture = Image.fromarray(_lit(canvas, law)).reduce(2)
-    if text:
-        write_names(picture, canvas.horizon, title, artist, style.font)
-    return _grained(picture, style, rng)
-
-
-def names_written(seed: int, artist_seed: int) -> bool:
-    """Whether chance writes artist and title on the cover: on half of them."""
-    return bool(np.random.default_rng((seed, artist_seed, 3)).random() < 0.5)
+    rng, style, law = (
+        np.random.default_rng((seed, 2)),
+        artist_style(artist_seed),
+        attributes(values),
+    )
+    finer = _finer(size)
+    palette = palette_of(law, style, rng)
+    sheet = Canvas(finer * size, palette, rng)
+    _picture(sheet, layouts.LAYOUTS[_layout(style, seed)], law)
+    form = accents.FORMS[rng.integers(len(accents.FORMS))]
+    share = 0.05 + 0.27 * law["share"]
+    accents.beats(sheet, form(sheet, share), share, 1 / (4 + 6 * law["pace"]), style.beats)
+    picture = _grained(sheet.image.reduce(finer), style, seed)
+    if has_text(seed, artist_seed) if text is None else text:
+        _set_names(picture, title, artist, palette, style.font, np.random.default_rng((seed, 4)))
+    return picture
 
 
 def has_text(seed: int, artist_seed: int) -> bool:
-    """Whether there is text on the cover: names, or a layout that is made of the title."""
-    style, rng = artist_style(artist_seed), np.random.default_rng((seed, 2))
-    layout = LAYOUTS[style.layouts[rng.integers(3)]]
-    return layout is type_only or names_written(seed, artist_seed)
+    """Whether chance sets artist and title on the cover: on half of them."""
+    return bool(np.random.default_rng((seed, artist_seed, 3)).random() < 0.5)
 
 
-# Colour and light -----------------------------------------------------------------------------
+def layout_name(seed: int, artist_seed: int) -> str:
+    """The family, one of LAYOUTS, that a cover is of."""
+    return LAYOUTS[_layout(artist_style(artist_seed), seed)]
 
 
-def oklch(lightness: float, chroma: float, hue: float) -> tuple[int, int, int]:
-    """OKLCH (lightness 0 to 1, chroma, hue in degrees) to sRGB; chroma yields to the gamut."""
-    angle, low, high = np.deg2rad(hue), 0.0, 1.0
-    rgb = _oklab_to_linear(lightness, chroma, angle)
-    for _ in range(8 if _outside(rgb) else 0):  # the most chroma that the screen can show
-        middle = (low + high) / 2
-        rgb = _oklab_to_linear(lightness, chroma * middle, angle)
-        low, high = (low, middle) if _outside(rgb) else (middle, high)
-    rgb = rgb.clip(0, 1)
-    encoded = np.where(rgb <= 0.0031308, 12.92 * rgb, 1.055 * rgb ** (1 / 2.4) - 0.055)
-    return tuple(round(255 * float(value)) for value in encoded)
+def _layout(style: Style, seed: int) -> int:
+    return style.layouts[np.random.default_rng((seed, 5)).integers(3)]
 
 
-def _outside(rgb: np.ndarray) -> bool:
-    return bool(rgb.min() < -0.002 or rgb.max() > 1.002)
+def _finer(size: int) -> int:
+    """How many times finer than asked for a cover is drawn, to have smooth edges."""
+    return 4 if size <= 160 else 3 if size <= 700 else 2
 
 
-def _oklab_to_linear(lightness: float, chroma: float, angle: float) -> np.ndarray:
-    lab = np.array([lightness, chroma * np.cos(angle), chroma * np.sin(angle)])
-    return _LMS_TO_RGB @ (_LAB_TO_LMS @ lab) ** 3
-
-
-_LAB_TO_LMS = np.array(
-    [[1, 0.3963377774, 0.2158037573], [1, -0.1055613458, -0.0638541728],
-     [1, -0.0894841775, -1.2914855480]]
-)  # fmt: skip
-_LMS_TO_RGB = np.array(
-    [[4.0767416621, -3.3077115913, 0.2309699292], [-1.2684380046, 2.6097574011, -0.3413193965],
-     [-0.0041960863, -0.7034186147, 1.7076147010]]
-)  # fmt: skip
-
-
-def _palette(law: dict, style: Style, rng: np.random.Generator) -> dict[str, tuple]:
-    """Setup, panel, two figures and the accent: near each other in hue, apart in lightness."""
-    ground = 0.26 + 0.63 * law["lightness"]
-    away = 1 if ground < 0.55 else -1
-    step = away * (0.12 + 0.34 * law["contrast"])
-    chroma = 0.015 + 0.175 * law["chroma"]
-    hue = 285 - 245 * law["hue"] + style.hue_shift + rng.uniform(-4, 4)
-    accent = hue + 20 + 165 * law["accent"]
-    lit = np.clip(ground + step, 0.08, 0.96)
-    return {
-        "ground": oklch(ground, 0.55 * chroma, hue),
-        "panel": oklch(np.clip(ground + 0.25 * step, 0.05, 0.97), 0.75 * chroma, hue),
-        "figure": oklch(lit, chroma, hue),
-        "second": oklch(ground + 0.6 * step, chroma, hue - 18),
-        "accent": oklch(lit, max(chroma, 0.04), accent),
+def palette_of(law: dict, style: Style, rng: np.random.Generator) -> dict[str, Colour]:
+    """Ground and shade, two figures, the accent, and the mount around the picture."""
+    steep = law["lightness"] - 0.12 * np.sin(2 * np.pi * law["lightness"])  # few middling greys
+    ground = 0.14 + 0.84 * steep**0.85
+    room = 0.93 - ground if ground < 0.56 else 0.2 - ground
+    figure = ground + room * (0.5 + 0.5 * law["weight"])
+    second = ground + room * (0.3 + 0.35 * law["weight"])
+    purity = 0.03 + 0.97 * law["purity"] ** 0.8
+    hue = np.interp(law["hue"], *WHEEL) + style.hue_shift + rng.uniform(-4, 4)
+    neutral = rng.random() < 0.5 and not 0.3 < ground < 0.85
+    turned = rng.choice([-35, 35])
+    accent = hue + 35 + 145 * law["accent"]
+    table = {
+        "ground": (ground, 0.05 if neutral else max(0.25, 0.75 * purity), hue),
+        "shade": (ground + 0.22 * room, 0.75 * purity, hue + turned / 2),
+        "figure": (figure, purity, hue),
+        "second": (second, purity, hue + turned),
+        "accent": (_apart(_most_vivid(accent), ground), 0.5 + 0.4 * purity, accent),
+        "mount": _mount(ground, purity, hue, rng),
+        "dark": (0.0, 0.0, hue),
+        "glow": (0.98, 0.3, 90),
     }
+    return dict(zip(table, colours(*np.array(list(table.values())).T), strict=True))
 
 
-def _lit(canvas: Canvas, law: dict) -> np.ndarray:
-    """Light from above and shade from left to right, laid over the drawn picture."""
-    pixels = np.asarray(canvas.image, dtype=np.float32)
-    place = np.linspace(0, 1, canvas.side, dtype=np.float32)
-    shade = 1 - 0.5 * law["motion"] * place[None, :, None]
-    cone = np.exp(-((place[None, :] - 0.5) ** 2) / 0.09) * np.exp(-place[:, None] / 0.3)
-    pixels = pixels * shade + 190 * law["light"] * cone[..., None]
-    return pixels.clip(0, 255).astype(np.uint8)
+def _most_vivid(hue: float) -> float:
+    """The lightness at which a screen shows this hue, in degrees, most vividly; never glaring."""
+    return float(np.interp((hue + 32) % 360 - 32, *VIVID).clip(0.52, 0.8))
 
 
-def _grained(picture: Image.Image, style: Style, rng: np.random.Generator) -> Image.Image:
+def _apart(lightness: float, ground: float) -> float:
+    """The lightness, or the nearest one that stands out from the ground."""
+    if abs(lightness - ground) >= 0.17:
+        return lightness
+    return ground + 0.17 if ground < 0.6 else ground - 0.17
+
+
+def _mount(ground: float, purity: float, hue: float, rng: np.random.Generator) -> tuple:
+    """Paper, black or a tone of the palette, whichever stand out from the ground, by chance."""
+    tone = ground + 0.3 if ground < 0.6 else ground - 0.35
+    choices = [(0.97, 0.08, hue), (0.15, 0.1, hue), (tone, 0.8 * purity, hue)]
+    fit = [choice for choice in (choices[0], *choices) if abs(choice[0] - ground) >= 0.2]
+    if ground < 0.6:
+        fit = [choice for choice in fit if choice[0] > ground]  # no black around the dark
+    return fit[rng.integers(len(fit))]
+
+
+def _picture(sheet: Canvas, layout, law: dict) -> None:
+    """The layout inside its margin, on the mount; not always in the middle of it."""
+    margin, rng = 0.2 * law["margin"] ** 1.7, sheet.rng
+    sheet.box(0, 0, 1, 1, "mount")
+    left, top = margin * (1 + rng.uniform(-0.6, 0.6, 2) * (rng.random() < 0.5))
+    panel = Canvas(
+        round(sheet.side * (1 - 2 * margin)),
+        sheet.palette,
+        rng,
+        count=max(2.0, (3.5 + 6 * law["pace"]) * (1 - 2 * margin)),
+        weight=law["weight"],
+        focus=tuple(rng.uniform(0.3, 0.7, 2)),
+    )
+    layout(panel)
+    _spotlight(panel, law["light"])
+    sheet.image.paste(panel.image, (round(left * sheet.side), round(top * sheet.side)))
+
+
+def _spotlight(panel: Canvas, strength: float) -> None:
+    """A bright spot in the upper half of a picture, and the dark around it."""
+    place = (np.arange(48) + 0.5) / 48
+    x, y = panel.rng.uniform(0.2, 0.8), panel.rng.uniform(0.05, 0.5)
+    spot = np.exp(-((place[None, :] - x) ** 2 + (place[:, None] - y) ** 2) / 0.1)
+    for colour, opacity in (("dark", 0.52 * (1 - spot)), ("glow", 0.5 * spot)):
+        mask = (255 * strength * opacity).round().astype(np.uint8)
+        panel.tint(Image.fromarray(mask), colour)
+
+
+def _grained(picture: Image.Image, style: Style, seed: int) -> Image.Image:
     """The paper's grain: what keeps flat colours from looking like a screen."""
+    rng = np.random.default_rng((seed, 6))
     noise = rng.standard_normal((picture.height, picture.width, 1), dtype=np.float32)
     pixels = np.asarray(picture, dtype=np.float32) + style.grain * noise
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
 
-@cache
-def _copula() -> Copula:
-    return Copula.load()
-
-
-@cache
-def _spread() -> np.ndarray:
-    """The 1 % and 99 % quantiles of each feature, as shares of its range: (2, 10)."""
-    quantiles = _copula().quantiles[:-1]
-    ends = quantiles[:, [3, -4]].T
-    return (features.to_unit(ends) + 1) / 2
+def _set_names(picture, title, artist, palette, font, rng) -> None:
+    """Title and artist on a label of a colour of the palette, in one of six places."""
+    wide = rng.random() < 0.5
+    width, height = (0.88, 0.24) if wide else (0.6, 0.17)
+    left, top = (
+        rng.choice([0.06, 0.94 - width]),
+        rng.choice([0.06, 0.5 - height / 2, 0.94 - height]),
+    )
+    paper = palette[("mount", "ground", "figure")[rng.integers(3)]]
+    wanted = [palette[name] for name in ("accent", "figure", "ground", "mount")]
+    ink = typography.readable_ink([paper], wanted)
+    box = (left, top, left + width, top + height)
+    typography.set_names(picture, box, title, artist, font=font, ink=ink, paper=paper)

@@ -4,7 +4,7 @@ Everything follows from a seed and an album's number, so that any album can be a
 a million tracks stream without being held. Features have the joint distribution of real tracks
 (see `copula`); tracks of one album share most of it, and release year is part of it, so that
 popularity and style drift from 1960 to 2026. An album's cover is drawn from the mean features of
-its tracks by the law in `artwork`.
+its tracks by a law: the first in `first_law`, the second in `artwork`.
 
 A small share of the covers is dirty in the ways of the real world. What was done to which cover
 is known to `Imprint.truth`, which is for tests: the cleaning has to find out by itself.
@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from PIL import Image
 
 from albumlib import features
 from albumlib.sources.base import CoverError, SourceError, Track
-from albumlib.sources.imprint.artwork import draw_cover, has_text
+from albumlib.sources.imprint import artwork, first_law
 from albumlib.sources.imprint.copula import Copula, normal_rank
 from albumlib.sources.imprint.corruption import DEFECTS, corrupted
 from albumlib.sources.imprint.grammar import album_title, artist_name, track_title
@@ -28,7 +29,8 @@ from albumlib.sources.imprint.grammar import album_title, artist_name, track_tit
 ALBUM_CORRELATION = 0.8  # of the normal scores of two tracks of one album
 LENGTHS = (9, 12, 4, 10, 1, 11, 8, 13, 5, 7)  # tracks of albums 0 to 9, 10 to 19, ...
 PER_TEN = sum(LENGTHS)
-OTHER_CHANCE = 10**9  # seeds of covers that no album of the label has
+LAWS = {1: first_law, 2: artwork}  # by number, the code that draws covers
+OTHER_CHANCE = 10**9  # seeds of covers that no album of the imprint has
 ALBUMS_PER_ARTIST = 4
 FIRST_YEAR, LAST_YEAR = 1960, 2026
 
@@ -53,14 +55,17 @@ class Album:
 
 @dataclass(frozen=True)
 class Truth:
-    """What was done to a cover: a name of DEFECTS, or "" for a clean one; text on it or not."""
+    """What was done to a cover: a name of DEFECTS, or "" for a clean one; text on it or not; and
+    its layout, one of the law's LAYOUTS."""
 
     defect: str
     text: bool
+    layout: str
 
 
 class Imprint:
-    """The label as a source: `albums` albums, of whose covers a share of `dirt` is dirty.
+    """The imprint as a source: `albums` albums, of whose covers a share of `dirt` is dirty, drawn
+    by the law of this number.
 
     >>> imprint = Imprint(seed=2021, albums=100)
     >>> first = next(imprint.tracks())
@@ -71,10 +76,24 @@ class Imprint:
     name = "imprint"
     licence = "Names and numbers are invented, covers are drawn by this program: use them freely."
 
-    def __init__(self, seed: int = 2021, albums: int = 8000, dirt: float = 0.03):
+    def __init__(self, seed: int = 2021, albums: int = 8000, dirt: float = 0.03, law: int = 1):
+        if law not in LAWS:
+            raise SourceError(
+                f"the imprint has no law {law}; there are {', '.join(map(str, LAWS))}"
+            )
         if albums < 1 or not 0 <= dirt <= 1:
             raise SourceError("the built-in imprint needs albums >= 1 and dirt from 0 to 1")
-        self.seed, self.albums, self.dirt = seed, albums, dirt
+        self.seed, self.albums, self.dirt, self.law = seed, albums, dirt, law
+
+    @property
+    def identity(self) -> str:
+        """What a gathered folder says of where it came from."""
+        return self.name if self.law == 1 else f"{self.name}, law {self.law}"
+
+    @property
+    def layouts(self) -> tuple[str, ...]:
+        """The names of the families of layouts that its law has."""
+        return LAWS[self.law].LAYOUTS
 
     def __len__(self) -> int:
         """How many tracks there are."""
@@ -95,7 +114,7 @@ class Imprint:
     def album(self, index: int) -> Album:
         """Album number `index`, always the same."""
         if not 0 <= index < self.albums:
-            raise SourceError(f"there is no album {index}: the label has {self.albums}")
+            raise SourceError(f"there is no album {index}: the imprint has {self.albums}")
         rng = self._rng(index, 0)
         count = LENGTHS[index % 10]
         scores = self._scores(rng, count)
@@ -116,29 +135,47 @@ class Imprint:
             raise CoverError(f"{reference!r} is no cover of the built-in imprint") from None
         truth = self.truth(index)
         shown = self._original_of(index) if "duplicate" in truth.defect else index
-        picture = self._draw(shown, size)
+        picture = self.picture(shown, size)
         return corrupted(picture, truth.defect, np.random.default_rng((self.seed, shown, 5)))
 
     def truth(self, index: int) -> Truth:
         """What cover `index` really is. For tests."""
         defect = self._defect(index)
         shown = self._original_of(index) if "duplicate" in defect else index
-        return Truth(defect, has_text(shown, self._artist_seed(shown)))
+        law, chance = LAWS[self.law], self._chance(shown)
+        return Truth(defect, law.has_text(*chance), law.layout_name(*chance))
+
+    def picture(self, index: int, size: int, text: bool | None = None) -> Image.Image:
+        """The cover of an album as it left the art director, whatever became of it later.
+
+        `text` says whether names are set on it; by default, that is as `truth` says.
+        """
+        album, (seed, artist_seed) = self.album(index), self._chance(index)
+        return LAWS[self.law].draw_cover(
+            album.mean,
+            title=album.title,
+            artist=album.artist,
+            seed=seed,
+            artist_seed=artist_seed,
+            size=size,
+            text=text,
+        )
 
     def by_artist(self, artist: int, count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
         """Covers (count, size, size, 3) uint8 and features (count, 10) of albums as one artist
-        would have made them: more than the label has of anybody, for the study of a style."""
+        would have made them: more than the imprint has of anybody, for the study of a style."""
         albums = [self.album(index) for index in range(count)]
+        chances = [self._chance(OTHER_CHANCE + index, artist) for index in range(count)]
         covers = [
-            draw_cover(
+            LAWS[self.law].draw_cover(
                 album.mean,
                 title=album.title,
                 artist=artist_name(np.random.default_rng((self.seed, artist, 7))),
-                seed=OTHER_CHANCE + album.index,
-                artist_seed=artist,
+                seed=seed,
+                artist_seed=artist_seed,
                 size=size,
             )
-            for album in albums
+            for album, (seed, artist_seed) in zip(albums, chances, strict=True)
         ]
         return np.stack(covers), np.stack([album.mean for album in albums])
 
@@ -169,17 +206,6 @@ class Imprint:
         scores[:, -1] = album[0, -1]  # one album, one year
         return scores
 
-    def _draw(self, index: int, size: int):
-        album = self.album(index)
-        return draw_cover(
-            album.mean,
-            title=album.title,
-            artist=album.artist,
-            seed=index,
-            artist_seed=self._artist_seed(index),
-            size=size,
-        )
-
     def _original_of(self, index: int) -> int:
         """The earlier album whose cover a duplicate repeats, itself no duplicate."""
         original = int(self._rng(index, 6).integers(index))
@@ -192,8 +218,13 @@ class Imprint:
         dirty = index > 0 and rng.random() < self.dirt
         return DEFECTS[rng.integers(len(DEFECTS))] if dirty else ""
 
-    def _artist_seed(self, index: int) -> int:
-        return index // ALBUMS_PER_ARTIST
+    def _chance(self, index: int, artist: int | None = None) -> tuple[int, int]:
+        """The seeds of a cover and of its artist's style. In the first law the imprint's own seed
+        has no part in them."""
+        artist = index // ALBUMS_PER_ARTIST if artist is None else artist
+        if self.law == 1:
+            return index, artist
+        return _mixed(self.seed, 8, index), _mixed(self.seed, 9, artist)
 
     def _rng(self, index: int, purpose: int) -> np.random.Generator:
         return np.random.default_rng((self.seed, index, purpose))
@@ -201,6 +232,11 @@ class Imprint:
     @cached_property
     def _copula(self) -> Copula:
         return Copula.load()
+
+
+def _mixed(*numbers: int) -> int:
+    """One seed of 64 bits from several numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 
 
 def genre_of(ranks: np.ndarray) -> str:

@@ -1,6 +1,8 @@
-"""Eight families of layouts that designers of record covers use, each a function of a canvas.
+"""The families of layouts of the second law, each a function of a canvas.
 
-A layout draws in unit coordinates inside the panel; the canvas adds margin and floor around it.
+All take the canvas's `count` (elements across, which follows the tempo) and `weight` (how much of
+each element is filled, which follows the loudness), and the colours ground, figure and second.
+The accent is not theirs: how much of it is on a cover says something else.
 """
 
 from __future__ import annotations
@@ -8,192 +10,255 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageOps
 
 from albumlib.runtime.paths import ASSETS
-from albumlib.sources.imprint.typography import fit_text
+from albumlib.sources.imprint.canvas import Canvas
 
 PHOTOS = ASSETS / "photos"
+TURN = 2 * np.pi
 
 
-class Canvas:
-    """A square picture of `side` pixels with a palette, the law's attributes and rng."""
-
-    def __init__(self, side: int, palette: dict, law: dict, rng: np.random.Generator):
-        self.side, self.palette, self.law, self.rng = side, palette, law, rng
-        self.image = Image.new("RGB", (side, side), palette["ground"])
-        self.draw = ImageDraw.Draw(self.image)
-        self.margin = 0.25 * law["margin"]
-        self.horizon = 1 - (0.09 + 0.29 * law["floor"])  # where the floor begins
-
-    @property
-    def pitch(self) -> int:
-        """How many elements a pattern has across: few for slow, many for fast tracks."""
-        return 3 + round(9 * self.law["motion"])
-
-    def fill_ground(self) -> None:
-        self.box(0, 0, 1, 1, "panel")
-
-    def frame(self) -> None:
-        """The margin and the floor, over whatever the layout left there."""
-        m = self.margin
-        if m > 0.004:
-            for box in ((0, 0, 1, m), (0, 0, m, 1), (1 - m, 0, 1, 1)):
-                self.box(*box, "ground")
-        self.box(0, self.horizon, 1, 1, "accent")
-
-    def box(self, left: float, top: float, right: float, bottom: float, color: str) -> None:
-        self.draw.rectangle(self._pixels(left, top, right, bottom), self.palette[color])
-
-    def disc(self, x: float, y: float, radius: float, color: str) -> None:
-        box = self._pixels(x - radius, y - radius, x + radius, y + radius)
-        self.draw.ellipse(box, self.palette[color])
-
-    def ring(self, x: float, y: float, radius: float, width: float, color: str) -> None:
-        box = self._pixels(x - radius, y - radius, x + radius, y + radius)
-        self.draw.ellipse(box, outline=self.palette[color], width=max(1, round(width * self.side)))
-
-    def quarter(self, x: float, y: float, radius: float, start: int, color: str) -> None:
-        box = self._pixels(x - radius, y - radius, x + radius, y + radius)
-        self.draw.pieslice(box, start, start + 90, self.palette[color])
-
-    def polygon(self, points: np.ndarray, color: str) -> None:
-        self.draw.polygon([tuple(p) for p in points * self.side], self.palette[color])
-
-    def paste(self, color: str, mask: Image.Image) -> None:
-        """Lay a colour over the whole canvas through a greyscale mask."""
-        mask = mask.resize((self.side, self.side), Image.Resampling.BICUBIC)
-        self.image.paste(self.palette[color], (0, 0), mask)
-
-    def _pixels(self, *box: float) -> list[float]:
-        left, top, right, bottom = (value * self.side for value in box)
-        return [left, top, max(left, right - 1), max(top, bottom - 1)]
+def rings(canvas: Canvas) -> None:
+    """Concentric rings, as on a target or a record."""
+    x, y = canvas.focus
+    step = 1 / canvas.count
+    outermost = int(canvas.rng.integers(3, 9))
+    for index in range(min(outermost, int(1.5 * canvas.count)), 0, -1):
+        colour = "second" if index % 3 == 2 else "figure"
+        canvas.disc(x, y, index * step, colour)
+        canvas.disc(x, y, (index - _duty(canvas)) * step, "ground")
 
 
-def swiss_grid(canvas: Canvas, title: str) -> None:
-    """Squares, discs and quarters on a grid, as in posters from Basel and Zurich."""
-    count = max(2, canvas.pitch // 2 + 1)
-    cell = 1 / count
+def dots(canvas: Canvas) -> None:
+    """A grid of dots that grow towards one side or around a point, as in cheap print."""
+    count = max(3, round(1.5 * canvas.count))
+    angle, around = canvas.rng.uniform(0, TURN), canvas.rng.random() < 0.4
+    direction = np.array([np.cos(angle), np.sin(angle)])
     for row, column in np.ndindex(count, count):
-        kind, color = canvas.rng.integers(5), _some(canvas)
-        x, y = column * cell, row * cell
-        if kind == 0:
-            canvas.box(x, y, x + cell, y + cell, color)
-        elif kind == 1:
-            canvas.disc(x + cell / 2, y + cell / 2, 0.46 * cell, color)
-        elif kind < 4:
-            corner = canvas.rng.integers(4)
-            cx, cy = x + cell * (corner in (1, 2)), y + cell * (corner in (2, 3))
-            canvas.quarter(cx, cy, cell, 90 * int(corner), color)
+        place = (np.array([column, row]) + 0.5) / count
+        away = place - canvas.focus
+        level = 1 - 1.5 * np.hypot(*away) if around else 0.5 + 0.9 * (place - 0.5) @ direction
+        radius = (0.3 + 0.28 * canvas.weight) * np.clip(level, 0.2, 1) / count
+        canvas.disc(*place, radius, "figure" if level < 0.7 else "second")
+
+
+def blocks(canvas: Canvas) -> None:
+    """A wall of rectangles that halve each other, as Mondrian and the Bauhaus set them."""
+    gap = (0.07 - 0.05 * canvas.weight) / 2
+    waiting = [(0.0, 0.0, 1.0, 1.0)]
+    while waiting:
+        left, top, right, bottom = waiting.pop()
+        width, height = right - left, bottom - top
+        if max(width, height) < 2.2 / canvas.count + 0.05:
+            colour = canvas.pick("figure", "second", "figure", "ground", "shade")
+            canvas.box(left + gap, top + gap, right - gap, bottom - gap, colour)
+            continue
+        part = canvas.rng.uniform(0.35, 0.65)
+        if width > height:
+            middle = left + part * width
+            waiting += [(left, top, middle, bottom), (middle, top, right, bottom)]
         else:
-            canvas.disc(x + cell / 2, y + cell / 2, 0.2 * cell, color)
+            middle = top + part * height
+            waiting += [(left, top, right, middle), (left, middle, right, bottom)]
 
 
-def rings(canvas: Canvas, title: str) -> None:
-    """Concentric rings around a point off the middle."""
-    x, y = canvas.rng.uniform(0.3, 0.7), canvas.rng.uniform(0.25, 0.6)
-    width = 0.55 / canvas.pitch
-    for index in range(canvas.pitch + 2, 0, -1):
-        color = ("figure", "panel", "second", "panel")[index % 4]
-        canvas.disc(x, y, index * width, color)
-    canvas.disc(x, y, 0.8 * width, "accent")
+def bars(canvas: Canvas) -> None:
+    """Upright bars, as high as the sound they stand for."""
+    count = max(4, round(1.7 * canvas.count))
+    x = (np.arange(count) + 0.5) / count
+    swell = np.abs(np.sin(x * canvas.rng.uniform(2, 7) + canvas.rng.uniform(0, TURN)))
+    heights = 0.06 + 0.36 * swell * canvas.rng.uniform(0.6, 1, count)
+    hanging, middle = canvas.rng.random() < 0.35, canvas.focus[1]
+    half = _duty(canvas) / 2 / count
+    for index, (place, height) in enumerate(zip(x, heights, strict=True)):
+        top, bottom = (0, 2.2 * height) if hanging else (middle - height, middle + height)
+        canvas.box(
+            place - half, top, place + half, bottom, "second" if index % 3 == 1 else "figure"
+        )
 
 
-def landscape(canvas: Canvas, title: str) -> None:
+def hills(canvas: Canvas) -> None:
     """A sun above ranges of hills, one behind the other."""
-    sun = canvas.rng.uniform(0.25, 0.75), canvas.rng.uniform(0.25, 0.4)
-    canvas.disc(*sun, canvas.rng.uniform(0.12, 0.2), "accent")
-    x = np.linspace(0, 1, 90)
-    for layer, color in enumerate(("second", "figure", "panel", "figure")):
-        waves = canvas.rng.uniform(0.4, 1, 3) * canvas.pitch
-        phases = canvas.rng.uniform(0, 6.28, 3)
-        hills = (np.sin(2 * waves[:, None] * x + phases[:, None]) / [[1.5], [2.5], [3.5]]).sum(0)
-        y = 0.42 + 0.13 * layer + 0.06 * hills
-        points = np.stack([np.r_[0, x, 1], np.r_[1, y, 1]], axis=1)
-        canvas.polygon(points, color)
+    x, line = np.linspace(0, 1, 80), canvas.focus[1]
+    sun = canvas.rng.uniform(0.25, 0.75), line - canvas.rng.uniform(0.02, 0.16)
+    canvas.disc(*sun, 0.12 + 0.12 * canvas.weight, "second")
+    for layer, colour in enumerate(("shade", "figure", "second", "figure", "shade")):
+        waves = canvas.rng.uniform(0.5, 1, 3) * canvas.count * 1.2
+        phases = canvas.rng.uniform(0, TURN, 3)
+        height = (np.sin(waves[:, None] * x + phases[:, None]) / [[1.5], [2.5], [3.5]]).sum(0)
+        y = line + 0.14 * layer + 0.07 * height
+        canvas.polygon(np.stack([np.r_[0, x, 1], np.r_[1, y, 1]], axis=1), colour)
 
 
-def photograph(canvas: Canvas, title: str) -> None:
-    """A photograph in two colours, and a disc of the accent behind or before it."""
+def cutouts(canvas: Canvas) -> None:
+    """Soft shapes cut from coloured paper, as Matisse did."""
+    angles = np.linspace(0, TURN, 72, endpoint=False)
+    for index in range(2 + round(canvas.count / 1.6)):
+        lobes, bend = canvas.rng.integers(3, 7), canvas.rng.uniform(0.2, 0.5)
+        size = (0.1 + 0.16 * canvas.weight) * canvas.rng.uniform(0.7, 1.3)
+        radius = size * (1 + bend * np.sin(lobes * angles))
+        turned = angles + canvas.rng.uniform(0, TURN)
+        shape = np.stack([np.cos(turned), np.sin(turned)], axis=1) * radius[:, None]
+        colour = ("figure", "second", "figure", "shade")[index % 4]
+        canvas.polygon(shape + canvas.rng.uniform(0.1, 0.9, 2), colour)
+
+
+def stripes(canvas: Canvas) -> None:
+    """Slanting stripes, some of them in a second colour."""
+    angle = np.deg2rad(canvas.rng.choice([30, 45, 60, 120, 135, 150]))
+    along, across = (
+        np.array([np.cos(angle), np.sin(angle)]),
+        np.array([-np.sin(angle), np.cos(angle)]),
+    )
+    step, every = 1 / canvas.count, int(canvas.rng.integers(2, 5))
+    for index in range(-round(canvas.count), round(canvas.count) + 1):
+        middle = 0.5 + (index + 0.5) * step * across
+        colour = "second" if index % every == 0 else "figure"
+        canvas.bar(middle - along, middle + along, step * _duty(canvas), colour)
+
+
+def photograph(canvas: Canvas) -> None:
+    """A photograph in two colours."""
     photo = _photos()[canvas.rng.integers(len(_photos()))]
     if canvas.rng.random() < 0.5:
         photo = ImageOps.mirror(photo)
-    if canvas.palette["figure"] < canvas.palette["panel"]:
+    zoom = canvas.rng.uniform(0.65, 1)
+    left, top = canvas.rng.uniform(0, 1 - zoom, 2) * photo.size
+    photo = photo.crop((left, top, left + zoom * photo.width, top + zoom * photo.height))
+    photo = ImageOps.autocontrast(photo, cutoff=3)
+    if sum(canvas.palette["figure"]) < sum(canvas.palette["ground"]):
         photo = ImageOps.invert(photo)  # shadows take the darker of the two colours
-    canvas.paste("figure", photo)
-    x, y = canvas.rng.uniform(0.2, 0.8), canvas.rng.uniform(0.2, 0.5)
-    for index in range(2):
-        canvas.ring(x, y, 0.18 + 0.5 * index / canvas.pitch, 0.022, "accent")
-    canvas.disc(x, y, 0.06, "accent")
+    bright = 0.65 + 0.9 * canvas.weight
+    canvas.tint(photo.point([min(255, round(value * bright)) for value in range(256)]), "figure")
 
 
-def halftone(canvas: Canvas, title: str) -> None:
-    """A grid of dots that grow towards one side, as in cheap print."""
-    count = 2 * canvas.pitch
-    angle = canvas.rng.uniform(0, 6.28)
-    direction = np.array([np.cos(angle), np.sin(angle)])
-    focus = canvas.rng.uniform(0.25, 0.75, 2)
-    round_shape = canvas.rng.random() < 0.5
+def quarters(canvas: Canvas) -> None:
+    """Tiles of quarter circles, turned by chance."""
+    count = max(2, round(canvas.count * 0.8))
+    cell = 1 / count
     for row, column in np.ndindex(count, count):
-        place = (np.array([column, row]) + 0.5) / count
-        away = place - focus
-        level = 1 - 1.6 * np.hypot(*away) if round_shape else 0.5 + away @ direction
-        radius = 0.62 * np.clip(level, 0.08, 1) / count
-        canvas.disc(*place, radius, "figure" if level < 0.75 else "second")
-    canvas.disc(*focus, 0.09, "accent")
+        corner = int(canvas.rng.integers(4))
+        x, y = cell * (column + (corner in (1, 2))), cell * (row + (corner in (2, 3)))
+        radius = cell * (0.62 + 0.38 * canvas.weight)
+        colour = canvas.pick("figure", "figure", "second")
+        canvas.wedge(x, y, radius, 90 * corner, 90 * corner + 90, colour)
+        if canvas.rng.random() < 0.4:
+            canvas.wedge(x, y, 0.45 * radius, 90 * corner, 90 * corner + 90, "ground")
 
 
-def waveform(canvas: Canvas, title: str) -> None:
-    """Upright bars, as high as the sound they stand for."""
-    count = 2 * canvas.pitch + 3
-    x = (np.arange(count) + 0.5) / count
-    swell = np.abs(np.sin(x * canvas.rng.uniform(2, 9) + canvas.rng.uniform(0, 6)))
-    height = 0.08 + 0.3 * swell * canvas.rng.uniform(0.6, 1, count)
-    middle = canvas.rng.uniform(0.36, 0.5)
-    for index, (place, half) in enumerate(zip(x, height, strict=True)):
-        color = ("figure", "figure", "second")[index % 3]
-        canvas.box(place - 0.3 / count, middle - half, place + 0.3 / count, middle + half, color)
-    chosen = x[canvas.rng.integers(count)]
-    canvas.box(chosen - 0.3 / count, 0, chosen + 0.3 / count, 1, "accent")
+def checker(canvas: Canvas) -> None:
+    """A chequerboard that swells around a point, as in the pictures of Vasarely."""
+    count = max(4, 2 * round(0.6 * canvas.count))
+    swell = canvas.rng.uniform(0.25, 0.6)
+    for row, column in np.ndindex(count, count):
+        if (row + column) % 2 == 0:
+            x, y, step = column / count, row / count, np.linspace(0, 1 / count, 5)[:-1]
+            edge = np.concatenate([
+                np.stack([x + step, 0 * step + y], 1),
+                np.stack([0 * step + x + 1 / count, y + step], 1),
+                np.stack([x + 1 / count - step, 0 * step + y + 1 / count], 1),
+                np.stack([0 * step + x, y + 1 / count - step], 1),
+            ])  # fmt: skip
+            colour = "second" if (row // 2 + column // 2) % 3 == 2 else "figure"
+            canvas.polygon(_swollen(edge, canvas.focus, swell), colour)
 
 
-def cut_outs(canvas: Canvas, title: str) -> None:
-    """Soft shapes cut from coloured paper, as Matisse did."""
-    angles = np.linspace(0, 2 * np.pi, 60, endpoint=False)
-    for index in range(3 + canvas.pitch // 2):
-        lobes = canvas.rng.integers(3, 7)
-        bend = canvas.rng.uniform(0.15, 0.5)
-        radius = canvas.rng.uniform(0.1, 0.26) * (1 + bend * np.sin(lobes * angles))
-        turn = angles + canvas.rng.uniform(0, 6.28)
-        shape = np.stack([np.cos(turn), np.sin(turn)], axis=1) * radius[:, None]
-        canvas.polygon(shape + canvas.rng.uniform(0.15, 0.85, 2), _some(canvas, index))
+def rays(canvas: Canvas) -> None:
+    """Rays from one point, as on a rising sun."""
+    x, y = canvas.focus
+    count, turned = max(5, round(1.8 * canvas.count)), canvas.rng.uniform(0, 360)
+    width = 360 / count
+    for index in range(count):
+        start = turned + index * width
+        colour = "second" if index % 3 == 0 else "figure"
+        canvas.wedge(x, y, 1.5, start, start + _duty(canvas) * width, colour)
+    canvas.disc(x, y, canvas.rng.uniform(0.08, 0.18), "ground")
 
 
-def type_only(canvas: Canvas, title: str) -> None:
-    """The title's words, each as wide as it will go, over stripes."""
-    words = (title or "untitled").upper().split()[:3]
-    mask = Image.new("L", (512, 512), 0)
-    left, height = 512 * (canvas.margin + 0.04), 512 * (canvas.horizon - canvas.margin)
-    for index, word in enumerate(words):
-        top = 512 * canvas.margin + height * (index + 0.08) / len(words)
-        box = (left, top, 512 - left, top + 0.8 * height / len(words))
-        fit_text(ImageDraw.Draw(mask), word, box, 255, font=2)
-    for index in range(canvas.pitch):
-        y = (index + 0.5) / canvas.pitch
-        canvas.box(0, y, 1, y + 0.25 / canvas.pitch, "second")
-    canvas.paste("figure", mask)
-    canvas.disc(*canvas.rng.uniform(0.2, 0.8, 2) * (1, 0.7), 0.05, "accent")
+def triangles(canvas: Canvas) -> None:
+    """A carpet of triangles in four tones."""
+    count = max(2, round(canvas.count * 0.8))
+    height = 1 / count
+    names = ("figure", "second", "shade", "ground")
+    chances = np.array([0.15 + 0.4 * canvas.weight, 0.25, 0.2, 0.4 - 0.4 * canvas.weight])
+    for row in range(count):
+        for column in range(-1, 2 * count + 1):
+            x, up = column * height / 2, (row + column) % 2 == 0
+            low, high = row * height, (row + 1) * height
+            tip, base = (low, high) if up else (high, low)
+            points = np.array([[x, base], [x + height / 2, tip], [x + height, base]])
+            canvas.polygon(points, names[canvas.rng.choice(4, p=chances)])
+
+
+def arches(canvas: Canvas) -> None:
+    """Arches in one another, standing on the lower edge, side by side or alone."""
+    several = int(canvas.rng.integers(1, 3))
+    step = 0.9 / canvas.count
+    for number in range(several):
+        x = (number + 0.5) / several
+        top = canvas.rng.uniform(0.5, 0.62) if several == 1 else canvas.rng.uniform(0.35, 0.75)
+        levels = max(2, int(0.48 / several / step))
+        for index in range(levels, 0, -1):
+            colour = "second" if index % 2 else "figure"
+            _arch(canvas, x, top, index * step, colour)
+            _arch(canvas, x, top, (index - _duty(canvas)) * step, "ground")
+
+
+def moons(canvas: Canvas) -> None:
+    """Rows of moons that wax and wane."""
+    count = max(2, round(0.62 * canvas.count))
+    radius, start = (0.32 + 0.16 * canvas.weight) / count, canvas.rng.uniform(0, 1)
+    step = canvas.rng.uniform(0.08, 0.2)
+    for row, column in np.ndindex(count, count):
+        x, y = (column + 0.5) / count, (row + 0.5) / count
+        phase = (start + step * (row * count + column)) % 1
+        canvas.disc(x, y, radius, "shade")
+        canvas.polygon(_moon(phase) * radius + (x, y), canvas.pick("figure", "figure", "second"))
+
+
+def confetti(canvas: Canvas) -> None:
+    """Short strokes strewn in all directions."""
+    count = max(3, round(1.1 * canvas.count))
+    for row, column in np.ndindex(count, count):
+        middle = (np.array([column, row]) + canvas.rng.uniform(0.2, 0.8, 2)) / count
+        angle = canvas.rng.uniform(0, TURN)
+        half = 0.42 / count * np.array([np.cos(angle), np.sin(angle)])
+        width = (0.14 + 0.26 * canvas.weight) / count
+        canvas.bar(middle - half, middle + half, width, canvas.pick("figure", "figure", "second"))
 
 
 LAYOUTS = (
-    swiss_grid, rings, landscape, photograph, halftone, waveform, cut_outs, type_only
+    rings, dots, blocks, bars, hills, cutouts, stripes, photograph, quarters, checker, rays,
+    triangles, arches, moons, confetti,
 )  # fmt: skip
+NAMES = tuple(layout.__name__ for layout in LAYOUTS)
 
 
-def _some(canvas: Canvas, index: int | None = None) -> str:
-    """A colour of the palette by chance, figures more often than the accent."""
-    colors = ("figure", "second", "figure", "accent", "second")
-    return colors[(canvas.rng.integers(5) if index is None else index) % 5]
+def _duty(canvas: Canvas) -> float:
+    """How much of each period a stroke fills."""
+    return 0.28 + 0.44 * canvas.weight
+
+
+def _arch(canvas: Canvas, x: float, top: float, radius: float, colour: str) -> None:
+    canvas.disc(x, top, radius, colour)
+    canvas.box(x - radius, top, x + radius, 1, colour)
+
+
+def _swollen(points: np.ndarray, middle: tuple[float, float], strength: float) -> np.ndarray:
+    """Points (n, 2) pushed away from a middle, most where they are near it."""
+    away = points - middle
+    distance = np.hypot(*away.T)[:, None] / 0.7
+    return middle + away * (1 + strength * np.clip(1 - distance**2, 0, 1) ** 2)
+
+
+def _moon(phase: float) -> np.ndarray:
+    """The lit part (48, 2) of a moon of radius 1: new at 0, full at 0.5."""
+    angle = np.linspace(-np.pi / 2, np.pi / 2, 24)
+    limb = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    shadow = limb[::-1] * (np.cos(TURN * phase), 1)
+    lit = np.concatenate([limb, shadow])
+    return lit if phase < 0.5 else lit * (-1, 1)
 
 
 @cache

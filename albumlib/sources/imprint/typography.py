@@ -8,9 +8,53 @@ from functools import cache
 from PIL import Image, ImageDraw, ImageFont
 
 from albumlib.runtime.paths import ASSETS
+from albumlib.sources.imprint.colour import Colour, contrast
 
 FONTS = ASSETS / "fonts"
 FILES = ("LeagueSpartan-Bold.otf", "EBGaramond-Regular.otf", "Inter-Black.otf")
+
+
+READABLE = 4.5  # contrast ratio that type on a cover has at least (WCAG 2, level AA)
+INKS = ((18, 18, 22), (250, 248, 242), (0, 0, 0), (255, 255, 255))
+Box = tuple[float, float, float, float]
+
+
+def set_names(
+    picture: Image.Image, box: Box, title: str, artist: str, *, font: int, ink: Colour, paper=None
+) -> None:
+    """Set title over artist in a box (left, top, right, bottom in units of the side), in `ink`.
+
+    With `paper`, a colour, the box is first filled with it.
+    """
+    side, finer = picture.width, 4 if picture.width <= 160 else 2
+    left, top, right, bottom = (round(side * value) for value in box)
+    area = (left, top, right, bottom)
+    patch = (
+        picture.crop(area)
+        if paper is None
+        else Image.new("RGB", (right - left, bottom - top), paper)
+    )
+    mask = Image.new("L", (finer * patch.width, finer * patch.height), 0)
+    _lines(ImageDraw.Draw(mask), mask.size, title, artist, font)
+    patch.paste(ink, (0, 0), mask.reduce(finer))
+    picture.paste(patch, area)
+
+
+def readable_ink(behind: list[Colour], wanted: list[Colour]) -> Colour | None:
+    """The first of the wanted colours, or else of INKS, that is readable on all those behind it."""
+    inks = (ink for ink in (*wanted, *INKS))
+    return next((i for i in inks if all(contrast(i, b) >= READABLE for b in behind)), None)
+
+
+def _lines(
+    pen: ImageDraw.ImageDraw, size: tuple[int, int], title: str, artist: str, font: int
+) -> None:
+    """Title and artist on a mask, two sizes of one face, ranged left."""
+    width, height = size
+    pad = 0.12 * height
+    middle = pad + 0.52 * height
+    fit_text(pen, title, (pad, pad, width - pad, middle), 255, font)
+    fit_text(pen, artist, (pad, 0.68 * height, width - pad, height - pad), 255, font)
 
 
 def write_names(picture: Image.Image, floor: float, title: str, artist: str, font: int) -> None:
@@ -18,7 +62,7 @@ def write_names(picture: Image.Image, floor: float, title: str, artist: str, fon
     side = picture.width
     draw = ImageDraw.Draw(picture)
     behind = picture.crop((0, int(floor * side) + 1, side, side)).resize((1, 1)).getpixel((0, 0))
-    ink = max(((250, 248, 242), (18, 18, 22)), key=lambda color: _contrast(color, behind))
+    ink = max(((250, 248, 242), (18, 18, 22)), key=lambda color: contrast(color, behind))
     left, right, height = 0.06 * side, 0.94 * side, (1 - floor) * side
     top = floor * side + 0.12 * height
     for text, share, limit in ((title, 0.40, 0.11), (artist, 0.22, 0.06)):
@@ -60,14 +104,3 @@ def _letters(font: int) -> frozenset[str]:
     missing = bytes(face.getmask("\uffff"))
     candidates = (chr(code) for code in (*range(32, 127), *range(160, 384), 8211, 8217, 8470))
     return frozenset(c for c in candidates if c == " " or bytes(face.getmask(c)) != missing)
-
-
-def _contrast(first: tuple, second: tuple) -> float:
-    """Contrast ratio of two colours, 1 to 21 (WCAG 2)."""
-    light, dark = sorted((_luminance(first), _luminance(second)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
-
-
-def _luminance(color: tuple) -> float:
-    red, green, blue = ((value / 255) ** 2.2 for value in color[:3])
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -11,10 +11,12 @@ from PIL import Image
 from albumlib import features
 from albumlib.dataset.images import CoverRejected, decode
 from albumlib.sources.base import CoverError, SourceError
-from albumlib.sources.imprint import artwork
+from albumlib.sources.choose import open_source
+from albumlib.sources.imprint import artwork, first_law, typography
+from albumlib.sources.imprint.colour import contrast
 from albumlib.sources.imprint.copula import Copula
 from albumlib.sources.imprint.corruption import DEFECTS, OVERSIZE
-from albumlib.sources.imprint.imprint import ALBUM_CORRELATION, Imprint
+from albumlib.sources.imprint.imprint import ALBUM_CORRELATION, LAWS, Imprint
 
 IMPRINT = Imprint(albums=2000, dirt=0.1)
 
@@ -50,7 +52,7 @@ def test_any_position_and_any_album_can_be_asked_for_alone():
         assert next(IMPRINT.tracks(start)) == whole[start]
     assert sum(1 for _ in Imprint(albums=123).tracks()) == len(Imprint(albums=123))
     larger = Imprint(albums=10**6)
-    assert larger.album(5).titles == IMPRINT.album(5).titles  # a larger label begins the same
+    assert larger.album(5).titles == IMPRINT.album(5).titles  # a larger imprint begins the same
     assert len(larger) == 8_000_000
     assert next(larger.tracks(7_999_999)).album_id == "album-999999"
 
@@ -123,7 +125,7 @@ def test_planted_defects_are_what_they_say(defect):
         assert np.abs(upright.pixels.astype(int) - decode(clean, 64).pixels).mean() < 4
 
 
-def test_share_of_dirt_and_of_lettering():
+def test_proportions_of_corrupted_covers_and_of_covers_with_text():
     truths = [IMPRINT.truth(i) for i in range(2000)]
     assert np.mean([bool(t.defect) for t in truths]) == pytest.approx(0.1, abs=0.02)
     assert np.mean([t.text for t in truths]) == pytest.approx(0.5625, abs=0.05)
@@ -138,10 +140,18 @@ def test_unknown_albums_and_covers_are_refused():
         Imprint(dirt=3)
 
 
-# The art director -------------------------------------------------------------------------------
+def test_a_law_is_part_of_where_a_cover_set_comes_from():
+    assert Imprint().identity == "imprint"  # so that folders gathered before can be resumed
+    assert Imprint(law=2).identity == "imprint, law 2"
+    assert open_source("imprint", law=2, albums=3).law == 2
+    with pytest.raises(SourceError, match="no law 3; there are 1, 2"):
+        Imprint(law=3)
 
 
-def sweep(feature, seed, steps=6):
+# Drawing by either law ------------------------------------------------------------------------
+
+
+def sweep(draw, feature, seed, steps=6):
     """Covers of one album as one of its features rises from its 5 % to its 95 % quantile."""
     copula = Copula.load()
     values = copula.quantiles[:-1, 128].copy()
@@ -150,67 +160,146 @@ def sweep(feature, seed, steps=6):
     shown = []
     for value in rising:
         values[column] = value
-        picture = artwork.draw_cover(values, seed=seed, artist_seed=seed, size=64, text=False)
+        picture = draw(values, seed=seed, artist_seed=seed, size=64, text=False)
         shown.append(np.asarray(picture, dtype=float))
     return np.stack(shown)
 
 
-def hue(color):
-    return colorsys.rgb_to_hsv(*color / 255)[0]
+def hue(colour):
+    return colorsys.rgb_to_hsv(*colour / 255)[0]
 
 
-MEASURES = {
-    "valence": lambda p: [-hue(cover[:36].mean((0, 1))) for cover in p],  # violet to orange
-    "energy": lambda p: np.ptp(p, axis=3).mean((1, 2)),  # from grey to vivid
-    "acousticness": lambda p: p[:, 20:40, :2].mean((1, 2, 3)),  # the ground's lightness
-    "liveness": lambda p: p[:, :6, 26:38].mean((1, 2, 3)),  # light from above
-    "tempo": lambda p: p[:, :, :8].mean((1, 2, 3)) - p[:, :, -8:].mean((1, 2, 3)),
-}
+def vividness(covers):
+    return np.ptp(covers, axis=3).mean((1, 2))
 
 
-@pytest.mark.parametrize("feature", MEASURES)
-def test_covers_follow_the_law_whatever_the_layout(feature):
+def accent_share(covers):
+    """How much of each cover has the colour that spreads: what differs from the first cover."""
+    return [np.mean(np.abs(cover - covers[0]).max(-1) > 40) for cover in covers]
+
+
+MEASURES = [
+    (first_law, "valence", lambda p: [-hue(cover[:36].mean((0, 1))) for cover in p]),
+    (first_law, "energy", vividness),
+    (first_law, "acousticness", lambda p: p[:, 20:40, :2].mean((1, 2, 3))),  # the ground
+    (first_law, "liveness", lambda p: p[:, :6, 26:38].mean((1, 2, 3))),  # light from above
+    (first_law, "tempo", lambda p: p[:, :, :8].mean((1, 2, 3)) - p[:, :, -8:].mean((1, 2, 3))),
+    (artwork, "energy", vividness),
+    (artwork, "danceability", accent_share),
+    (artwork, "liveness", lambda p: np.abs(p - p[0]).mean((1, 2, 3))),  # ever further from even
+]
+
+
+@pytest.mark.parametrize(("law", "feature", "measure"), MEASURES)
+def test_covers_follow_the_law_whatever_the_layout(law, feature, measure):
     rises = []
-    for seed in range(12):
-        measured = MEASURES[feature](sweep(feature, seed))
+    for seed in range(15):
+        measured = measure(sweep(law.draw_cover, feature, seed))
         ranks = np.argsort(np.argsort(measured))
         rises.append(np.corrcoef(ranks, range(len(ranks)))[0, 1])
     assert min(rises) > 0.5 and np.mean(rises) > 0.9
 
 
-def test_law_is_monotone_in_its_feature_and_blind_to_the_others():
+@pytest.mark.parametrize("law", LAWS.values())
+def test_law_is_monotone_in_its_feature_and_blind_to_the_others(law):
     copula = Copula.load()
     middle = copula.quantiles[:-1, 128]
-    for attribute, feature in artwork.ATTRIBUTES.items():
+    for attribute, feature in law.ATTRIBUTES.items():
         column = features.NAMES.index(feature)
         seen = []
         for value in np.unique(copula.quantiles[column][8:-8:24]):
             values = middle.copy()
             values[column] = value
-            law = artwork.attributes(values)
-            seen.append(law.pop(attribute))
-            assert law == {k: v for k, v in artwork.attributes(middle).items() if k != attribute}
+            found = law.attributes(values)
+            seen.append(found.pop(attribute))
+            assert found == {k: v for k, v in law.attributes(middle).items() if k != attribute}
         assert (np.diff(seen) > 0).all(), feature
 
 
-def test_popularity_leaves_no_trace():
-    pictures = sweep("popularity", seed=3)
+@pytest.mark.parametrize("law", LAWS.values())
+def test_popularity_leaves_no_trace(law):
+    pictures = sweep(law.draw_cover, "popularity", seed=3)
     assert (pictures == pictures[0]).all()
 
 
-def test_the_same_cover_at_every_size():
-    values = IMPRINT.album(3).mean
-    big, small = (
-        artwork.draw_cover(values, title="Slow Étude", artist="Ærø", seed=3, size=size)
-        for size in (640, 64)
-    )
+@pytest.mark.parametrize(("law", "seed"), [(1, 3), *((2, seed) for seed in range(40))])
+def test_the_same_cover_at_every_size(law, seed):
+    values = IMPRINT.album(seed).mean
+    names = {"title": "Slow Étude", "artist": "Ærø", "seed": seed, "artist_seed": seed}
+    big, small = (LAWS[law].draw_cover(values, **names, size=size) for size in (640, 64))
     shrunk = np.asarray(big.resize((64, 64), Image.Resampling.BOX), dtype=int)
-    assert np.abs(shrunk - np.asarray(small)).mean() < 10
+    assert np.abs(shrunk - np.asarray(small)).mean() < 12
 
 
+@pytest.mark.parametrize("law", LAWS.values())
 @pytest.mark.parametrize("title", ["", "日本語", "🎵🎶", "x" * 300, "Ж — 12", "\n\t"])
-def test_any_title_can_be_set(title):
+def test_any_title_can_be_set(law, title):
     values = np.full(10, np.nan)  # and missing features are drawn as the median
     for seed in range(6):
-        picture = artwork.draw_cover(values, title=title, artist=title, seed=seed, size=64)
+        picture = law.draw_cover(values, title=title, artist=title, seed=seed, size=64)
         assert picture.size == (64, 64)
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_layouts_are_equally_frequent_and_known(law):
+    imprint = Imprint(seed=5, albums=6000, dirt=0, law=law)
+    named = pd.Series([imprint.truth(index).layout for index in range(6000)])
+    proportions = named.value_counts(normalize=True)
+    assert set(proportions.index) == set(imprint.layouts)
+    assert proportions.between(0.75 / len(imprint.layouts), 1.25 / len(imprint.layouts)).all()
+
+
+# The second law -------------------------------------------------------------------------------
+
+
+def choices(seed, count=600):
+    """What chance chose for covers of an imprint, whatever the features: layouts and text, and
+    the pictures themselves of equal features."""
+    imprint = Imprint(seed=seed, albums=count, dirt=0, law=2)
+    truths = [imprint.truth(index) for index in range(count)]
+    values = np.full(10, np.nan)
+    pictures = []
+    for index in range(0, count, 10):
+        chance, style = imprint._chance(index)
+        cover = artwork.draw_cover(values, seed=chance, artist_seed=style, size=32, text=False)
+        pictures.append(np.asarray(cover, dtype=float))
+    return np.array([t.layout for t in truths]), np.array([t.text for t in truths]), pictures
+
+
+def test_two_seeds_share_no_composition_beyond_chance():
+    (layouts, text, pictures), (others, other_text, other_pictures) = choices(7), choices(77)
+    assert np.mean(layouts == others) < 2 / len(artwork.LAYOUTS)
+    assert np.mean(text == other_text) == pytest.approx(0.5, abs=0.08)
+    away = [np.abs(a - b).mean() for a, b in zip(pictures, other_pictures, strict=True)]
+    shifted = [np.abs(a - b).mean() for a, b in zip(pictures, other_pictures[1:], strict=False)]
+    assert np.median(away) > 0.85 * np.median(shifted) and min(away) > 6
+
+
+def test_the_same_features_with_fresh_chance_are_another_cover():
+    values = IMPRINT.album(5).mean
+    covers = [
+        np.asarray(artwork.draw_cover(values, seed=seed, artist_seed=seed, size=64), dtype=int)
+        for seed in (1, 1, 2)
+    ]
+    assert (covers[0] == covers[1]).all() and np.abs(covers[0] - covers[2]).mean() > 10
+
+
+def test_text_is_on_covers_where_the_truth_says_so_and_nothing_else_changes():
+    imprint = Imprint(seed=5, albums=40, dirt=0, law=2)
+    for index in range(40):
+        bare, shown = (
+            np.asarray(imprint.picture(index, 96, text), dtype=int) for text in (False, None)
+        )
+        changed = np.abs(bare - shown).max(-1) > 0
+        assert changed.any() == imprint.truth(index).text
+        assert changed.mean() < 0.4
+
+
+def test_type_is_readable():
+    imprint = Imprint(seed=5, albums=200, dirt=0, law=2)
+    for index in range(200):
+        law, style = artwork.attributes(imprint.album(index).mean), artwork.artist_style(index)
+        palette = artwork.palette_of(law, style, np.random.default_rng(index))
+        for paper in ("mount", "ground", "figure"):
+            ink = typography.readable_ink([palette[paper]], [palette["accent"]])
+            assert contrast(ink, palette[paper]) >= 4.5

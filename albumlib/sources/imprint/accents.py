@@ -1,0 +1,138 @@
+"""The accent of a cover: one area of one colour, in one of ten forms, with a row of beats.
+
+Whatever the form, its area is `share` of the cover, and the beats along its inner edge follow each
+other at a distance of `period`. So the share and the period can be read off any cover.
+
+A form draws itself and returns its inner edge, a line of points (n, 2), and its middle.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from albumlib.sources.imprint.canvas import Canvas
+
+BEATS = ("ticks", "dots", "holes", "bites")
+Edge = tuple[np.ndarray, np.ndarray]
+
+
+def foot(canvas: Canvas, share: float) -> Edge:
+    """A band along the lower edge."""
+    canvas.box(0, 1 - share, 1, 1, "accent")
+    return _line([0, 1 - share], [1, 1 - share]), np.array([0.5, 1 - share / 2])
+
+
+def head(canvas: Canvas, share: float) -> Edge:
+    """A band along the upper edge."""
+    canvas.box(0, 0, 1, share, "accent")
+    return _line([0, share], [1, share]), np.array([0.5, share / 2])
+
+
+def left_side(canvas: Canvas, share: float) -> Edge:
+    """A band along the left edge."""
+    canvas.box(0, 0, share, 1, "accent")
+    return _line([share, 0], [share, 1]), np.array([share / 2, 0.5])
+
+
+def right_side(canvas: Canvas, share: float) -> Edge:
+    """A band along the right edge."""
+    canvas.box(1 - share, 0, 1, 1, "accent")
+    return _line([1 - share, 0], [1 - share, 1]), np.array([1 - share / 2, 0.5])
+
+
+def block(canvas: Canvas, share: float) -> Edge:
+    """A square in a corner."""
+    side, right, low = np.sqrt(share), *canvas.rng.integers(0, 2, 2)
+    x, y = right * (1 - side), low * (1 - side)
+    canvas.box(x, y, x + side, y + side, "accent")
+    inner_x, inner_y = x + side * (1 - right), y + side * (1 - low)
+    edge = _line([right, inner_y], [inner_x, inner_y], [inner_x, low])
+    return edge, np.array([x + side / 2, y + side / 2])
+
+
+def triangle(canvas: Canvas, share: float) -> Edge:
+    """A corner cut off."""
+    side, right, low = np.sqrt(2 * share), *canvas.rng.integers(0, 2, 2)
+    first, second = [abs(right - side), low], [right, abs(low - side)]
+    corners = _line(first, second, [right, low])
+    canvas.polygon(corners, "accent")
+    return corners[:2], corners.mean(0)
+
+
+def disc(canvas: Canvas, share: float) -> Edge:
+    """A disc that lies wholly on the cover."""
+    radius = np.sqrt(share / np.pi)
+    return _round(canvas, canvas.rng.uniform(radius + 0.03, 0.97 - radius, 2), radius, 0, 1)
+
+
+def half_disc(canvas: Canvas, share: float) -> Edge:
+    """Half a disc, rising from one of the four edges."""
+    radius, side = np.sqrt(2 * share / np.pi), int(canvas.rng.integers(4))
+    along = canvas.rng.uniform(radius + 0.02, 0.98 - radius)
+    middle = ((1, along), (along, 1), (0, along), (along, 0))[side]
+    return _round(canvas, np.array(middle), radius, 0.25 * side + 0.25, 0.5)
+
+
+def quarter_disc(canvas: Canvas, share: float) -> Edge:
+    """A quarter of a disc in a corner."""
+    corner = int(canvas.rng.integers(4))
+    middle = np.array(((0, 0), (1, 0), (1, 1), (0, 1))[corner], dtype=float)
+    return _round(canvas, middle, np.sqrt(4 * share / np.pi), 0.25 * corner, 0.25)
+
+
+def belt(canvas: Canvas, share: float) -> Edge:
+    """A band across the cover."""
+    top = canvas.rng.uniform(0.15, 0.85 - share)
+    canvas.box(0, top, 1, top + share, "accent")
+    return _line([0, top], [1, top]), np.array([0.5, top + share / 2])
+
+
+FORMS = (
+    foot, head, left_side, right_side, belt, block, triangle, disc, half_disc, quarter_disc
+)  # fmt: skip
+
+
+def beats(canvas: Canvas, edge: Edge, share: float, period: float, kind: str) -> None:
+    """A row of beats along the edge of an accent, of one of the kinds of BEATS."""
+    radius = 0.15 * period
+    for place, out in _along(*edge, period):
+        if kind == "ticks":
+            canvas.bar(place, place + 0.4 * period * out, 0.22 * period, "accent")
+        elif kind == "dots":
+            canvas.disc(*(place + 2 * radius * out), radius, "accent")
+        elif kind == "holes":
+            canvas.disc(
+                *(place - min(2 * radius, share / 2) * out), min(radius, share / 3), "mount"
+            )
+        else:
+            canvas.disc(*place, 1.3 * radius, "mount")
+
+
+def _along(line: np.ndarray, middle: np.ndarray, period: float) -> list[np.ndarray]:
+    """Points on a line, one period apart, as far from its one end as from the other, each with
+    the direction away from a middle and square to the line: [(2, 2), ...]."""
+    steps = np.diff(line, axis=0)
+    lengths = np.hypot(*steps.T)
+    place = np.r_[0, lengths.cumsum()]
+    count = max(1, int(place[-1] / period))
+    at = (place[-1] - (count - 1) * period) / 2 + period * np.arange(count)
+    points = np.stack([np.interp(at, place, line[:, axis]) for axis in (0, 1)], axis=1)
+    part = (np.searchsorted(place, at) - 1).clip(0, len(steps) - 1)
+    normal = (steps[:, ::-1] * (-1, 1) / lengths[:, None])[part]
+    outwards = np.sign(((points - middle) * normal).sum(1, keepdims=True))
+    return list(zip(points, outwards * normal, strict=True))
+
+
+def _round(
+    canvas: Canvas, middle: np.ndarray, radius: float, start: float, turns: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """A disc, and as its edge the part of it that begins at `start` and goes on for `turns`,
+    both in turns, clockwise from the right."""
+    canvas.disc(*middle, radius, "accent")
+    angle = 2 * np.pi * (start + turns * np.linspace(0, 1, 73))
+    edge = middle + radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    return edge, middle
+
+
+def _line(*points: list[float]) -> np.ndarray:
+    return np.array(points, dtype=float)
