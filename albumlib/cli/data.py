@@ -46,7 +46,7 @@ def gather(
     It goes on where it was stopped.
 
     \b
-    Examples: python -m albumlib gather --albums 2000 --out data/label
+    Examples: python -m albumlib gather --albums 2000 --out data/imprint
               python -m albumlib gather --source tables --table songs.csv --out data/songs
               python -m albumlib gather --source musicbrainz --ask "artist:Nina Simone"
                 --labels reccobeats --out data/simone
@@ -112,8 +112,8 @@ def clean(
     Tracks and covers that break a rule are put aside, each with the reasons.
 
     \b
-    Examples: python -m albumlib clean data/label --size 64
-              python -m albumlib clean data/label --where year=1990.. --out data/nineties
+    Examples: python -m albumlib clean data/imprint --size 64
+              python -m albumlib clean data/imprint --where year=1990.. --out data/nineties
     """
     from albumlib.dataset import cleaning
 
@@ -143,8 +143,8 @@ def quarantine(
     """Look at what cleaning put aside, and release from it.
 
     \b
-    Examples: python -m albumlib quarantine data/label --sheets data/sheets
-              python -m albumlib quarantine data/label --release album/17
+    Examples: python -m albumlib quarantine data/imprint --sheets data/sheets
+              python -m albumlib quarantine data/imprint --release album/17
     """
     from albumlib.dataset import quarantine as room
     from albumlib.dataset.coverset import FOLDER

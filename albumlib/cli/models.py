@@ -60,10 +60,10 @@ def train(
     torchrun starts them: torchrun --nproc-per-node 4 -m albumlib train ...
 
     \b
-    Examples: python -m albumlib train data/label/coverset -p batch_size=32 --out data/model
+    Examples: python -m albumlib train data/imprint/coverset -p batch_size=32 --out data/model
               python -m albumlib train --from data/pretrained/acgan.safetensors \\
                   --pictures my/covers --out data/mine
-              python -m albumlib train data/label/coverset --from data/model -p size=128 \\
+              python -m albumlib train data/imprint/coverset --from data/model -p size=128 \\
                   -p generator_width=8 -p critic_width=16 --out data/larger
     """
     from albumlib.dataset.coverset import CoverSet
@@ -142,7 +142,7 @@ def generate(
 
     \b
     Examples: python -m albumlib generate data/model --energy 0.9 --valence 0.2 --out loud.png
-              python -m albumlib generate data/model --album Harvest --data data/label/coverset
+              python -m albumlib generate data/model --album Harvest --data data/imprint/coverset
               python -m albumlib generate data/model --table songs.csv --out covers --size 512
               python -m albumlib generate data/model --music song.flac --out song.png
     """
@@ -253,7 +253,7 @@ def export(
 
     \b
     Examples: python -m albumlib export data/pretrained/acgan.safetensors data/page
-              python -m albumlib export data/label/coverset data/shared
+              python -m albumlib export data/imprint/coverset data/shared
     """
     if what.suffix == ".safetensors" or (what / "generator.safetensors").exists():
         from albumlib.models import checkpoint

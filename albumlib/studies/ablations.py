@@ -106,7 +106,7 @@ class Setup:
             read, asked
         )
 
-    def obedience(self, pixels: np.ndarray) -> dict[str, float]:
+    def recovered(self, pixels: np.ndarray) -> dict[str, float]:
         """Label recovery of covers drawn for `asked`, over and over, and its control."""
         found = zip(("", "_shuffled"), self._recovery(pixels), strict=True)
         means = {ending: score.mean(self.recoverable) for ending, score in found}
@@ -127,7 +127,7 @@ class Setup:
     def real(self) -> dict:
         """The ceiling of label recovery, and the floors of the distances."""
         fresh = self.train[np.random.default_rng(0).permutation(len(self.train))]
-        ceiling = self.obedience(self.heldout) if np.isfinite(self.asked).any() else {}
+        ceiling = self.recovered(self.heldout) if np.isfinite(self.asked).any() else {}
         return {"build": REAL, **ceiling, **self.likeness(fresh)}
 
 
@@ -208,7 +208,7 @@ def _trained(setup: Setup, name: str, build: Build, images: int) -> tuple[dict, 
     asked = np.resize(setup.asked, (COUNT, setup.asked.shape[1]))
     pixels = to_pixels(build.covers(torch.from_numpy(asked)))
     record = {"build": name, "images": images, "seconds": seconds}
-    return record | setup.obedience(pixels) | setup.likeness(pixels), pixels[:STRIP]
+    return record | setup.recovered(pixels) | setup.likeness(pixels), pixels[:STRIP]
 
 
 LATENT_STEPS = {

@@ -1,6 +1,6 @@
 """Larger covers: what 128 and 256 px cost and give, from scratch and grown, at equal time.
 
-    python -m albumlib.studies.sizes --data data/label/coverset     writes data/measured/sizes.jsonl
+    python -m albumlib.studies.sizes --data data/imprint/coverset   writes data/measured/sizes.jsonl
 
 The cover set must hold 64, 128 and 256 px (`clean --size 64 --size 128 --size 256`). Each build
 trains for as many seconds of one core. Twice the size is one more layer at the picture and half
@@ -119,7 +119,7 @@ def _judged(sets: Sets, size: int, pixels: np.ndarray) -> dict[str, float]:
     small = shrink(pixels, SMALLEST)
     likeness = sets.setup.likeness(small)
     likeness["swd_at_64"] = likeness.pop("swd")
-    return sets.setup.obedience(small) | likeness | {"swd": _distance(held, pixels)}
+    return sets.setup.recovered(small) | likeness | {"swd": _distance(held, pixels)}
 
 
 def _distance(held: np.ndarray, pixels: np.ndarray) -> float:

@@ -47,13 +47,13 @@ def test_covers_are_shrunk_by_means_and_enlarged_for_the_judge(setup):
     assert (enlarge(plain, 64) == 77).all()
 
 
-def test_obedience_is_label_recovery_over_what_can_be_read(setup, monkeypatch):
+def test_what_is_recovered_is_label_recovery_over_what_can_be_read(setup, monkeypatch):
     wanted = np.resize(setup.asked, (40, 10))
     read = wanted + np.random.default_rng(2).normal(0, 0.1, wanted.shape)
     monkeypatch.setattr(label_recovery, "predict_labels", lambda judge, pixels: read)
     seen = np.arange(10) < 3
     vars(setup)["recoverable"] = seen
-    found = setup.obedience(np.zeros((40, 32, 32, 3), np.uint8))
+    found = setup.recovered(np.zeros((40, 32, 32, 3), np.uint8))
     expected = label_recovery.label_recovery(read, wanted).mean(seen)
     assert (found["label_correlation"], found["label_r2"]) == expected
     control = label_recovery.shuffled_recovery(read, wanted).mean(seen)

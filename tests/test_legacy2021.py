@@ -11,9 +11,9 @@ from albumlib.training.trainer import Trainer
 
 SMALL = {"size": 32, "steps": 1, "batch_size": 4, "latent": 8}
 SMALL |= {"generator_width": 2, "critic_width": 2}
-DICE = np.random.default_rng(0)
-IMAGES = DICE.integers(0, 256, (24, 32, 32, 3), dtype=np.uint8)
-LABELS = (DICE.uniform(-1, 1, (24, 10)) * np.linspace(0.1, 1, 10)).astype(np.float32)
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (24, 32, 32, 3), dtype=np.uint8)
+LABELS = (RNG.uniform(-1, 1, (24, 10)) * np.linspace(0.1, 1, 10)).astype(np.float32)
 ROWS = np.arange(24)
 
 
