@@ -15,7 +15,7 @@ from albumlib.dataset.coverset import CoverSet
 from albumlib.evaluation import label_recovery
 from albumlib.studies import ablations
 from albumlib.studies.ablations import MapCritic, Setup, enlarge, measure, read_measured, shrink
-from albumlib.studies.legacy2021 import FAULTS
+from albumlib.studies.legacy2021 import DIFFERENCES
 
 COUNT = 48
 
@@ -50,7 +50,7 @@ def test_covers_are_shrunk_by_means_and_enlarged_for_the_judge(setup):
 def test_what_is_recovered_is_label_recovery_over_what_can_be_read(setup, monkeypatch):
     wanted = np.resize(setup.asked, (40, 10))
     read = wanted + np.random.default_rng(2).normal(0, 0.1, wanted.shape)
-    monkeypatch.setattr(label_recovery, "predict_labels", lambda judge, pixels: read)
+    monkeypatch.setattr(label_recovery, "predict_labels", lambda regressor, pixels: read)
     seen = np.arange(10) < 3
     vars(setup)["recoverable"] = seen
     found = setup.recovered(np.zeros((40, 32, 32, 3), np.uint8))
@@ -88,7 +88,7 @@ def test_the_same_seed_gives_the_same_numbers(setup):
     )
     assert {**first, "seconds": 0} == {**again, "seconds": 0}
     assert np.array_equal(covers, same)
-    assert list(ablations.RUNGS) == ["2021", *FAULTS]
+    assert list(ablations.STEPS) == ["2021", *DIFFERENCES]
 
 
 def test_latent_steps_are_judged_after_equal_covers_and_after_equal_seconds(setup, monkeypatch):

@@ -1,11 +1,11 @@
-"""Each fault does what the scripts of 2021 did; without any, the build is ours, bit for bit."""
+"""Each difference does what the scripts of 2021 did; without any, it is ours, bit for bit."""
 
 import numpy as np
 import pytest
 import torch
 
 from albumlib.dataset.coverset import Batches
-from albumlib.studies.legacy2021 import CLIP, FAULTS, Build, MapGenerator, build_config, ladder
+from albumlib.studies.legacy2021 import CLIP, DIFFERENCES, Build, MapGenerator, build_config, ladder
 from albumlib.studies.legacy2021 import latent_step_2021 as step_2021
 from albumlib.training.trainer import Trainer
 
@@ -17,12 +17,12 @@ LABELS = (RNG.uniform(-1, 1, (24, 10)) * np.linspace(0.1, 1, 10)).astype(np.floa
 ROWS = np.arange(24)
 
 
-def config(faults=(), **changes):
-    return build_config(faults, **SMALL | changes)
+def config(differences=(), **changes):
+    return build_config(differences, **SMALL | changes)
 
 
-def build(*faults: str, **changes) -> Build:
-    return Build(config(faults, **changes), torch.from_numpy(LABELS), faults)
+def build(*differences: str, **changes) -> Build:
+    return Build(config(differences, **changes), torch.from_numpy(LABELS), differences)
 
 
 def batches(of) -> Batches:
@@ -37,10 +37,10 @@ def weights(network) -> list[torch.Tensor]:
     return [weight.detach().clone() for weight in network.parameters()]
 
 
-@pytest.mark.parametrize("faults", [(), ("score means",)], ids=["recommended", "wgan_logan"])
-def test_without_faults_it_is_our_training(faults):
+@pytest.mark.parametrize("differences", [(), ("score means",)], ids=["recommended", "wgan_logan"])
+def test_without_faults_it_is_our_training(differences):
     """Our two conditional recipes, by another loop."""
-    ours, theirs = build(*faults), Trainer(config(faults), torch.from_numpy(LABELS))
+    ours, theirs = build(*differences), Trainer(config(differences), torch.from_numpy(LABELS))
     ours_batches, their_batches = batches(ours.config), batches(ours.config)
     for _ in range(5):  # a lazy penalty and a latent step are among them
         ours.advance(ours_batches)
@@ -53,23 +53,23 @@ def test_without_faults_it_is_our_training(faults):
 
 def test_the_ladder_repairs_one_fault_after_the_other():
     rungs = ladder()
-    assert rungs[0] == tuple(FAULTS) and rungs[-1] == ()
-    for before, after, repaired in zip(rungs, rungs[1:], FAULTS, strict=False):
+    assert rungs[0] == tuple(DIFFERENCES) and rungs[-1] == ()
+    for before, after, repaired in zip(rungs, rungs[1:], DIFFERENCES, strict=False):
         assert set(before) - set(after) == {repaired}
         assert set(after) < set(before)
 
 
 def test_an_unknown_fault_is_refused():
-    with pytest.raises(ValueError, match="no such fault: bad luck"):
+    with pytest.raises(ValueError, match="no such difference: bad luck"):
         build("bad luck")
 
 
 # Labels -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("faults", [("labels by place",), ()])
-def test_labels_by_place_are_those_of_the_first_covers_in_every_batch(faults, monkeypatch):
-    made, given = build(*faults, "uniform labels"), []
+@pytest.mark.parametrize("differences", [("labels by place",), ()])
+def test_labels_by_place_are_those_of_the_first_covers_in_every_batch(differences, monkeypatch):
+    made, given = build(*differences, "uniform labels"), []
     monkeypatch.setattr(made, "_update_critic", lambda covers, labels, rng: given.append(labels))
     monkeypatch.setattr(made, "_update_generator", lambda *_: None)
     of = batches(made.config)
@@ -77,7 +77,7 @@ def test_labels_by_place_are_those_of_the_first_covers_in_every_batch(faults, mo
         made.advance(of)
         first = torch.from_numpy(LABELS[:4])
         own = of.batch(step)[1]
-        torch.testing.assert_close(given[-1], first if faults else own)
+        torch.testing.assert_close(given[-1], first if differences else own)
         assert not torch.equal(first, own)
 
 
@@ -126,8 +126,8 @@ def test_the_critic_was_paid_for_misreading_real_covers():
 def test_the_generator_was_paid_for_disobeying():
     labels, covers = torch.from_numpy(LABELS[:4]), torch.zeros(4, 3, 32, 32)
     slopes = []
-    for faults in (("signs", "raw labels"), ("raw labels",)):
-        made, echo = build(*faults), (labels + 0.5).requires_grad_(True)
+    for differences in (("signs", "raw labels"), ("raw labels",)):
+        made, echo = build(*differences), (labels + 0.5).requires_grad_(True)
         made.critic = lambda x, asked, echo=echo: (x.mean((1, 2, 3)), echo)
         loss = made.generator_loss(covers, labels, covers, labels)
         slopes.append(torch.autograd.grad(loss, echo)[0].sum().item())
@@ -136,7 +136,7 @@ def test_the_generator_was_paid_for_disobeying():
 
 def test_critic_losses_of_2021_in_numbers():
     """-(mean score(real) + |error on real|) + (mean score(fake) + |error on fake|)."""
-    made = build(*FAULTS)
+    made = build(*DIFFERENCES)
     covers, fakes = torch.rand(2, 4, 3, 32, 32)
     labels, asked = torch.from_numpy(LABELS[:8]).split(4)
     (real, reading), (fake, echo) = made.critic(covers, labels), made.critic(fakes, asked)
@@ -207,8 +207,8 @@ def test_labels_move_only_with_the_fault():
 
 
 def test_previews_had_noise_of_another_law():
-    for fault, wanted in (("preview noise", 1.0), ("one map", 3**-0.5)):
-        made, seen = build(fault), []
+    for difference, wanted in (("preview noise", 1.0), ("one map", 3**-0.5)):
+        made, seen = build(difference), []
         made.ema = lambda z, labels, seen=seen: seen.append(z) or z
         made.covers(torch.zeros(4000, 10))
         assert torch.cat(seen).std().item() == pytest.approx(wanted, abs=0.02)
@@ -228,9 +228,11 @@ def test_labels_enter_the_map_generator_once():
     torch.testing.assert_close(generator(z, torch.zeros(3, 10)), generator(z, torch.ones(3, 10)))
 
 
-@pytest.mark.parametrize("faults", ladder(), ids=lambda faults: faults[0] if faults else "none")
-def test_every_rung_trains_and_draws(faults):
-    made = Build(config(faults), torch.from_numpy(LABELS), faults)
+@pytest.mark.parametrize(
+    "differences", ladder(), ids=lambda differences: differences[0] if differences else "none"
+)
+def test_every_rung_trains_and_draws(differences):
+    made = Build(config(differences), torch.from_numpy(LABELS), differences)
     of, before = batches(made.config), weights(made.generator)
     for _ in range(5):
         made.advance(of)

@@ -256,7 +256,7 @@ def test_damage_curves_have_a_panel_for_each_number_and_a_line_for_each_kind():
     assert [axes.get_title(loc="left") for axes in panels] == ["fd", "coverage"]
     drawn = {line.get_label(): list(line.get_ydata()) for line in panels[0].lines}
     assert drawn["blur"] == [1, 3] and drawn["noise"] == [1, 5]
-    assert [0.5, 0.5] in drawn.values() and len(panels[1].lines) == 2  # one floor is known
+    assert [0.5, 0.5] in drawn.values() and len(panels[1].lines) == 2  # one reference is known
 
 
 def test_fidelity_maps_share_a_scale_and_show_what_is_missing():

@@ -37,14 +37,14 @@ def networks(generator: Generator, critic: Critic, cover: np.ndarray, title: str
     """Both networks, one above the other, with a `cover` (S, S, 3) uint8 at their ends.
 
     Each map is as high as it has pixels and as deep as it has channels, both on a logarithmic
-    scale; what the networks are told is orange, what the critic says is green.
+    scale; what conditions the networks is orange, the outputs of the critic are green.
     """
     figure = new_figure(HEIGHT, title or "The two networks")
     axes = blank(figure.subplots(), WIDTH, HEIGHT)
     drawn, judged = shapes(generator, critic)
-    told = bool(generator.columns)
-    _generator(axes, generator, drawn, told)
-    _critic(axes, critic, judged, told)
+    conditional = bool(generator.columns)
+    _generator(axes, generator, drawn, conditional)
+    _critic(axes, critic, judged, conditional)
     place(axes, cover, END, MIDDLES[0] - SIDE / 2, SIDE)
     place(axes, cover, 0, MIDDLES[1] - SIDE / 2, SIDE)
     blank(axes, WIDTH, HEIGHT)
@@ -67,38 +67,40 @@ def shapes(generator: Generator, critic: Critic) -> tuple[list[Shape], list[Shap
     return found
 
 
-def _generator(axes: Axes, generator: Generator, maps: Sequence[Shape], told: bool) -> None:
+def _generator(axes: Axes, generator: Generator, maps: Sequence[Shape], conditional: bool) -> None:
     y, bend = MIDDLES[0], 1.05
     axes.text(0, 0.02, "generator", va="top", size=10.5, weight="bold", color=INK)
     vector(axes, 0.35, y - 0.2, f"latent\n{generator.latent} numbers", SKY)
-    if told:
+    if conditional:
         vector(axes, 0.35, y + 0.62, f"label\n{generator.labels} numbers", ORANGE)
     places = row(axes, y, maps, RIGHT)
-    low = y + 1.1  # a line along which every block is told what to draw
-    for height in (y - 0.2, y + 0.62)[: 1 + told]:
+    low = y + 1.1  # a line along which the condition reaches every block
+    for height in (y - 0.2, y + 0.62)[: 1 + conditional]:
         axes.plot([0.47, bend, bend], [height, height, low], color=MUTED, linewidth=1)
     arrow(axes, (bend, y), (LEFT - 0.08, y))
     axes.plot([bend, places[-1][0] + 0.1], [low, low], color=MUTED, linewidth=1)
     for x, half in places:
         arrow(axes, (x + 0.1, low), (x + 0.1, y + half + 0.17))
-    words = f"latent{' and label' if told else ''} scale and shift the channels of every block"
+    words = (
+        f"latent{' and label' if conditional else ''} scale and shift the channels of every block"
+    )
     axes.text(LEFT + 0.2, low + 0.04, words, va="top", size=8, color=MUTED)
     arrow(axes, (RIGHT + 0.38, y), (END - 0.06, y))
 
 
-def _critic(axes: Axes, critic: Critic, maps: Sequence[Shape], told: bool) -> None:
+def _critic(axes: Axes, critic: Critic, maps: Sequence[Shape], conditional: bool) -> None:
     y, x = MIDDLES[1], RIGHT + 0.4
     axes.text(0, y - 0.9, "critic", va="top", size=10.5, weight="bold", color=INK)
-    axes.text(0, y + SIDE / 2 + 0.04, "real or drawn", va="top", size=8, color=MUTED)
+    axes.text(0, y + SIDE / 2 + 0.04, "real or generated", va="top", size=8, color=MUTED)
     places = row(axes, y, maps, RIGHT - 0.7)
     arrow(axes, (SIDE + 0.06, y), (LEFT - 0.08, y))
     vector(axes, x, y, str(critic.score.in_features), SKY)
     arrow(axes, (places[-1][0] + 0.46, y), (x - 0.12, y))
-    rise = 0.4 if told else 0
+    rise = 0.4 if conditional else 0
     says(axes, x, y, -rise, "score")
-    if told:
-        says(axes, x, y, rise, f"reading of {critic.labels} labels".replace(" of", "\nof"))
-    if told and critic.projection is not None:
+    if conditional:
+        says(axes, x, y, rise, f"prediction of {critic.labels} labels".replace(" of", "\nof"))
+    if conditional and critic.projection is not None:
         vector(axes, x + 0.3, y - 1.0, "label", ORANGE, beside=True)
         arrow(axes, (x + 0.3, y - 0.8), (x + 0.3, y - 0.32), ORANGE)
 

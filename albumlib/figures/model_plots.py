@@ -32,8 +32,8 @@ CURVES = {
     "generator_loss": "generator's loss",
     "score_gap": "score gap: real minus generated",
     "latent_cost": "length of LOGAN's latent step",
-    "auxiliary_error": "critic's error reading real covers",
-    "generator_auxiliary_error": "generator's error obeying labels",
+    "auxiliary_error": "critic's auxiliary error, real covers",
+    "generator_auxiliary_error": "generator's auxiliary error",
     "images_per_s": "covers a second",
 }
 
@@ -98,28 +98,28 @@ def comparison(
 
 
 def ladder(
-    rungs: Sequence[str],
+    rows: Sequence[str],
     strips: Sequence[np.ndarray],
     measures: Mapping[str, Sequence[Sequence[float]]],
     marks: Mapping[str, float],
     title: str = "",
     note: str = "",
 ) -> Figure:
-    """A row for each rung: its name, some covers (n, S, S, 3), and a panel for each measure.
+    """A row a variant: its name, some covers (n, S, S, 3), and a panel for each measure.
 
-    `measures` is measure → rung → values over seeds, drawn as pale dots, their mean and their
+    `measures` is measure → variant → values over seeds, drawn as pale dots, their mean and their
     standard deviation; `marks` is measure → the value to reach, dotted.
     """
     count = max(map(len, strips))
-    figure = new_figure(0.36 * len(rungs) + 0.5, title or "One fault less on each rung", note)
+    figure = new_figure(0.36 * len(rows) + 0.5, title or "One difference less on each row", note)
     widths = [0.36 * count, *[1.6] * len(measures)]
     left, *panels = figure.subplots(1, 1 + len(measures), sharey=True, width_ratios=widths)
-    left.set_yticks(range(len(rungs)), rungs, color=INK, size=8.5)
-    _rows_of_covers(left, count, len(rungs))
+    left.set_yticks(range(len(rows)), rows, color=INK, size=8.5)
+    _rows_of_covers(left, count, len(rows))
     for row, strip in enumerate(strips):
         for column, cover in enumerate(strip):
             place(left, cover, column * 1.06, row - 0.5, 0.96)
-    _rows_of_covers(left, count, len(rungs))
+    _rows_of_covers(left, count, len(rows))
     for axes, (name, values) in zip(panels, measures.items(), strict=True):
         for row, dots in enumerate(values):
             _seeds(axes, dots, row)
@@ -154,11 +154,13 @@ def label_recovery_bars(
 ) -> Figure:
     """Bars side by side for each feature, e.g. real covers, this model, shuffled labels.
 
-    Features that are not `recoverable` (all are by default) stand on a grey ground and in grey:
+    Features that are not `recoverable` (all are by default) stand on a grey background and in grey:
     not even real covers show them, so no model can be blamed.
     """
     words = title or "Which labels can be read off the covers"
-    figure = new_figure(3.1, words, "on grey ground: features that real covers do not show either")
+    figure = new_figure(
+        3.1, words, "on a grey background: features that real covers do not show either"
+    )
     axes, width = figure.subplots(), 0.8 / len(groups)
     others = [colour for colour in COLOURS if colour not in (SKY, BLUE, ORANGE, GREEN)]
     colours = [*[SKY, BLUE, ORANGE, GREEN, *others][: len(groups) - 1], "#c9c5bc"]
@@ -211,20 +213,20 @@ def scatters(groups: Mapping[str, np.ndarray], title: str = "") -> Figure:
 
 
 def agreement(real: pd.DataFrame, drawn: pd.DataFrame, title: str = "") -> Figure:
-    """One panel a column, such as a window: a dot a row, such as a measure of covers, to the right
-    by how the real covers differ and upwards by how the drawn ones do."""
+    """One panel a column, such as a filter: a dot a row, such as a measure of covers, to the right
+    by how the real covers differ and upwards by how the generated ones do."""
     figure = new_figure(3.2, title, "in standard deviations of all covers; on the line: the same")
     panels = figure.subplots(1, len(real.columns), sharey=True, squeeze=False)[0]
     reach = 1.15 * max(real.abs().max().max(), drawn.abs().max().max(), 0.1)
     for axes, name in zip(panels, real, strict=True):
         axes.axline((0, 0), slope=1, color=MUTED, linewidth=0.9)
-        looks = [(colour, marker) for marker in "os" for colour in COLOURS]
-        for (measure, x), y, look in zip(real[name].items(), drawn[name], looks, strict=False):
+        styles = [(colour, marker) for marker in "os" for colour in COLOURS]
+        for (measure, x), y, look in zip(real[name].items(), drawn[name], styles, strict=False):
             axes.plot(x, y, look[1], color=look[0], markersize=6, label=measure)
         axes.set(
             title=name, xlim=(-reach, reach), ylim=(-reach, reach), xlabel="real", aspect="equal"
         )
-    panels[0].set_ylabel("drawn")
+    panels[0].set_ylabel("generated")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=4)
     return figure
 
@@ -233,22 +235,22 @@ def agreement(real: pd.DataFrame, drawn: pd.DataFrame, title: str = "") -> Figur
 
 
 def damage_curves(
-    found: pd.DataFrame, floor: Mapping[str, float], title: str = "", xlabel: str = "strength"
+    found: pd.DataFrame, reference: Mapping[str, float], title: str = "", xlabel: str = "strength"
 ) -> Figure:
-    """One panel a number: a line for each kind of damage over its strength, the floor dotted.
+    """One panel a number: a line for each kind of damage over its strength, the reference dotted.
 
-    `found` has columns `kind` and `strength`, and one for each number; `floor` has some of these.
+    `found` has columns `kind` and `strength`, and one a number; `reference` has some of these.
     """
     names = [name for name in found if name not in ("kind", "strength")]
     columns = -(-len(names) // 2)
-    note = "dotted: the floor, fresh real covers against the same held-out ones"
+    note = "dotted: the reference: fresh real covers against the same held-out ones"
     figure = new_figure(4.1, title or "What each kind of damage does to each number", note)
     panels = figure.subplots(2, columns, sharex=True, squeeze=False)
     for axes, name in zip(panels.flat, names, strict=False):
         for (kind, rows), colour in zip(found.groupby("kind", sort=False), COLOURS, strict=False):
             axes.plot(rows["strength"], rows[name], "o-", color=colour, markersize=3, label=kind)
-        if name in floor:
-            axes.axhline(floor[name], color=MUTED, linestyle=":", linewidth=1.4)
+        if name in reference:
+            axes.axhline(reference[name], color=MUTED, linestyle=":", linewidth=1.4)
         axes.set_title(name)
         axes.set_ylim(min(0, found[name].min()), 1.06 * found[name].max())
     for axes in panels[-1]:

@@ -6,8 +6,9 @@
 
 Each writes `data/measured/NAME.jsonl`, a line for each run, and goes on where it was stopped.
 All is done in small, at 32 px and with narrow networks, so that many runs are affordable: the
-differences count, not the levels. Labels are read off the covers by the course's reader, which
-is of 64 px and sees them enlarged; its ceiling on real covers treated likewise is measured too.
+differences count, not the levels. Labels are predicted from the covers by an independent
+regressor, which is of 64 px and sees them enlarged; its values on real covers treated likewise
+are measured too.
 """
 
 from __future__ import annotations
@@ -34,16 +35,19 @@ from albumlib.models.networks import Critic, to_covers, to_pixels
 from albumlib.runtime.paths import MEASURED
 from albumlib.runtime.progress import milestones
 from albumlib.sampling import latent
-from albumlib.studies.legacy2021 import FAULTS, Build, build_config, ladder
+from albumlib.studies.legacy2021 import DIFFERENCES, Build, build_config, ladder
 from albumlib.training.config import recipe
 from albumlib.training.trainer import Trainer
 
 SIZE = 32  # pixels a side of the covers that are learned
 NARROW = {"size": SIZE, "generator_width": 8, "critic_width": 16}
-READER = MEASURED.parent / "pretrained" / "reader.safetensors"
+REGRESSOR = MEASURED.parent / "pretrained" / "reader.safetensors"
 COUNT = 2000  # covers that labels are read off
 STRIP = 8  # covers of each build that are kept
-RUNGS = ("2021", *FAULTS)  # builds of the ladder: with all faults, then by what was repaired
+STEPS = (
+    "2021",
+    *DIFFERENCES,
+)  # builds of the ladder: with all differences, then by what was repaired
 LATER = 2.5  # times as long as a run without a latent step: about the price of the full one
 REAL = "real covers"  # the ceiling and the floor, as if they were a build
 
@@ -62,23 +66,23 @@ class Setup:
     labels: np.ndarray  # (N, L)
     heldout: np.ndarray  # (M, 32, 32, 3)
     asked: np.ndarray  # (M, L): the labels of the held-out covers
-    judge: LabelRegressor
-    judge_side: int  # pixels of the covers that the judge was trained on
+    regressor: LabelRegressor
+    regressor_side: int  # pixels of the covers that the regressor was trained on
 
     @classmethod
     def of(
-        cls, coverset: CoverSet, judge: LabelRegressor | None = None, most: int = COUNT
+        cls, coverset: CoverSet, regressor: LabelRegressor | None = None, most: int = COUNT
     ) -> Setup:
         """The setup of a cover set of 32 px or more, with up to `most` held-out covers.
 
-        Without a `judge`, the pretrained reader, which knows covers of the built-in imprint.
+        Without a `regressor`, the pretrained regressor, which knows covers of the built-in imprint.
         """
         rows, held = coverset.rows("train"), coverset.rows("heldout")[:most]
         small = [shrink(coverset.images[some]) for some in (rows, held)]
         known = [coverset.labels[some] for some in (rows, held)]
-        judge_side = SIZE if judge else SIDE
-        judge = judge or label_recovery.load_label_regressor(READER)
-        return cls(small[0], known[0], small[1], known[1], judge, judge_side)
+        regressor_side = SIZE if regressor else SIDE
+        regressor = regressor or label_recovery.load_label_regressor(REGRESSOR)
+        return cls(small[0], known[0], small[1], known[1], regressor, regressor_side)
 
     def batches(self, config) -> Batches:
         labels = self.labels if config.labels else None
@@ -86,22 +90,22 @@ class Setup:
         return Batches(self.train, labels, rows, config.batch_size, config.seed)
 
     @cached_property
-    def eyes(self):
+    def extractor(self):
         return load_extractor()
 
     @cached_property
     def seen(self) -> np.ndarray:
-        return extract(self.eyes, self.heldout)
+        return extract(self.extractor, self.heldout)
 
     @cached_property
     def recoverable(self) -> np.ndarray:
-        """The labels that the judge can read off real covers; all where it can read none."""
+        """The labels that the regressor can read off real covers; all where it can read none."""
         seen = self._recovery(self.heldout)[0].r2 >= label_recovery.RECOVERABLE
         return seen if seen.any() else ~seen
 
     def _recovery(self, pixels: np.ndarray):
         asked = np.resize(self.asked, (len(pixels), self.asked.shape[1]))
-        read = label_recovery.predict_labels(self.judge, enlarge(pixels, self.judge_side))
+        read = label_recovery.predict_labels(self.regressor, enlarge(pixels, self.regressor_side))
         return label_recovery.label_recovery(read, asked), label_recovery.shuffled_recovery(
             read, asked
         )
@@ -121,7 +125,7 @@ class Setup:
         pixels = pixels[:most]
         return {
             "swd": metrics.sliced_wasserstein(self.heldout[:most], pixels, directions=64),
-            "kid": metrics.kid(extract(self.eyes, pixels), self.seen[:most])[0],
+            "kid": metrics.kid(extract(self.extractor, pixels), self.seen[:most])[0],
         }
 
     def real(self) -> dict:
@@ -148,13 +152,13 @@ def enlarge(pixels: np.ndarray, side: int) -> np.ndarray:
 # Experiments: each yields a record and covers for each build that is wanted --------------------
 
 
-def climb(setup: Setup, seed: int, images: int, builds: Sequence[str] = RUNGS) -> Runs:
-    """The ladder: from the build of 2021 to ours, one fault less on each rung."""
+def climb(setup: Setup, seed: int, images: int, builds: Sequence[str] = STEPS) -> Runs:
+    """The ladder: from the build of 2021 to ours, one difference less on each step."""
     labels = torch.from_numpy(setup.labels)
     for name in builds:
-        faults = ladder()[RUNGS.index(name)]
-        config = build_config(faults, steps=1, seed=seed, **NARROW)
-        yield _trained(setup, name, Build(config, labels, faults), images)
+        differences = ladder()[STEPS.index(name)]
+        config = build_config(differences, steps=1, seed=seed, **NARROW)
+        yield _trained(setup, name, Build(config, labels, differences), images)
 
 
 CONDITIONS = {
@@ -259,7 +263,7 @@ def _seconds_a_step(trainer: Trainer, setup: Setup, steps: int = 24) -> float:
 
 
 EXPERIMENTS = {  # how it is run, the builds that it compares, and the covers that each sees
-    "ladder": (climb, RUNGS, 4096),
+    "ladder": (climb, STEPS, 4096),
     "logan": (logan, tuple(LATENT_STEPS), 4096),
     "conditioning": (conditioning, tuple(CONDITIONS), 4096),
 }

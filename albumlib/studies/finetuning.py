@@ -36,7 +36,9 @@ def style_config(start: str | Path, **changes) -> TrainingConfig:
     """The recipe `style`, for networks of the shape that `start` has."""
     shape = read_networks(start)[2]
     if shape.get("titles") or shape.get("extras") or shape.get("prior"):
-        raise TrainingError(f"{start} listens to more than features; begin with a plain model")
+        raise TrainingError(
+            f"{start} is conditioned on more than features; begin with a plain model"
+        )
     given = {
         "size": shape["size"],
         "latent": shape["latent"],

@@ -1,10 +1,11 @@
-"""The conditional model of 2021, rebuilt to be taken apart: one loop, and its faults by name.
+"""The conditional model of 2021, rebuilt to be taken apart, one named difference after the other.
 
-With all of FAULTS it does what the scripts of 2021 did, on networks of our size; without any it
-is the build that the course recommends. Wherever it matters, the fault and its repair stand side
-by side. Facts about the scripts are from reading them (github.com/icykip/Album_Cover_Generator).
-Which batch is drawn and how large it is, weight averaging and the layers of the networks are the
-same for all, so that nothing but the faults is compared.
+With all of DIFFERENCES it does what the scripts of 2021 did, on networks of our size; without any
+it is the variant that the course recommends. Wherever it matters, the difference and its repair
+stand side by side. Facts about the scripts are from reading them
+(github.com/icykip/Album_Cover_Generator). Which batch is drawn and how large it is, weight
+averaging and the layers of the networks are the same for all, so that nothing but the differences
+is compared.
 
 Shapes: B covers a batch, S pixels a side, L labels, Z latents; labels and covers in [-1, 1].
 """
@@ -30,8 +31,8 @@ from albumlib.models.networks import (
 )
 from albumlib.training.config import TrainingConfig, recipe
 
-# In the order of repair: first what keeps the build from drawing, then from listening.
-FAULTS = {
+# In the order of repair: first what keeps the model from generating, then from using its labels.
+DIFFERENCES = {
     "preview noise": "covers are drawn from N(0, 1), though training was on U(-1, 1)",
     "pace": "RMSprop at 0.00005, and the generator learns on every fifth batch only",
     "signs": "the critic is paid for misreading real covers, the generator for disobeying",
@@ -88,32 +89,32 @@ class MapGenerator(nn.Module):
 
 
 class Build:
-    """Generator and critic with some of the FAULTS, their optimisers, and one step of training.
+    """Generator and critic with some of DIFFERENCES, their optimisers, and one step of training.
 
     `labels` (N, L) are all labels of the training set, in the order of the file; `critic`
     replaces the usual one. `ema` is the averaged generator to draw with. Raises ValueError for a
-    fault that is none.
+    difference that is none.
     """
 
     def __init__(
         self,
         config: TrainingConfig,
         labels: Tensor,
-        faults: Iterable[str] = FAULTS,
+        differences: Iterable[str] = DIFFERENCES,
         critic: nn.Module | None = None,
     ):
-        self.config, self.labels, self.faults, self.step = config, labels, set(faults), 0
-        if unknown := self.faults - set(FAULTS):
-            raise ValueError(f"no such fault: {', '.join(sorted(unknown))}")
+        self.config, self.labels, self.differences, self.step = config, labels, set(differences), 0
+        if unknown := self.differences - set(DIFFERENCES):
+            raise ValueError(f"no such difference: {', '.join(sorted(unknown))}")
         torch.manual_seed(config.seed)
         count = labels.shape[1]
-        kind = MapGenerator if "one map" in self.faults else Generator
+        kind = MapGenerator if "one map" in self.differences else Generator
         self.generator = kind(config.size, config.latent, count, config.generator_width)
-        projection = "no projection" not in self.faults
+        projection = "no projection" not in self.differences
         self.critic = critic or Critic(
             config.size, count, config.critic_width, projection=projection
         )
-        if "raw labels" not in self.faults:
+        if "raw labels" not in self.differences:
             self.generator.scale.fit(labels)
             self.critic.scale.fit(labels)
         for network in (self.generator, self.critic):
@@ -123,7 +124,7 @@ class Build:
         self.generator_optimiser = self._optimiser(self.generator, config.generator_rate)
 
     def _optimiser(self, network: nn.Module, rate: float) -> torch.optim.Optimizer:
-        if "pace" in self.faults:
+        if "pace" in self.differences:
             return torch.optim.RMSprop(network.parameters(), lr=5e-5)
         betas = (self.config.beta1, self.config.beta2)
         return torch.optim.Adam(network.parameters(), lr=rate, betas=betas)
@@ -132,12 +133,12 @@ class Build:
         """One batch: an update of the critic and, when it is due, one of the generator."""
         rng = torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.step)
         covers, labels = batches.batch(self.step)
-        if "labels by place" in self.faults:
+        if "labels by place" in self.differences:
             labels = self.labels[: len(covers)]  # the index within the batch
-        if "uniform labels" not in self.faults:
+        if "uniform labels" not in self.differences:
             labels = self.smoothed(labels, rng)
         drawn = self._update_critic(covers, labels, rng)
-        if "pace" not in self.faults or self.step % PACE == PACE - 1:
+        if "pace" not in self.differences or self.step % PACE == PACE - 1:
             self._update_generator(covers, labels, None if self._moves() else drawn, rng)
         self._update_ema()
         self.step += 1
@@ -148,32 +149,32 @@ class Build:
         """The critic's loss of real covers with their labels, and fakes with those asked for."""
         real, reading = self.critic(covers, labels)
         fake, echo = self.critic(fakes, asked)
-        if "score means" in self.faults:
+        if "score means" in self.differences:
             loss = losses.wasserstein_critic(real, fake)
         else:
             loss = losses.relativistic(real, fake)
-        if "signs" in self.faults:
+        if "signs" in self.differences:
             loss = loss - self.label_error(reading, labels)
         else:
             loss = loss + self.label_error(reading, labels)
-        if "reads drawn covers" in self.faults:
+        if "reads drawn covers" in self.differences:
             loss = loss + self.label_error(echo, asked)
         return loss
 
     def generator_loss(self, covers: Tensor, labels: Tensor, fakes: Tensor, asked: Tensor):
         """The generator's loss: a good score, and the labels that it was asked for."""
         fake, echo = self.critic(fakes, asked)
-        if "score means" in self.faults:
+        if "score means" in self.differences:
             loss = losses.wasserstein_generator(fake)
         else:
             loss = losses.relativistic(fake, self.critic(covers, labels)[0].detach())
-        if "signs" in self.faults:
+        if "signs" in self.differences:
             return loss - self.label_error(echo, asked)
         return loss + self.label_error(echo, asked)
 
     def label_error(self, reading: Tensor, labels: Tensor) -> Tensor:
         """The weighted error of labels that the critic has read."""
-        if "raw labels" in self.faults:
+        if "raw labels" in self.differences:
             return (reading - labels).abs().nanmean()
         error = losses.label_error(reading, self.critic.scale(labels), labels.isfinite())
         return self.config.auxiliary_weight * error
@@ -186,7 +187,7 @@ class Build:
 
     def asked_labels(self, labels: Tensor, rng: torch.Generator) -> Tensor:
         """The labels that the generator is asked for, (B, L)."""
-        if "uniform labels" in self.faults:
+        if "uniform labels" in self.differences:
             return torch.rand(labels.shape, generator=rng) * 2 - 1
         return labels
 
@@ -194,14 +195,14 @@ class Build:
         """Latents (B, Z), the labels to go with them (B, L), and what the latent step costs."""
         config, nothing = self.config, torch.zeros(())
         z = draw_latents(len(asked), config.latent, rng)
-        through = "cut gradient" not in self.faults
+        through = "cut gradient" not in self.differences
         if not self._moves():
             return z, asked, nothing
 
         def score(z: Tensor) -> Tensor:
             return self._judge(z, asked)[0]
 
-        if "norm of ones" in self.faults:
+        if "norm of ones" in self.differences:
             moved, cost = latent_step_2021(score, z, through=through), nothing
         else:
             chosen = torch.rand(config.latent, generator=rng) < config.latent_fraction
@@ -215,13 +216,13 @@ class Build:
                 through=through,
             )
             cost = config.latent_weight * losses.latent_cost(step)
-        if "moved labels" in self.faults:
+        if "moved labels" in self.differences:
             asked = latent_step_2021(lambda labels: self._judge(z, labels)[1].sum(1), asked)
         return moved, asked, cost
 
     def _moves(self) -> bool:
         """Whether this batch's latents are moved; those that are not serve both updates."""
-        config, through = self.config, "cut gradient" not in self.faults
+        config, through = self.config, "cut gradient" not in self.differences
         return config.latent_method != "off" and not (through and self.step % config.latent_every)
 
     def _judge(self, z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -231,7 +232,7 @@ class Build:
     def covers(self, labels: Tensor, seed: int = 0) -> Tensor:
         """Covers (n, 3, S, S) for labels (n, L), as the build previews them."""
         rng = torch.Generator().manual_seed(seed)
-        if "preview noise" in self.faults:
+        if "preview noise" in self.differences:
             z = torch.randn(len(labels), self.config.latent, generator=rng)
         else:
             z = draw_latents(len(labels), self.config.latent, rng)
@@ -245,7 +246,7 @@ class Build:
         z, asked, cost = self.latents(self.asked_labels(labels, rng), rng)
         fakes = self.generator(z, asked)
         loss = self.critic_loss(covers, labels, fakes, asked) + cost
-        if "clipped weights" not in self.faults:
+        if "clipped weights" not in self.differences:
             loss = loss + self._penalty(covers, labels, fakes.detach(), rng)
         _update(self.critic_optimiser, loss)
         self.clip()
@@ -255,7 +256,7 @@ class Build:
     def _update_generator(self, covers: Tensor, labels: Tensor, drawn, rng) -> None:
         self.critic.requires_grad_(False)
         z, asked, cost = drawn or self.latents(self.asked_labels(labels, rng), rng)
-        if "moved labels" in self.faults:
+        if "moved labels" in self.differences:
             asked = self.asked_labels(labels, rng)  # z was moved for other ones
         fakes = self.generator(z, asked)
         _update(self.generator_optimiser, self.generator_loss(covers, labels, fakes, asked) + cost)
@@ -279,7 +280,7 @@ class Build:
         def score(x: Tensor) -> Tensor:
             return self.critic(x, labels)[0]
 
-        if "score means" in self.faults:
+        if "score means" in self.differences:
             mix = torch.rand(len(covers), generator=rng)
             penalty = losses.gradient_penalty(score, covers, fakes, mix)
         else:
@@ -289,22 +290,22 @@ class Build:
     @torch.no_grad()
     def clip(self) -> None:
         """Cut the critic's weights to ±0.01, those of the label head too or not."""
-        if "clipped weights" not in self.faults:
+        if "clipped weights" not in self.differences:
             return
         for name, weight in self.critic.named_parameters():
-            if "clipped head" in self.faults or not name.startswith("reading"):
+            if "clipped head" in self.differences or not name.startswith("reading"):
                 weight.clamp_(-CLIP, CLIP)
 
 
 def ladder() -> list[tuple[str, ...]]:
-    """The faults that are left on each rung: all of them first, then one less each, then none."""
-    names = tuple(FAULTS)
-    return [names[rung:] for rung in range(len(names) + 1)]
+    """The differences left at each step: all of them first, then one less each, then none."""
+    names = tuple(DIFFERENCES)
+    return [names[step:] for step in range(len(names) + 1)]
 
 
-def build_config(faults: Iterable[str], **changes) -> TrainingConfig:
+def build_config(differences: Iterable[str], **changes) -> TrainingConfig:
     """The settings to compare builds with: the course's own, by the critic's loss."""
-    if "score means" in set(faults):
+    if "score means" in set(differences):
         return recipe("acgan_wgan_logan", **changes)
     return recipe("acgan", **{"penalty_every": 4} | changes)  # as the ladder was measured
 

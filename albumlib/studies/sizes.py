@@ -64,7 +64,7 @@ class Sets:
         covers = self.at[SMALLEST]
         rows, held = covers.rows("train"), covers.rows("heldout")[:DRAWN]
         known = covers.images[rows], covers.labels[rows], covers.images[held], covers.labels[held]
-        return Setup(*known, load_label_regressor(ablations.READER), SMALLEST)
+        return Setup(*known, load_label_regressor(ablations.REGRESSOR), SMALLEST)
 
     def batches(self, config: TrainingConfig) -> Batches:
         covers = self.at[config.size]
@@ -81,7 +81,7 @@ class Sets:
 
 
 def sizes(sets: Sets, seed: int, seconds: int, builds: Sequence[str] = tuple(BUILDS)) -> Runs:
-    """Train each build for so many seconds of the processor, and judge it."""
+    """Train each build for so many seconds of the processor, and regressor it."""
     for name in builds:
         stages, changes = BUILDS[name]
         trainer, images = None, 0

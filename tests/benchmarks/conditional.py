@@ -29,7 +29,7 @@ from albumlib.evaluation import label_recovery
 from albumlib.models.networks import to_pixels
 from albumlib.sampling.latent import draw, latents
 from albumlib.sources.imprint.imprint import Imprint
-from albumlib.studies.legacy2021 import FAULTS, Build, build_config
+from albumlib.studies.legacy2021 import DIFFERENCES, Build, build_config
 from albumlib.training.config import recipe
 from albumlib.training.trainer import Trainer
 
@@ -82,7 +82,7 @@ def report(covers: CoverSet, minutes: float, clock: Callable) -> None:
     builds = {
         "acgan": Trainer(recipe("acgan"), known),
         "acgan_wgan_logan": Trainer(recipe("acgan_wgan_logan"), known),
-        "2021": Build(build_config(FAULTS), known, FAULTS),
+        "2021": Build(build_config(DIFFERENCES), known, DIFFERENCES),
     }
     found, read, seen = {"real": real.mean(chosen)}, {}, {}
     for name, build in builds.items():
