@@ -12,7 +12,7 @@ from PIL import Image
 
 from albumlib import features, figures
 from albumlib.dataset.catalog import Catalog
-from albumlib.dataset.cleaning import albums_of, clean, split_of
+from albumlib.dataset.cleaning import albums_of, clean
 from albumlib.dataset.coverset import CoverSet, CoverSetError
 from albumlib.dataset.filters import FilterError
 from albumlib.dataset.gathering import gather
@@ -88,16 +88,6 @@ def test_labels_are_the_means_of_the_albums_tracks(cleaned):
         assert own["album_id"].unique().tolist() == [cleaned.table["album_id"][row]]
         mean = features.to_unit(features.to_array(own).mean(0))
         assert cleaned.labels[row] == pytest.approx(mean, abs=1e-6)
-
-
-def test_splits_share_no_album_and_never_change(cleaned):
-    shares = cleaned.table["split"].value_counts(normalize=True)
-    assert shares["heldout"] == pytest.approx(0.25, abs=0.07)
-    names = pd.Series([f"album/{n}" for n in range(3000)])
-    split = split_of(names, 0.25)
-    assert (split == "heldout").mean() == pytest.approx(0.25, abs=0.03)
-    assert (split_of(names[::7], 0.25) == split[::7]).all()  # whatever else is in the set
-    assert (split_of(names, 0.5)[split == "heldout"] == "heldout").all()
 
 
 def test_the_same_input_gives_the_same_bytes(gathered, cleaned, tmp_path):

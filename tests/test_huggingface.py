@@ -14,6 +14,7 @@ from albumlib.dataset.catalog import Catalog
 from albumlib.dataset.cleaning import clean
 from albumlib.dataset.coverset import CoverSet, CoverSetError
 from albumlib.dataset.gathering import gather
+from albumlib.dataset.splits import SPLITS
 from albumlib.sources import parquet
 from albumlib.sources.base import CoverError, SourceError
 from albumlib.sources.imprint.imprint import Imprint
@@ -47,14 +48,15 @@ def test_the_layout_is_that_of_image_data_sets(coverset, exported):
     covers = CoverSet.open(coverset)
     files = sorted(path.name for path in (exported / "data").iterdir())
     trained = -(-len(covers.rows("train")) // 20)
-    assert files[0] == f"train-00000-of-{trained:05}.parquet"
-    assert files[-1] == "validation-00000-of-00001.parquet" and len(files) == trained + 1
+    held = [f"{name}-00000-of-00001.parquet" for name in ("test", "validation")]
+    assert [files[0], files[-1]] == held and len(files) == trained + 2
+    files = files[1:-1]
     schema = pq.read_schema(exported / "data" / files[0])
     assert schema.field("image").type == pa.struct({"bytes": pa.binary(), "path": pa.string()})
     told = json.loads(schema.metadata[b"huggingface"])
     assert told["info"]["features"]["image"] == {"_type": "Image"}
     assert "use them freely" in (exported / "README.md").read_text()
-    tables = [pd.read_parquet(exported / "data" / name) for name in files[:-1]]
+    tables = [pd.read_parquet(exported / "data" / name) for name in files]
     trained = pd.concat(tables, ignore_index=True)
     rows = covers.rows("train")
     assert trained["cover"].tolist() == covers.table["cover"].iloc[rows].tolist()
@@ -67,14 +69,14 @@ def test_the_real_library_reads_it(coverset, exported, tmp_path):
     found = datasets.load_dataset(str(exported), cache_dir=str(tmp_path))
     covers = CoverSet.open(coverset)
     assert isinstance(found["train"].features["image"], datasets.Image)
-    for split, name in huggingface.SPLITS.items():
-        rows = covers.rows(split)
+    for name in SPLITS:
+        rows = covers.rows(name)
         assert found[name]["energy"][:] == covers.table["energy"].iloc[rows].tolist()
         assert np.array_equal(np.stack(found[name]["image"][:]), covers.images[rows])
 
 
 def test_another_size_can_be_exported_and_nothing_is_overwritten(coverset, exported, tmp_path):
-    [path, _] = huggingface.export(coverset, tmp_path / "large", 64, workers=1)
+    [path, *_] = huggingface.export(coverset, tmp_path / "large", 64, workers=1)
     assert pixels(pq.read_table(path)["image"][0].as_py()["bytes"]).shape == (64, 64, 3)
     with pytest.raises(CoverSetError, match="is there already"):
         huggingface.export(coverset, exported)

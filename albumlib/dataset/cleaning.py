@@ -27,6 +27,7 @@ from albumlib.dataset.filters import Filter, FilterError, outside
 from albumlib.dataset.quarantine import released
 from albumlib.dataset.rules import check_tracks
 from albumlib.dataset.shards import ABOUT, Parts, Progress, decode_covers
+from albumlib.dataset.splits import HELDOUT, groups_by_artist, split_of
 from albumlib.dataset.text_detection import find_text
 
 READ = ("text", "text_area")  # columns that the search for text adds
@@ -37,7 +38,7 @@ def clean(
     out: str | Path | None = None,
     *,
     size: int | Sequence[int] = 64,
-    heldout: float = 0.25,
+    heldout: float = HELDOUT,
     where: Sequence[str] = (),
     text: bool | str = False,
     workers: int = 2,
@@ -47,8 +48,9 @@ def clean(
     """Clean what was gathered in `folder` into a cover set in `out` (`folder`/coverset).
 
     `size` is the side of the covers in pixels; of several the first is what `CoverSet.open` takes
-    unless told otherwise. `heldout` is the share of covers kept from training; an album, and
-    covers that are the same picture, are never on both sides. `where` selects albums by windows
+    unless told otherwise. `heldout` is the proportion of covers kept from training, for validation
+    and test; near-duplicates and, but for the built-in imprint, covers of one artist are never on
+    two sides. `where` selects albums by windows
     such as "popularity=50.." (see `windows`). `text` has text looked for, by the best
     detector that is installed or by the one it names. `dask` is the address of a scheduler whose
     workers decode instead of `workers` processes here. Raises CoverSetError if nothing was
@@ -71,7 +73,8 @@ def clean(
     found, repeated = drop_duplicates(parts, work / "thumbs.npy", let_go)
     if text:
         found = _searched(folder, found, work / "text", text, means)
-    table, unread = select(_labelled(albums, found, heldout), late)
+    by_artist = not about["source"].startswith("imprint")
+    table, unread = select(_labelled(albums, found, heldout, by_artist), late)
     if table.empty:
         raise CoverSetError(f"not one cover of {folder} lies in the window: widen it")
 
@@ -146,15 +149,6 @@ def albums_of(tracks: pd.DataFrame) -> pd.DataFrame:
     return albums.drop_duplicates("cover").sort_values("album_id", ignore_index=True)
 
 
-def split_of(groups: pd.Series, heldout: float) -> pd.Series:
-    """ "heldout" or "train" by a hash of each group's name: it never changes as a set grows."""
-
-    def draw(group: str) -> float:
-        return int.from_bytes(hashlib.sha256(group.encode()).digest()[:8], "big") / 2**64
-
-    return groups.map(lambda group: "heldout" if draw(group) < heldout else "train")
-
-
 def orphans(kept: pd.DataFrame, table: pd.DataFrame, bad_covers: pd.DataFrame) -> pd.DataFrame:
     """Tracks that are good themselves, but whose album has no cover in the set."""
     lost = kept[~kept["album_id"].isin(table["album_id"])]
@@ -200,10 +194,13 @@ def _searched(
     return found.merge(seen[["reference", *READ]], on="reference", how="left")
 
 
-def _labelled(albums: pd.DataFrame, found: pd.DataFrame, heldout: float) -> pd.DataFrame:
+def _labelled(
+    albums: pd.DataFrame, found: pd.DataFrame, heldout: float, by_artist: bool
+) -> pd.DataFrame:
     """Albums that have a cover, in the covers' order, each on its side of the split."""
     table = albums.merge(found, left_on="cover", right_on="reference").sort_values("row")
-    return table.assign(split=split_of(table["group"], heldout))
+    groups = groups_by_artist(table["artist"], table["group"]) if by_artist else table["group"]
+    return table.assign(split=split_of(groups, heldout))
 
 
 def _not_fetched(covers: pd.DataFrame) -> pd.DataFrame:

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from albumlib import AlbumlibError, features
+from albumlib.dataset.splits import HELDOUT, SPLITS, split_of
 from albumlib.runtime.names import today
 
 FOLDER = "coverset"  # its usual name, beside what it was cleaned from
@@ -82,7 +83,7 @@ class CoverSet:
                 f"the cover set in {folder} has {len(images)} images but {len(table)} rows; "
                 "delete the folder and clean again"
             )
-        return cls(images, table, tracks, manifest)
+        return cls(images, table.assign(split=_three_splits(table, manifest)), tracks, manifest)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -112,12 +113,24 @@ class CoverSet:
         return self
 
     def rows(self, split: str) -> np.ndarray:
-        """Row numbers of a split, "train" or "heldout"."""
-        return np.flatnonzero((self.table["split"] == split).to_numpy())
+        """Row numbers of a split: "train", "validation" or "test", or "heldout" for the two that
+        no model learns from."""
+        if split not in (*SPLITS, "heldout"):
+            raise CoverSetError(f"a cover set has the splits {', '.join(SPLITS)}, not {split!r}")
+        sides = self.table["split"]
+        return np.flatnonzero(sides != "train" if split == "heldout" else sides == split)
 
     def track_labels(self, tracks: pd.DataFrame) -> np.ndarray:
         """Labels (n, 10) float32 in [-1, 1] of some of `tracks`."""
         return features.to_unit(features.to_array(tracks)).astype(np.float32)
+
+
+def _three_splits(table: pd.DataFrame, manifest: dict) -> pd.Series:
+    """The splits of a set; those of older ones, with "heldout" alone, as they are made today."""
+    groups = table.get("group", pd.Series([str(row) for row in range(len(table))], table.index))
+    now = split_of(groups.astype(str), manifest.get("heldout", HELDOUT))
+    held = now.where(now != "train", "validation")  # where the groups' names are not known
+    return table["split"].mask(table["split"] == "heldout", held)
 
 
 class Batches:

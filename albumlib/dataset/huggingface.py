@@ -1,7 +1,8 @@
 """A cover set as a data set of images in Hugging Face's layout, for `datasets` and for others.
 
     data/train-00000-of-00002.parquet ...   the covers to train on, with their albums and labels
-    data/validation-00000-of-00001.parquet  those that are held out
+    data/validation-00000-of-00001.parquet  those that choices are made on
+    data/test-00000-of-00001.parquet        those that nothing is chosen on
     README.md                               licence and origin
 
 Pictures are PNG, so nothing is lost. `albumlib.sources.parquet` reads such folders.
@@ -22,12 +23,12 @@ from PIL import Image
 
 from albumlib.dataset.coverset import CoverSet, CoverSetError
 from albumlib.dataset.shards import Progress
+from albumlib.dataset.splits import SPLITS
 from albumlib.runtime.workers import spread
 from albumlib.sources.parquet import IMAGE, METADATA
 
 SHARD = 256 * 2**20  # bytes of pixels in a file; as PNG they are fewer
 GROUP = 100  # covers that are read together
-SPLITS = {"train": "train", "heldout": "validation"}
 LOCAL = ["file", "split"]  # columns that say nothing outside the cover set
 
 
@@ -63,8 +64,8 @@ def export(
 def _shards(covers: CoverSet) -> list[tuple[str, np.ndarray]]:
     """The files' names, each with its rows."""
     shards = []
-    for split, name in SPLITS.items():
-        rows = covers.rows(split)
+    for name in SPLITS:
+        rows = covers.rows(name)
         count = -(-len(rows) * covers.images[0].nbytes // SHARD)
         parts = np.array_split(rows, count) if count else []
         shards += [(f"{name}-{i:05}-of-{count:05}.parquet", part) for i, part in enumerate(parts)]

@@ -10,69 +10,36 @@ Pixels are uint8 arrays (N, S, S, 3); labels are (N, 10) in [-1, 1], NaN where m
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
+from albumlib.evaluation.cover_network import CoverNetwork, apply, fit
 from albumlib.models.checkpoint import read_tensors, write_tensors
-from albumlib.models.networks import LabelScale, to_covers
+from albumlib.models.networks import LabelScale
 
 RECOVERABLE = 0.3  # R² on real held-out covers from which a feature counts as recoverable
 
 
-class LabelRegressor(nn.Module):
+class LabelRegressor(CoverNetwork):
     """Reads the ten features off a cover: covers (B, 3, S, S) in [-1, 1] to labels (B, 10).
 
-    An ordinary residual network that shares nothing with the critics, so that a generator
-    cannot please it by having learned its weaknesses.
+    It shares nothing with the critics, so that a generator cannot please it by having learned
+    its weaknesses.
     """
 
     def __init__(self, labels: int = 10, width: int = 24):
-        super().__init__()
+        super().__init__(labels, width)
         self.scale = LabelScale(labels)
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, width, 5, stride=2, padding=2), nn.BatchNorm2d(width), nn.ReLU()
-        )
-        widths = [width, 2 * width, 4 * width, 4 * width]
-        self.blocks = nn.ModuleList(
-            _ResidualBlock(inputs, outputs) for inputs, outputs in itertools.pairwise(widths)
-        )
-        self.head = nn.Sequential(
-            nn.Linear(widths[-1] * 5, 128), nn.ReLU(), nn.Dropout(0.1), nn.Linear(128, labels)
-        )
 
-    def standardised(self, covers: Tensor) -> Tensor:
-        x = self.stem(covers)
-        for block in self.blocks:
-            x = block(x)
-        # The mean over the whole cover, and over its quarters: where things are matters too.
-        pooled = [F.adaptive_avg_pool2d(x, side).flatten(1) for side in (1, 2)]
-        return self.head(torch.cat(pooled, dim=1))
+    standardised = CoverNetwork.forward
 
     def forward(self, covers: Tensor) -> Tensor:
         return self.standardised(covers) * self.scale.spread + self.scale.mean
-
-
-class _ResidualBlock(nn.Module):
-    """Half the resolution, two convolutions beside a short cut."""
-
-    def __init__(self, inputs: int, outputs: int):
-        super().__init__()
-        self.first = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False)
-        self.second = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
-        self.norms = nn.ModuleList(nn.BatchNorm2d(outputs) for _ in range(2))
-        self.short = nn.Conv2d(inputs, outputs, 1, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.norms[0](self.first(x)))
-        y = self.norms[1](self.second(y))
-        return F.relu(y + self.short(F.avg_pool2d(x, 2)))
 
 
 def train_label_regressor(
@@ -84,28 +51,20 @@ def train_label_regressor(
     seed: int = 0,
     progress: Callable[[dict], None] | None = None,
 ) -> LabelRegressor:
-    """Train a reader on real covers (N, S, S, 3) uint8 and their labels (N, 10), some missing."""
+    """Train on real covers (N, S, S, 3) uint8 and their labels (N, 10), some missing."""
     torch.manual_seed(seed)
-    rng = torch.Generator().manual_seed(seed)
     targets = torch.as_tensor(labels, dtype=torch.float32)
-    reader = LabelRegressor(labels.shape[1]).to(memory_format=torch.channels_last)
-    reader.scale.fit(targets)
-    steps = max(1, round(epochs * len(pixels) / batch_size))
-    optimiser = torch.optim.AdamW(reader.parameters(), weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=4e-3, total_steps=steps)
-    for step in range(steps):
-        rows = torch.randint(len(pixels), (batch_size,), generator=rng)
+    regressor = LabelRegressor(labels.shape[1])
+    regressor.scale.fit(targets)
+
+    def loss(network: LabelRegressor, covers: Tensor, rows: Tensor) -> Tensor:
         wanted = targets[rows]
-        error = (reader.standardised(to_covers(pixels[rows.numpy()])) - reader.scale(wanted)) ** 2
+        error = (network.standardised(covers) - network.scale(wanted)) ** 2
         known = wanted.isfinite()
-        loss = (error * known).sum() / known.sum().clamp_min(1)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        if progress and (step + 1 == steps or step % 20 == 0):
-            progress({"step": step + 1, "steps": steps, "auxiliary_error": loss.item()})
-    return reader.eval().requires_grad_(False)
+        return (error * known).sum() / known.sum().clamp_min(1)
+
+    steps = max(1, round(epochs * len(pixels) / batch_size))
+    return fit(regressor, pixels, loss, steps, batch_size=batch_size, seed=seed, progress=progress)
 
 
 def save_label_regressor(
@@ -125,10 +84,7 @@ def load_label_regressor(path: str | Path) -> LabelRegressor:
 
 def predict_labels(reader: LabelRegressor, pixels: np.ndarray, batch_size: int = 256) -> np.ndarray:
     """The labels that a reader sees on covers (N, S, S, 3) uint8: (N, 10) in [-1, 1]."""
-    parts = range(0, len(pixels), batch_size)
-    with torch.no_grad():
-        read = [reader(to_covers(pixels[start : start + batch_size])) for start in parts]
-    return torch.cat(read).numpy()
+    return apply(reader, pixels, batch_size)
 
 
 # Label recovery -------------------------------------------------------------------------------

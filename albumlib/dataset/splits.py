@@ -1,0 +1,44 @@
+"""Three splits of a cover set: models learn from train, choices are made on validation, and what
+is reported comes from test, on which nothing was chosen.
+
+What belongs together, an album or near-duplicate covers or (on real data) all of an artist, is
+never on two sides. The side follows from a hash of the group's name alone, so that it does not
+change as a set grows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import pandas as pd
+
+SPLITS = ("train", "validation", "test")
+HELDOUT = 0.25  # proportion of covers that no model learns from
+TEST = 0.75  # proportion of those that nothing is chosen on
+
+
+def split_of(groups: pd.Series, heldout: float = HELDOUT) -> pd.Series:
+    """One of SPLITS for each group's name; `heldout` is the proportion that is not "train".
+
+    >>> split_of(pd.Series(["album/1", "album/0", "album/2"])).tolist()
+    ['train', 'validation', 'test']
+    """
+
+    def side(group: str) -> str:
+        chance = int.from_bytes(hashlib.sha256(group.encode()).digest()[:8], "big") / 2**64
+        return "train" if chance >= heldout else "test" if chance < TEST * heldout else "validation"
+
+    return groups.map(side)
+
+
+def groups_by_artist(artists: pd.Series, groups: pd.Series) -> pd.Series:
+    """One name for all covers of an artist and all near-duplicates of them; those whose artist is
+    not known keep their group's."""
+    known = artists.fillna("").str.casefold().str.split().str.join(" ")
+    names = known.mask(known == "", "group " + groups)
+    while True:  # a name spreads from cover to cover along artists and groups
+        wider = names.groupby(groups).transform("min").groupby(known.mask(known == "", names))
+        wider = wider.transform("min")
+        if wider.equals(names):
+            return names
+        names = wider

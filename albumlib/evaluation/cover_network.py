@@ -1,0 +1,100 @@
+"""The small residual network that looks at covers in every measure that has to be learned, and
+its one training loop.
+
+Pixels are uint8 arrays (N, S, S, 3).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from albumlib.models.networks import to_covers
+
+Network = TypeVar("Network", bound=nn.Module)
+Loss = Callable[[Network, Tensor, Tensor], Tensor]  # of the network, covers and their rows
+
+
+class CoverNetwork(nn.Module):
+    """Covers (B, 3, S, S) in [-1, 1] to `outputs` numbers each, (B, outputs)."""
+
+    def __init__(self, outputs: int, width: int = 24):
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, width, 5, stride=2, padding=2), nn.BatchNorm2d(width), nn.ReLU()
+        )
+        widths = [width, 2 * width, 4 * width, 4 * width]
+        self.blocks = nn.ModuleList(_ResidualBlock(*pair) for pair in itertools.pairwise(widths))
+        self.head = nn.Sequential(
+            nn.Linear(widths[-1] * 5, 128), nn.ReLU(), nn.Dropout(0.1), nn.Linear(128, outputs)
+        )
+
+    def forward(self, covers: Tensor) -> Tensor:
+        x = self.stem(covers)
+        for block in self.blocks:
+            x = block(x)
+        # The mean over the whole cover, and over its quarters: where things are matters too.
+        pooled = [F.adaptive_avg_pool2d(x, side).flatten(1) for side in (1, 2)]
+        return self.head(torch.cat(pooled, dim=1))
+
+
+class _ResidualBlock(nn.Module):
+    """Half the resolution, two convolutions beside a short cut."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__()
+        self.first = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False)
+        self.second = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(outputs) for _ in range(2))
+        self.short = nn.Conv2d(inputs, outputs, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.norms[0](self.first(x)))
+        y = self.norms[1](self.second(y))
+        return F.relu(y + self.short(F.avg_pool2d(x, 2)))
+
+
+def fit(
+    network: Network,
+    pixels: np.ndarray,
+    loss: Loss,
+    steps: int,
+    *,
+    batch_size: int = 64,
+    rate: float = 4e-3,
+    seed: int = 0,
+    progress: Callable[[dict], None] | None = None,
+) -> Network:
+    """Train a network on covers by AdamW, one cycle of learning rates up to `rate`; freeze it.
+
+    `loss` is called with the network, covers (B, 3, S, S) in [-1, 1] and their rows (B,). The
+    weights that it begins with are the caller's, who seeds them; `seed` chooses the batches.
+    """
+    rng = torch.Generator().manual_seed(seed)
+    network.to(memory_format=torch.channels_last).train()
+    optimiser = torch.optim.AdamW(network.parameters(), weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=rate, total_steps=steps)
+    for step in range(steps):
+        rows = torch.randint(len(pixels), (batch_size,), generator=rng)
+        error = loss(network, to_covers(pixels[rows.numpy()]), rows)
+        optimiser.zero_grad(set_to_none=True)
+        error.backward()
+        optimiser.step()
+        schedule.step()
+        if progress and (step + 1 == steps or step % 20 == 0):
+            progress({"step": step + 1, "steps": steps, "loss": error.item()})
+    return network.eval().requires_grad_(False)
+
+
+def apply(network: nn.Module, pixels: np.ndarray, batch_size: int = 256) -> np.ndarray:
+    """What a network says of covers, in batches: (N, ...) float32."""
+    parts = range(0, len(pixels), batch_size)
+    with torch.no_grad():
+        found = [network(to_covers(pixels[start : start + batch_size])) for start in parts]
+    return torch.cat(found).numpy()

@@ -1,0 +1,85 @@
+"""Can a classifier tell generated covers from real ones? Classifier two-sample tests.
+
+A classifier learns from one half of both sets, and its accuracy is measured on the other half
+(Lopez-Paz and Oquab 2017, arXiv 1610.06545): 0.5 if nothing that it can see tells them apart, 1 if
+it is never wrong. Two classifiers: a logistic regression on the power spectrum, which sees only
+how sharp covers are, and a small network, which sees everything but has to learn it. What a network
+finds depends on how long it looks, so its steps belong to the number.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from albumlib.evaluation.cover_network import CoverNetwork, apply, fit
+from albumlib.evaluation.spectrum import radial_spectrum
+
+STEPS = 300  # of 64 covers: the training budget of the network
+
+
+def by_spectrum(fake: np.ndarray, real: np.ndarray, seed: int = 0) -> float:
+    """Held-out accuracy of a logistic regression on log spectra of covers (N, S, S, 3) uint8."""
+    return by_features(*(np.log(radial_spectrum(some) + 1e-3) for some in (fake, real)), seed)
+
+
+def by_features(fake: np.ndarray, real: np.ndarray, seed: int = 0) -> float:
+    """Held-out accuracy of a logistic regression on features (N, D), each half tested once.
+
+    >>> rng = np.random.default_rng(0)
+    >>> here, there, far = (rng.normal(shift, 1, (400, 3)) for shift in (0, 0, 3))
+    >>> by_features(here, far) > 0.95, 0.4 < by_features(here, there) < 0.6
+    (True, True)
+    """
+    values, classes, half = _shuffled(fake, real, seed)
+    values = torch.from_numpy((values - values.mean(0)) / (values.std(0) + 1e-9)).float()
+    right = []
+    for train, test in ((half, ~half), (~half, half)):
+        weights = _logistic(values[train], classes[train])
+        right.append((values[test] @ weights[1:] + weights[0] > 0) == (classes[test] > 0.5))
+    return torch.cat(right).double().mean().item()
+
+
+def _logistic(values: Tensor, classes: Tensor, penalty: float = 1e-3) -> Tensor:
+    """Weights (1 + D,) of a logistic regression, the first a constant, by L-BFGS."""
+    weights = torch.zeros(1 + values.shape[1], requires_grad=True)
+    optimiser = torch.optim.LBFGS([weights], max_iter=100, line_search_fn="strong_wolfe")
+
+    def error() -> Tensor:
+        optimiser.zero_grad()
+        logits = values @ weights[1:] + weights[0]
+        loss = F.binary_cross_entropy_with_logits(logits, classes)
+        loss = loss + penalty * weights[1:].square().sum()
+        loss.backward()
+        return loss
+
+    optimiser.step(error)
+    return weights.detach()
+
+
+def by_network(fake: np.ndarray, real: np.ndarray, *, steps: int = STEPS, seed: int = 0) -> float:
+    """Held-out accuracy of a `CoverNetwork` trained for `steps` of 64 covers."""
+    pixels, classes, half = _shuffled(fake, real, seed)
+    known, targets = pixels[half], classes[half]
+    torch.manual_seed(seed)
+
+    def loss(network: CoverNetwork, covers: Tensor, rows: Tensor) -> Tensor:
+        return F.binary_cross_entropy_with_logits(network(covers).squeeze(1), targets[rows])
+
+    network = fit(CoverNetwork(1), known, loss, steps, rate=2e-3, seed=seed)
+    guesses = apply(network, pixels[~half])[:, 0] > 0
+    return float((guesses == classes[~half].numpy()).mean())
+
+
+def _shuffled(
+    fake: np.ndarray, real: np.ndarray, seed: int
+) -> tuple[np.ndarray, Tensor, np.ndarray]:
+    """As many of both, mixed, with their classes (real 1), and a mask of the half to learn from."""
+    count = min(len(fake), len(real))
+    rng = np.random.default_rng(seed)
+    chosen = [some[rng.permutation(len(some))[:count]] for some in (fake, real)]
+    classes = torch.from_numpy(np.repeat(np.float32([0, 1]), count))
+    half = np.tile(np.arange(count) % 2 == 0, 2)
+    return np.concatenate(chosen), classes, half
