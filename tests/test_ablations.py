@@ -32,7 +32,7 @@ def setup() -> Setup:
     small = rng.integers(0, 256, (COUNT, 8, 8, 3), dtype=np.uint8)
     images = small.repeat(8, axis=1).repeat(8, axis=2)
     table = pd.DataFrame({f.name: rng.uniform(f.low, f.high, COUNT) for f in features.FEATURES})
-    table["split"] = np.where(np.arange(COUNT) % 3 == 0, "heldout", "train")
+    table["split"] = np.where(np.arange(COUNT) % 3 == 0, "test", "train")
     return Setup.of(CoverSet(images, table, table, {}))
 
 

@@ -16,7 +16,7 @@ def sets(monkeypatch):
     rng = np.random.default_rng(0)
     unit = rng.uniform(-0.8, 0.8, (60, 10))
     table = pd.DataFrame(features.from_unit(unit), columns=list(features.NAMES))
-    table["split"] = ["train", "heldout"] * 30
+    table["split"] = ["train", "test"] * 30
     small = rng.integers(0, 255, (60, 64, 64, 3), dtype=np.uint8)
     at = {64: small, 128: small.repeat(2, axis=1).repeat(2, axis=2)}
     return sizes.Sets({s: CoverSet(x, table, table[:0], {}) for s, x in at.items()})

@@ -149,16 +149,26 @@ def _area(quads: np.ndarray) -> float:
 # RapidOCR ---------------------------------------------------------------------------------------
 
 
+def read_words(pixels: np.ndarray) -> str:
+    """What the lines on a decoded cover (S, S, 3) uint8 say, best with S = SIDE. Raises
+    AlbumlibError if rapidocr is not installed."""
+    chosen("rapidocr")
+    return " ".join(text for _, text in _lines(pixels))
+
+
 def _read_lines(pixels: np.ndarray) -> np.ndarray:
     """Corners (N, 4, 2) in pixels of the lines that are found and can be read."""
+    return np.array([quad for quad, _ in _lines(pixels)], dtype=float).reshape(-1, 4, 2)
+
+
+def _lines(pixels: np.ndarray) -> list[tuple[np.ndarray, str]]:
     found = _rapidocr()(pixels[..., ::-1])  # it wants BGR
     lines = zip(found.boxes, found.txts, found.scores, strict=True) if found.txts else ()
-    quads = [
-        quad
+    return [
+        (quad, text)
         for quad, text, score in lines
         if score >= SURE and sum(map(str.isalnum, text)) >= LETTERS
     ]
-    return np.array(quads, dtype=float).reshape(-1, 4, 2)
 
 
 @cache

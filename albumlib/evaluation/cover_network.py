@@ -98,3 +98,9 @@ def apply(network: nn.Module, pixels: np.ndarray, batch_size: int = 256) -> np.n
     with torch.no_grad():
         found = [network(to_covers(pixels[start : start + batch_size])) for start in parts]
     return torch.cat(found).numpy()
+
+
+def halved(network: nn.Module) -> dict[str, Tensor]:
+    """A network's tensors in half precision, for a file of half the size."""
+    tensors = network.state_dict().items()
+    return {name: t.half() if t.is_floating_point() else t for name, t in tensors}

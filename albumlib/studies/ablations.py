@@ -77,7 +77,7 @@ class Setup:
 
         Without a `regressor`, the pretrained regressor, which knows covers of the built-in imprint.
         """
-        rows, held = coverset.rows("train"), coverset.rows("heldout")[:most]
+        rows, held = coverset.rows("train"), coverset.rows("test")[:most]
         small = [shrink(coverset.images[some]) for some in (rows, held)]
         known = [coverset.labels[some] for some in (rows, held)]
         regressor_side = SIZE if regressor else SIDE

@@ -62,7 +62,7 @@ class Sets:
     def setup(self) -> Setup:
         """What drawn covers are compared with, at 64 px."""
         covers = self.at[SMALLEST]
-        rows, held = covers.rows("train"), covers.rows("heldout")[:DRAWN]
+        rows, held = covers.rows("train"), covers.rows("test")[:DRAWN]
         known = covers.images[rows], covers.labels[rows], covers.images[held], covers.labels[held]
         return Setup(*known, load_label_regressor(ablations.REGRESSOR), SMALLEST)
 
@@ -75,7 +75,7 @@ class Sets:
         """The ceiling of label recovery, and the floors of the distances at each size."""
         floors = {}
         for size, covers in self.at.items():
-            held, fresh = (covers.rows(split)[:DRAWN] for split in ("heldout", "train"))
+            held, fresh = (covers.rows(split)[:DRAWN] for split in ("test", "train"))
             floors[f"swd_{size}"] = _distance(covers.images[held], covers.images[fresh])
         return self.setup.real() | floors
 
@@ -115,7 +115,7 @@ def _drawn(trainer: Trainer, asked: np.ndarray) -> np.ndarray:
 
 
 def _judged(sets: Sets, size: int, pixels: np.ndarray) -> dict[str, float]:
-    held = sets.at[size].images[sets.at[size].rows("heldout")[:DRAWN]]
+    held = sets.at[size].images[sets.at[size].rows("test")[:DRAWN]]
     small = shrink(pixels, SMALLEST)
     likeness = sets.setup.likeness(small)
     likeness["swd_at_64"] = likeness.pop("swd")

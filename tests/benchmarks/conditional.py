@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def report(covers: CoverSet, minutes: float, clock: Callable) -> None:
-    judge, held = label_recovery.load_label_regressor(READER), covers.rows("heldout")
+    judge, held = label_recovery.load_label_regressor(READER), covers.rows("test")
     asked = covers.labels[np.resize(held, COUNT)]
     known = torch.from_numpy(covers.labels[covers.rows("train")])
     some = held[:COUNT]

@@ -167,7 +167,7 @@ def run(name: str, seed: int, covers: CoverSet, minutes: float, work: Path) -> d
     path = work / f"{name}_{seed}_{minutes:g}.json"
     if path.exists():
         return json.loads(path.read_text(encoding="utf-8"))
-    rows, heldout = covers.rows("train"), np.asarray(covers.images[covers.rows("heldout")])
+    rows, heldout = covers.rows("train"), np.asarray(covers.images[covers.rows("test")])
     clock = Clock(minutes)
     draw = RECIPES[name](lambda size: Batches(covers.images, None, rows, size, seed), seed, clock)
     fakes = draw(len(heldout))

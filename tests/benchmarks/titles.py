@@ -73,7 +73,7 @@ def main() -> None:
         covers = clean(options.work, size=64)
     judge, known = retrieval.load_matcher(PRETRAINED / "matcher.safetensors")
     names = conditions.cover_titles(covers)
-    meant = [names[row] for row in np.resize(covers.rows("heldout"), COUNT)]
+    meant = [names[row] for row in np.resize(covers.rows("test"), COUNT)]
     shuffled = list(np.random.default_rng(0).permutation(meant))
     rows = []
     for seed in range(options.seeds):

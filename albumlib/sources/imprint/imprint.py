@@ -145,12 +145,17 @@ class Imprint:
         law, chance = LAWS[self.law], self._chance(shown)
         return Truth(defect, law.has_text(*chance), law.layout_name(*chance))
 
-    def picture(self, index: int, size: int, text: bool | None = None) -> Image.Image:
+    def picture(
+        self, index: int, size: int, text: bool | None = None, chance: int | None = None
+    ) -> Image.Image:
         """The cover of an album as it left the art director, whatever became of it later.
 
-        `text` says whether names are set on it; by default, that is as `truth` says.
+        `text` says whether names are set on it; by default, that is as `truth` says. With `chance`
+        it is another cover that the album might have had: composition and style follow from this
+        number, the rest from the album.
         """
-        album, (seed, artist_seed) = self.album(index), self._chance(index)
+        other = (index,) if chance is None else (OTHER_CHANCE + chance, OTHER_CHANCE + chance)
+        album, (seed, artist_seed) = self.album(index), self._chance(*other)
         return LAWS[self.law].draw_cover(
             album.mean,
             title=album.title,
