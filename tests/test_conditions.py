@@ -142,7 +142,7 @@ def test_a_model_grows_and_keeps_all_but_the_layers_at_the_picture(covers, tmp_p
         assert torch.equal(drew[name], draws[name])
     for layer in (1, 2):
         assert torch.equal(judged[f"blocks.{layer}.weight"], judges[f"blocks.{layer + 2}.weight"])
-    for name in ("dense.weight", "score.bias", "reading.weight"):
+    for name in ("dense.weight", "score.bias", "auxiliary.weight"):
         assert torch.equal(judged[name], judges[name])
 
 

@@ -57,24 +57,24 @@ def test_penalties_can_be_differentiated_again():
 
 
 def test_label_error_ignores_missing_labels():
-    reading = torch.tensor([[1.0, 5.0], [2.0, 7.0]], requires_grad=True)
+    predicted = torch.tensor([[1.0, 5.0], [2.0, 7.0]], requires_grad=True)
     labels = torch.tensor([[0.0, 0.0], [2.0, 7.0]])
     known = torch.tensor([[True, False], [True, True]])
-    error = losses.label_error(reading, labels, known)
+    error = losses.label_error(predicted, labels, known)
     assert error.item() == pytest.approx(0.5 / 3)  # Huber(1) = 0.5, over three known ones
     error.backward()
-    assert reading.grad[0, 1] == 0
-    assert losses.label_error(reading, labels, torch.zeros_like(known)) == 0
+    assert predicted.grad[0, 1] == 0
+    assert losses.label_error(predicted, labels, torch.zeros_like(known)) == 0
 
 
 def test_label_error_of_parts_is_that_of_the_whole_even_if_one_label_is_known():
-    reading, labels = torch.randn(4, 10), torch.zeros(4, 10)
+    predicted, labels = torch.randn(4, 10), torch.zeros(4, 10)
     known = torch.zeros(4, 10, dtype=torch.bool)
     known[1, 3] = True
     parts = [slice(0, 2), slice(2, 4)]
     count = known.sum().float() / len(parts)
-    errors = [losses.label_error(reading[p], labels[p], known[p], count) for p in parts]
-    assert sum(errors) / len(parts) == pytest.approx(losses.label_error(reading, labels, known))
+    errors = [losses.label_error(predicted[p], labels[p], known[p], count) for p in parts]
+    assert sum(errors) / len(parts) == pytest.approx(losses.label_error(predicted, labels, known))
 
 
 # LOGAN ------------------------------------------------------------------------------------------

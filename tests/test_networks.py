@@ -1,15 +1,9 @@
 import pytest
 import torch
+from torch.nn import functional
 
-from albumlib.models.networks import (
-    SIZES,
-    Critic,
-    Generator,
-    LabelScale,
-    channels,
-    spread_of_groups,
-    upsampled,
-)
+from albumlib.models.blocks import CRITICS, downsampled, spread_of_groups, upsampled
+from albumlib.models.networks import SIZES, Critic, Generator, LabelScale, channels
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -20,9 +14,9 @@ def test_shapes_and_ranges(size, labels):
     covers = generator(torch.rand(2, 16), y)
     assert covers.shape == (2, 3, size, size)
     assert covers.abs().max() <= 1
-    score, reading = critic(covers, y)
+    score, predicted = critic(covers, y)
     assert score.shape == (2,)
-    assert reading is None if not labels else reading.shape == (2, 10)
+    assert predicted is None if not labels else predicted.shape == (2, 10)
 
 
 def test_channels_double_inwards_up_to_a_limit():
@@ -44,7 +38,7 @@ def test_labels_change_the_cover_and_missing_ones_count_as_the_mean():
     assert not torch.allclose(generator(z, mean), generator(z, mean + 0.5))
 
 
-def test_reading_does_not_look_at_the_labels():
+def test_the_auxiliary_head_does_not_look_at_the_labels():
     critic = Critic(32, 10, 4)
     covers = torch.randn(2, 3, 32, 32)
     first, second = (critic(covers, torch.full((2, 10), value)) for value in (0.0, 1.0))
@@ -52,7 +46,7 @@ def test_reading_does_not_look_at_the_labels():
     assert not torch.allclose(first[0], second[0])  # the score does, by projection
 
 
-def test_a_cover_is_judged_alone():
+def test_a_cover_is_scored_alone():
     """No batch statistics in either network: a gradient penalty is per cover."""
     generator, critic = Generator(32, 8, 0, 4), Critic(32, 0, 4)
     z = torch.rand(6, 8)
@@ -93,5 +87,85 @@ def test_the_spread_of_groups_is_that_of_neighbours():
 def test_the_fused_layer_is_doubling_and_then_a_convolution():
     convolution = torch.nn.Conv2d(3, 5, 3, padding=1).double()
     x = torch.randn(2, 3, 6, 6, dtype=torch.double)
-    slow = convolution(torch.nn.functional.interpolate(x, scale_factor=2, mode="nearest"))
+    slow = convolution(functional.interpolate(x, scale_factor=2, mode="nearest"))
     torch.testing.assert_close(upsampled(x, convolution), slow)
+
+
+def test_the_filtered_layer_is_a_blur_a_convolution_and_every_second_pixel():
+    convolution = torch.nn.Conv2d(3, 5, 1).double()
+    x = torch.randn(2, 3, 8, 8, dtype=torch.double)
+    taps = torch.tensor([1.0, 3.0, 3.0, 1.0], dtype=torch.double) / 8
+    blur = torch.outer(taps, taps).expand(3, 1, 4, 4)
+    slow = convolution(
+        functional.conv2d(functional.pad(x, (1, 2, 1, 2)), blur, groups=3)[..., ::2, ::2]
+    )
+    torch.testing.assert_close(downsampled(x, convolution), slow)
+
+
+@pytest.mark.parametrize("kind", CRITICS)
+@pytest.mark.parametrize("size", SIZES)
+def test_every_kind_of_critic_sees_every_pixel(kind, size):
+    critic = Critic(size, 10, 4, blocks=kind, stddev_group=2)
+    covers = torch.randn(2, 3, size, size, requires_grad=True)
+    score, predicted = critic(covers, torch.zeros(2, 10))
+    assert score.shape == (2,) and predicted.shape == (2, 10)
+    score.sum().backward()
+    assert (covers.grad != 0).all(), "the penalty's gradient needs every pixel"
+
+
+def test_a_kind_of_critic_that_is_none():
+    with pytest.raises(ValueError, match="strided, folded, residual"):
+        Critic(32, blocks="deep")
+
+
+def wide_awake(generator):
+    """The generator with each noise as strong as if it had been learned."""
+    for name, weight in generator.named_parameters():
+        if name.endswith("grain"):
+            weight.data.fill_(1.0)
+    return generator
+
+
+def test_noise_is_standard_normal_and_follows_from_the_latent():
+    generator = Generator(64, 64, 0, 4, noise=True, residual=True)
+    z = torch.rand(400, 64) * 2 - 1
+    noise = generator.blocks[-1].noise(z)
+    assert noise.shape == (400, 1, 64, 64)
+    assert abs(noise.mean()) < 0.01 and noise.std() == pytest.approx(1, abs=0.02)
+    flat = noise.flatten(1)
+    neighbours = (flat[:, 1:] * flat[:, :-1]).mean()
+    assert abs(neighbours) < 0.02, "white: pixels know nothing of each other"
+    alike = functional.cosine_similarity(flat[:200], flat[200:]).abs().mean()
+    assert alike < 0.15, "another latent, another grain"
+    near = functional.cosine_similarity(
+        flat[:9], generator.blocks[-1].noise(z[:9] + 0.01).flatten(1)
+    )
+    assert near.min() > 0.99, "a small step, nearly the same grain"
+
+
+def test_with_noise_a_latent_still_means_one_cover():
+    torch.manual_seed(0)
+    generator = wide_awake(Generator(32, 8, 10, 4, noise=True))
+    z, labels = torch.rand(5, 8), torch.rand(5, 10)
+    torch.manual_seed(1)
+    covers = generator(z, labels)
+    torch.manual_seed(2)
+    assert torch.equal(covers, generator(z, labels))
+    torch.testing.assert_close(covers[:2], generator(z[:2], labels[:2]))
+
+
+def test_noise_neither_moves_the_seed_nor_stands_in_the_checkpoint():
+    torch.manual_seed(0)
+    plain = Generator(32, 8, 0, 4)
+    torch.manual_seed(0)
+    noisy = Generator(32, 8, 0, 4, noise=True)
+    z = torch.rand(2, 8)
+    assert torch.equal(plain(z), noisy(z)), "each noise begins at nothing"
+    more = noisy.state_dict().keys() - plain.state_dict().keys()
+    assert more and all(name.endswith("grain") for name in more)
+
+
+def test_a_latent_step_does_not_turn_the_noise():
+    generator = wide_awake(Generator(32, 8, 0, 4, noise=True))
+    z = torch.rand(2, 8, requires_grad=True)
+    assert not generator.blocks[0].noise(z).requires_grad

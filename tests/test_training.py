@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from albumlib.dataset.coverset import Batches
-from albumlib.models import checkpoint, networks
+from albumlib.models import checkpoint, losses, networks
 from albumlib.training import config, loop, monitor
 from albumlib.training.config import recipe
 from albumlib.training.loop import (
@@ -148,6 +148,60 @@ def test_checkpoint_draws_the_same_covers(tmp_path):
     z = torch.rand(3, 8)
     assert torch.equal(generator(z), loaded(z))
     assert (tmp_path / "samples" / "000002.png").exists()
+
+
+MODERN = {
+    "generator_residual": True, "generator_noise": True, "critic_blocks": "folded",
+    "minibatch_stddev": 4,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("precision", config.PRECISIONS)
+def test_residual_blocks_and_noise_train_resume_and_load(tmp_path, precision):
+    images, labels = covers_that_say_their_label()
+    settings = TrainingConfig(
+        labels=True, steps=4, penalty_every=2, precision=precision, latent_method="off",
+        **SMALL, **MODERN,
+    )  # fmt: skip
+    whole = train(settings, images, labels, tmp_path / "whole")
+    train(replace(settings, steps=2), images, labels, tmp_path / "parts")
+    resumed = train(settings, images, labels, tmp_path / "parts")
+    assert torch.equal(weights(whole), weights(resumed))
+    assert all(grain.abs().max() > 0 for name, grain in whole.named_parameters() if "grain" in name)
+    z, asked = torch.rand(3, 8), torch.from_numpy(labels[:3])
+    assert torch.equal(whole(z, asked), loop.load_generator(tmp_path / "whole")(z, asked))
+    assert checkpoint.load_critic(tmp_path / "whole")(whole(z, asked), asked)[0].isfinite().all()
+
+
+def test_a_checkpoint_under_former_names_is_read(tmp_path):
+    images, labels = covers_that_say_their_label()
+    settings = TrainingConfig(labels=True, steps=2, **SMALL)
+    train(settings, images, labels, tmp_path)
+    path = tmp_path / "training.safetensors"
+    tensors, about = checkpoint.read_tensors(path)
+    former = {name.replace(".auxiliary.", ".reading."): value for name, value in tensors.items()}
+    assert former.keys() != tensors.keys()
+    checkpoint.write_tensors(path, former, about)
+    critic = checkpoint.load_critic(tmp_path)
+    assert torch.equal(critic.auxiliary.weight, tensors["critic.auxiliary.weight"])
+    train(replace(settings, steps=3), images, labels, tmp_path)
+    assert read_records(tmp_path)[-1]["step"] == 3
+
+
+def test_one_call_scores_real_and_fake_as_two_do():
+    """Groups of the standard deviation stay among their own, and R1 + R2 is twice the mean."""
+    torch.manual_seed(0)
+    critic = networks.Critic(32, 10, 4, stddev_group=4)
+    real, fake = torch.randn(2, 8, 3, 32, 32)
+    labels = torch.rand(8, 10)
+    one, _ = critic(torch.cat([real, fake]), torch.cat([labels, labels]))
+    torch.testing.assert_close(one, torch.cat([critic(x, labels)[0] for x in (real, fake)]))
+    trainer = Trainer(TrainingConfig(labels=True, minibatch_stddev=4, **SMALL), labels)
+    trainer.critic = critic
+    apart = sum(
+        losses.zero_centred_penalty(lambda x: critic(x, labels)[0], x) for x in (real, fake)
+    )
+    torch.testing.assert_close(trainer._penalty(real, fake, labels, None), apart)
 
 
 def test_critic_of_a_run_scores_as_it_did(tmp_path):

@@ -337,7 +337,7 @@ class Explorer:
         for widget in (*self.sliders, *self.numbers, self.search, self.found):
             widget.disabled = not self.generator.labels
         for name, widget in self.told.items():
-            widget.layout.display = None if name in self.generator.listens_to else "none"
+            widget.layout.display = None if name in self.generator.conditioned_on else "none"
         self.together.description = (
             "related features follow" if self.generator.labels
             else "this model was trained without labels: seeds and directions move it"

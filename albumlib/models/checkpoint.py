@@ -35,7 +35,9 @@ def read_tensors(path: Path, device: str = "cpu") -> tuple[dict[str, Tensor], di
     try:
         with safe_open(path, "pt", device=device) as file:
             about = json.loads((file.metadata() or {})["about"])
-            return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118
+            # A name is a path, such as critic.auxiliary.weight.
+            names = {".".join(map(today, name.split("."))): name for name in file.keys()}  # noqa: SIM118
+            return {now: file.get_tensor(name) for now, name in names.items()}, about
     except (SafetensorError, KeyError, json.JSONDecodeError) as error:
         raise TrainingError(f"{path} is not a checkpoint of albumlib ({error})") from error
 
@@ -50,6 +52,8 @@ def save_generator(path: Path, generator: Generator, about: dict) -> None:
         "extras": generator.extras,
         "words": generator.words,
         "titles": generator.titles.reads if generator.titles else "",
+        "residual": generator.residual,
+        "noise": generator.noise,
     }
     if generator.prior is not None:
         shape |= prior_shape(generator.prior)
@@ -88,6 +92,7 @@ def load_critic(folder: str | Path) -> Critic:
         len(about.get("words", ())),
         config.get("titles", ""),
         config.get("minibatch_stddev", 0),
+        config.get("critic_blocks", "strided"),
     )
     critic.load_state_dict(state)
     return critic.to(memory_format=torch.channels_last).requires_grad_(False).eval()

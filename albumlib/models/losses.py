@@ -58,13 +58,13 @@ def gradient_penalty(critic: Scoring, real: Tensor, fake: Tensor, mix: Tensor) -
 
 
 def label_error(
-    reading: Tensor, labels: Tensor, known: Tensor, count: Tensor | None = None
+    predicted: Tensor, labels: Tensor, known: Tensor, count: Tensor | None = None
 ) -> Tensor:
-    """Mean Huber loss of the labels read from covers, (B, L), over those that are `known`.
+    """Mean Huber loss of labels predicted from covers, (B, L), over those that are `known`.
 
     `count` is how many these are, if not all of the batch is here.
     """
-    error = F.smooth_l1_loss(reading, labels, reduction="none")
+    error = F.smooth_l1_loss(predicted, labels, reduction="none")
     count = known.sum() if count is None else count
     return (error * known).sum() / (count + (count == 0))
 
@@ -80,7 +80,7 @@ def latent_step(
     chosen: Tensor | None = None,
     through: bool = True,
 ) -> tuple[Tensor, Tensor]:
-    """LOGAN's step of the latents towards covers that the critic likes (arXiv 1912.00953).
+    """LOGAN's step of the latents towards covers of a higher score (arXiv 1912.00953).
 
     With f(z) = D(G(z)) and its gradient g for each sample: `gd` moves by rate * g, `ngd` by the
     natural gradient rate * g / (damping + |g|^2), the closed form of the damped inverse of the
@@ -90,8 +90,8 @@ def latent_step(
     makes LOGAN more than a choice of latents. Of several `steps`, each starts where the one before
     has come to. Returns z' and the way from z to it, both (B, Z).
 
-    >>> likes_large_latents = lambda z: z.sum(1)  # the gradient is 1 everywhere
-    >>> latent_step(likes_large_latents, torch.zeros(1, 2), rate=0.9, damping=1.0)[0]
+    >>> score = lambda z: z.sum(1)  # the gradient is 1 everywhere
+    >>> latent_step(score, torch.zeros(1, 2), rate=0.9, damping=1.0)[0]
     tensor([[0.3000, 0.3000]], grad_fn=<ClampBackward1>)
     """
     if method not in ("gd", "ngd"):

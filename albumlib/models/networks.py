@@ -1,4 +1,4 @@
-"""The two networks of the course: a generator that draws covers and a critic that judges them.
+"""The two networks of the course: a generator of covers and a critic that scores them.
 
 Both are DCGAN's pyramid (Radford et al. 2015, arXiv 1511.06434) for 32 to 256 px, with what
 ten years have taught: upsampling and convolution in place of transposed convolutions (no
@@ -9,7 +9,7 @@ arXiv 1802.05637) and in a regression head (ACGAN, Odena et al. 2017, arXiv 1610
 
 Shapes: B covers a batch, S pixels a side, Z latents, L labels: the ten features and perhaps more
 numbers, or 0 for none. C is the width of a row of conditions: the labels, then a title's tokens
-where the networks read titles.
+where the networks read titles. Z' is the width of the latents and an encoded row together.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from albumlib.models.blocks import SLOPE, GeneratorBlock, critic_blocks, spread_of_groups
 from albumlib.models.quantum import PRIORS
 from albumlib.models.titles import TOKENS, WIDTH, TrackNameEncoder
 
-SLOPE = 0.2  # of LeakyReLU, as in DCGAN
 SIZES = (32, 64, 128, 256)
 
 
@@ -41,7 +41,7 @@ class LabelScale(nn.Module):
     """Standardises labels by the training set's mean and spread; a missing label becomes 0.
 
     Labels come in as features scaled to [-1, 1], where some features use a tenth of the range:
-    a network would hear those ten times more softly than the rest.
+    to a network, those would be ten times smaller than the rest.
     """
 
     def __init__(self, labels: int):
@@ -60,11 +60,10 @@ class LabelScale(nn.Module):
 
 
 def encoded(rows: Tensor, scale: LabelScale, titles: TrackNameEncoder | None) -> Tensor:
-    """Rows of conditions (B, C) as the numbers that a network listens to: (B, L) or (B, L + WIDTH).
+    """Rows of conditions (B, C) as a network's inputs: (B, L) or (B, L + WIDTH).
 
     Columns that are left out at the end, such as the title's, are missing as NaN is: a missing
-    title is heard as an empty one, a missing label as what the title leads to expect, or as the
-    mean.
+    title becomes an empty one, a missing label what the title leads to expect, or the mean.
     """
     count = len(scale.mean)
     columns = count + (TOKENS if titles else 0)
@@ -78,43 +77,13 @@ def encoded(rows: Tensor, scale: LabelScale, titles: TrackNameEncoder | None) ->
     return torch.cat([scale(labels).where(labels.isfinite(), titles.guess(title)), title], dim=1)
 
 
-def upsampled(x: Tensor, convolution: nn.Conv2d) -> Tensor:
-    """A 3x3 convolution after doubling each pixel, at less than half of its cost: (B, C, 2S, 2S).
-
-    Neighbouring pixels of the doubled picture are the same, so their weights can be added up
-    beforehand. What is left is one transposed convolution of 4x4, stride 2 (the fused layer of
-    Karras et al. 2018, arXiv 1710.10196); without checkerboard, since all phases share weights.
-    """
-    kernel = F.pad(convolution.weight.flip(2, 3), (1, 1, 1, 1))
-    kernel = (
-        kernel[..., 1:, 1:] + kernel[..., 1:, :-1] + kernel[..., :-1, 1:] + kernel[..., :-1, :-1]
-    )
-    return F.conv_transpose2d(x, kernel.transpose(0, 1), convolution.bias, stride=2, padding=1)
-
-
-class GeneratorBlock(nn.Module):
-    """Twice the resolution, then a convolution whose channels the condition scales and shifts."""
-
-    def __init__(self, inputs: int, outputs: int, condition: int, upsample: bool = True):
-        super().__init__()
-        self.upsample = upsample
-        self.convolution = nn.Conv2d(inputs, outputs, 3, padding=1)
-        self.film = nn.Linear(condition, 2 * outputs)
-        nn.init.zeros_(self.film.bias)
-
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        x = upsampled(x, self.convolution) if self.upsample else self.convolution(x)
-        x = x * (x.square().mean(1, keepdim=True) + 1e-8).rsqrt()  # pixel norm, ProGAN
-        scale, shift = self.film(condition)[:, :, None, None].chunk(2, dim=1)
-        return F.leaky_relu(x * (1 + scale) + shift, SLOPE)
-
-
 class Generator(nn.Module):
     """Latents (B, Z) in [-1, 1] and conditions (B, C) to covers (B, 3, S, S) in [-1, 1].
 
     `extras` names the labels beyond the ten features, `words` are the vocabulary of titles and
     `titles` says how they are read (titles.ENCODERS; "" for not at all). With a `prior` (one of
-    quantum.PRIORS) the first `qubits` latents pass it before anything else hears them.
+    quantum.PRIORS) the first `qubits` latents pass it before any other layer sees them.
+    `residual` doubles the convolutions of each block, `noise` adds noise per pixel to each.
     """
 
     def __init__(
@@ -129,18 +98,22 @@ class Generator(nn.Module):
         prior: str = "",
         qubits: int = 0,
         prior_layers: int = 0,
+        residual: bool = False,
+        noise: bool = False,
     ):
         super().__init__()
         self.latent, self.labels, self.size = latent, labels, size
         self.extras, self.words = tuple(extras), tuple(words)
+        self.residual, self.noise = residual, noise
         first, *rest = channels(size, width)
         self.scale = LabelScale(labels)
         self.titles = TrackNameEncoder(len(words), titles, labels) if titles else None
         condition = latent + labels + (WIDTH if titles else 0)
         self.stem = nn.Linear(condition, first * 16)
-        self.blocks = nn.ModuleList([GeneratorBlock(first, first, condition, upsample=False)])
-        for inputs, outputs in zip([first, *rest], rest, strict=False):
-            self.blocks.append(GeneratorBlock(inputs, outputs, condition))
+        self.blocks = nn.ModuleList(
+            GeneratorBlock(inputs, outputs, condition, level > 0, residual, noise * (4 << level))
+            for level, (inputs, outputs) in enumerate(itertools.pairwise([first, first, *rest]))
+        )
         self.to_rgb = nn.Conv2d(rest[-1], 3, 3, padding=1)
         self.prior = PRIORS[prior](qubits, prior_layers) if prior else None
 
@@ -156,7 +129,7 @@ class Generator(nn.Module):
         return torch.tanh(self.to_rgb(x).float())
 
     def condition(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        """What the layers listen to: latents and encoded conditions, (B, Z + C')."""
+        """Latents and encoded conditions side by side, (B, Z'): the input of every layer."""
         if self.prior is not None:
             few = self.prior.qubits
             z = torch.cat([self.prior(z[:, :few]), z[:, few:]], dim=1)
@@ -170,23 +143,25 @@ class Generator(nn.Module):
         return torch.cat([z, encoded(labels, self.scale, self.titles)], dim=1)
 
     @property
-    def listens_to(self) -> set[str]:
-        """Names of what is heard beside latents and the ten features: extras, and the title."""
+    def conditioned_on(self) -> set[str]:
+        """Names of the conditions beyond the ten features: extras, and the title."""
         return {*self.extras, *(["title"] if self.titles else [])}
 
     @property
     def columns(self) -> int:
-        """The width C of a row of conditions, 0 if nothing but the latents is heard."""
+        """The width C of a row of conditions, 0 for a generator of latents alone."""
         return self.labels + (TOKENS if self.titles else 0)
 
 
 class Critic(nn.Module):
-    """Covers (B, 3, S, S) and conditions (B, C) to a score (B,) and a reading of the labels (B, L).
+    """Covers (B, 3, S, S) and conditions (B, C) to a score (B,) and predicted labels (B, L).
 
     The score has no unit and no bounds: it is the critic of Wasserstein GANs, and the logit of
-    the relativistic loss. The reading is in standardised labels (see LabelScale), and does not
-    look at `labels`. With `projection` the score also says how well picture and conditions
-    agree. `stddev_group` is the size of the groups of `spread_of_groups`, 0 for none.
+    the relativistic loss. The auxiliary head predicts standardised labels (see LabelScale) from
+    the cover alone. With `projection` the score also depends on how well cover and conditions
+    agree. `stddev_group` is the size of the groups of `spread_of_groups`, 0 for none, and
+    `blocks` one of CRITICS: "strided" for DCGAN's layers, "folded" for residual blocks below full
+    resolution, "residual" for residual blocks from full resolution on.
     """
 
     def __init__(
@@ -198,48 +173,33 @@ class Critic(nn.Module):
         words: int = 0,
         titles: str = "",
         stddev_group: int = 0,
+        blocks: str = "strided",
     ):
         super().__init__()
         self.labels, self.stddev_group = labels, stddev_group
-        widths = [3, *reversed(channels(size, width)[:-1])]
+        widths = channels(size, width)[::-1]
         self.scale = LabelScale(labels)
-        self.blocks = nn.ModuleList(
-            nn.Conv2d(inputs, outputs, 4, stride=2, padding=1)
-            for inputs, outputs in itertools.pairwise(widths)
-        )
+        self.blocks = critic_blocks(blocks, widths)
         self.dense = nn.Linear((widths[-1] + (stddev_group > 0)) * 16, 256)
         self.score = nn.Linear(256, 1)
-        self.reading = nn.Linear(256, labels) if labels else None
+        self.auxiliary = nn.Linear(256, labels) if labels else None
         self.titles = TrackNameEncoder(words, titles, labels) if titles else None
-        heard = labels + (WIDTH if titles else 0)
-        self.projection = nn.Linear(heard, 256, bias=False) if heard and projection else None
+        given = labels + (WIDTH if titles else 0)
+        self.projection = nn.Linear(given, 256, bias=False) if given and projection else None
 
     def forward(self, covers: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         x = covers
         for block in self.blocks:
-            x = F.leaky_relu(block(x), SLOPE)  # half the resolution
+            x = block(x)  # half the side
         if self.stddev_group:
             x = torch.cat([x, spread_of_groups(x, self.stddev_group)], dim=1)
         with torch.autocast(x.device.type, enabled=False):  # scores differ by little: all bits
             x = F.leaky_relu(self.dense(x.float().flatten(1)), SLOPE)  # (B, 256)
             score = self.score(x).squeeze(1)
             if self.projection is not None:
-                heard = self.projection(encoded(labels, self.scale, self.titles))  # (B, 256)
-                score = score + (heard * x).sum(1) / 16  # / sqrt(256)
-            return score, None if self.reading is None else self.reading(x)
-
-
-def spread_of_groups(x: Tensor, size: int) -> Tensor:
-    """One more channel (B, 1, S, S): the mean standard deviation within each group of neighbours.
-
-    A generator that draws the same thing again and again gives itself away (minibatch standard
-    deviation, Karras et al. 2018, arXiv 1710.10196). Groups are small, so that it does not matter
-    how a batch is spread over processes; what cannot be grouped is one group.
-    """
-    size = size if len(x) % size == 0 else len(x)
-    groups = x.reshape(-1, size, *x.shape[1:])  # (B / size, size, C, S, S)
-    spread = (groups.var(1, unbiased=False) + 1e-8).sqrt().mean((1, 2, 3))  # (B / size,)
-    return spread.repeat_interleave(size)[:, None, None, None].expand(-1, 1, *x.shape[2:])
+                given = self.projection(encoded(labels, self.scale, self.titles))  # (B, 256)
+                score = score + (given * x).sum(1) / 16  # / sqrt(256)
+            return score, None if self.auxiliary is None else self.auxiliary(x)
 
 
 # Latents and pixels --------------------------------------------------------------------------

@@ -1,14 +1,15 @@
 """What a new network takes over from one that was trained: all that the two have in common.
 
 For larger covers it gets deeper at the picture (ProGAN's growing, arXiv 1710.10196, without the
-fading in); for more labels it gets wider where they are heard.
+fading in); for more labels it gets wider where conditions enter.
 """
 
 from __future__ import annotations
 
 from torch import Tensor
 
-EARS = ("stem.weight", "film.weight", "projection.weight", "reading.", "scale.")
+# Where conditions go in or predicted labels come out
+CONDITIONED = ("stem.weight", "film.weight", "projection.weight", "auxiliary.", "scale.")
 
 
 def deepened(
@@ -21,13 +22,13 @@ def deepened(
         _, number, rest = name.split(".")
         return f"blocks.{int(number) + doublings}.{rest}"
 
-    drawing = {name: weight for name, weight in generator.items() if "to_rgb" not in name}
-    judging = {
+    coarse = {name: weight for name, weight in generator.items() if "to_rgb" not in name}
+    later = {
         place(name) if name.startswith("blocks.") else name: weight
         for name, weight in critic.items()
         if not name.startswith("blocks.0.")
     }
-    return drawing, judging
+    return coarse, later
 
 
 def grown(fresh: dict[str, Tensor], known: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -36,7 +37,7 @@ def grown(fresh: dict[str, Tensor], known: dict[str, Tensor]) -> dict[str, Tenso
     two differ in anything else."""
     state = {name: weight.clone() for name, weight in fresh.items()}
     for name, weight in known.items():
-        hears = any(part in name for part in EARS)
-        corner = tuple(slice(side) for side in weight.shape) if hears else ...
+        wider = any(part in name for part in CONDITIONED)
+        corner = tuple(slice(side) for side in weight.shape) if wider else ...
         state[name][corner] = weight
     return state

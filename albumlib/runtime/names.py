@@ -9,6 +9,7 @@ FORMER = {
     "obedience_weight": "generator_auxiliary_weight",
     "average_halflife": "ema_halflife",
     "lettering": "text",
+    "reading": "auxiliary",
     "r3": "rpgan",
     "synthetic": "imprint",
 }

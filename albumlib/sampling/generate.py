@@ -68,7 +68,7 @@ def to_file(
     """
     more = {"title": title, "year": year, "text": text}
     asked = [name for name, value in more.items() if value not in ("", None)]
-    deaf = [name for name in asked if name not in generator.listens_to]
+    deaf = [name for name in asked if name not in generator.conditioned_on]
     if deaf:
         raise RequestError(
             f"this model was trained without {deaf[0]}: train one with "

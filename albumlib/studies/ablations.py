@@ -31,6 +31,7 @@ from albumlib.dataset.coverset import Batches, CoverSet
 from albumlib.evaluation import label_recovery, metrics
 from albumlib.evaluation.extractor import SIDE, extract, load_extractor
 from albumlib.evaluation.label_recovery import LabelRegressor
+from albumlib.models.blocks import StridedBlock
 from albumlib.models.networks import Critic, to_covers, to_pixels
 from albumlib.runtime.paths import MEASURED
 from albumlib.runtime.progress import milestones
@@ -196,7 +197,7 @@ class MapCritic(nn.Module):
         self.critic = Critic(SIZE, labels, width, projection=False)
         self.map = nn.Linear(labels, SIZE * SIZE)
         first = self.critic.blocks[0]
-        self.critic.blocks[0] = nn.Conv2d(4, first.out_channels, 4, stride=2, padding=1)
+        self.critic.blocks[0] = StridedBlock(4, first.out_channels)
         self.scale = self.critic.scale
 
     def forward(self, covers: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | None]:

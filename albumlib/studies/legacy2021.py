@@ -20,15 +20,8 @@ from torch import Tensor, nn
 
 from albumlib.dataset.coverset import Batches
 from albumlib.models import losses
-from albumlib.models.networks import (
-    SLOPE,
-    Critic,
-    Generator,
-    GeneratorBlock,
-    LabelScale,
-    channels,
-    draw_latents,
-)
+from albumlib.models.blocks import SLOPE, GeneratorBlock
+from albumlib.models.networks import Critic, Generator, LabelScale, channels, draw_latents
 from albumlib.training.config import TrainingConfig, recipe
 
 # In the order of repair: first what keeps the model from generating, then from using its labels.
@@ -139,7 +132,7 @@ class Build:
             labels = self.smoothed(labels, rng)
         drawn = self._update_critic(covers, labels, rng)
         if "pace" not in self.differences or self.step % PACE == PACE - 1:
-            self._update_generator(covers, labels, None if self._moves() else drawn, rng)
+            self._update_generator(labels, None if self._moves() else drawn, rng)
         self._update_ema()
         self.step += 1
 
@@ -147,8 +140,9 @@ class Build:
 
     def critic_loss(self, covers: Tensor, labels: Tensor, fakes: Tensor, asked: Tensor) -> Tensor:
         """The critic's loss of real covers with their labels, and fakes with those asked for."""
-        real, reading = self.critic(covers, labels)
-        fake, echo = self.critic(fakes, asked)
+        scores, predicted = self.critic(torch.cat([covers, fakes]), torch.cat([labels, asked]))
+        (real, fake), (reading, echo) = scores.chunk(2), predicted.chunk(2)
+        self.scores = real.detach()
         if "score means" in self.differences:
             loss = losses.wasserstein_critic(real, fake)
         else:
@@ -161,13 +155,13 @@ class Build:
             loss = loss + self.label_error(echo, asked)
         return loss
 
-    def generator_loss(self, covers: Tensor, labels: Tensor, fakes: Tensor, asked: Tensor):
+    def generator_loss(self, fakes: Tensor, asked: Tensor) -> Tensor:
         """The generator's loss: a good score, and the labels that it was asked for."""
         fake, echo = self.critic(fakes, asked)
         if "score means" in self.differences:
             loss = losses.wasserstein_generator(fake)
         else:
-            loss = losses.relativistic(fake, self.critic(covers, labels)[0].detach())
+            loss = losses.relativistic(fake, self.scores)
         if "signs" in self.differences:
             return loss - self.label_error(echo, asked)
         return loss + self.label_error(echo, asked)
@@ -253,13 +247,13 @@ class Build:
         self.generator.requires_grad_(True)
         return z, asked, cost
 
-    def _update_generator(self, covers: Tensor, labels: Tensor, drawn, rng) -> None:
+    def _update_generator(self, labels: Tensor, drawn, rng) -> None:
         self.critic.requires_grad_(False)
         z, asked, cost = drawn or self.latents(self.asked_labels(labels, rng), rng)
         if "moved labels" in self.differences:
             asked = self.asked_labels(labels, rng)  # z was moved for other ones
         fakes = self.generator(z, asked)
-        _update(self.generator_optimiser, self.generator_loss(covers, labels, fakes, asked) + cost)
+        _update(self.generator_optimiser, self.generator_loss(fakes, asked) + cost)
         self.critic.requires_grad_(True)
 
     def _update_ema(self) -> None:
@@ -284,7 +278,8 @@ class Build:
             mix = torch.rand(len(covers), generator=rng)
             penalty = losses.gradient_penalty(score, covers, fakes, mix)
         else:
-            penalty = sum(losses.zero_centred_penalty(score, x) for x in (covers, fakes))
+            labels = torch.cat([labels, labels])
+            penalty = 2 * losses.zero_centred_penalty(score, torch.cat([covers, fakes]))
         return config.penalty * config.penalty_every * penalty
 
     @torch.no_grad()
@@ -293,7 +288,7 @@ class Build:
         if "clipped weights" not in self.differences:
             return
         for name, weight in self.critic.named_parameters():
-            if "clipped head" in self.differences or not name.startswith("reading"):
+            if "clipped head" in self.differences or not name.startswith("auxiliary"):
                 weight.clamp_(-CLIP, CLIP)
 
 

@@ -11,6 +11,7 @@ from math import inf
 from pandas import Interval
 
 from albumlib.models.augment import POLICIES
+from albumlib.models.blocks import CRITICS
 from albumlib.models.checkpoint import TrainingError
 from albumlib.models.conditions import EXTRAS
 from albumlib.models.networks import SIZES
@@ -58,6 +59,10 @@ class TrainingConfig:
     latent: int = setting(64, WIDTH)  # numbers in a latent vector, uniform in [-1, 1]
     generator_width: int = setting(16, WIDTH)  # channels at the finest resolution, doubling inwards
     critic_width: int = setting(32, WIDTH)  # channels at the finest resolution, doubling inwards
+    # In each of the generator's blocks:
+    generator_residual: bool = False  # a second convolution, whose output is added
+    generator_noise: bool = False  # noise per pixel, as in StyleGAN
+    critic_blocks: str = setting("strided", CRITICS)  # see networks.Critic
     projection: bool = True  # the critic's score depends on how well cover and labels agree
     minibatch_stddev: int = setting(0, COUNT_OR_NONE)  # covers in a group; 0 for no such channel
     # Adversarial loss: "rpgan" is relativistic pairing with R1 + R2
@@ -95,6 +100,14 @@ class TrainingConfig:
     beta1: float = setting(0.0, DECAY)  # of the mean of the gradients, an update
     beta2: float = setting(0.99, DECAY)  # of the mean of their squares, an update
     ema_halflife: int = setting(4000, COUNT)  # covers after which weights count half in the average
+    # Schedules: the first values above are kept for a burn-in, then go by half a cosine to the last
+    # ones, which hold from there on (R3GAN); see schedules.py
+    schedule: int = setting(0, COUNT_OR_NONE)  # covers seen when the last values hold; 0 for never
+    burn_in: int = setting(0, COUNT_OR_NONE)  # covers seen when the first values begin to change
+    final_rate: float = setting(0.25, POSITIVE)  # last learning rates, as a multiple of the first
+    final_penalty: float = setting(0.1, NOT_NEGATIVE)  # last penalty, as a multiple of the first
+    final_beta2: float = setting(0.99, DECAY)
+    final_ema_halflife: int = setting(50_000, COUNT)  # covers
     # Speed. "bfloat16": convolutions in half the bits, where the device computes them faster; steps
     # that move latents stay in "float32".
     precision: str = setting("float32", PRECISIONS)
@@ -114,6 +127,8 @@ class TrainingConfig:
                 f"batch_size {self.batch_size} is no multiple of minibatch_stddev, "
                 f"{self.minibatch_stddev}"
             )
+        if self.schedule and self.burn_in > self.schedule:
+            raise TrainingError(f"burn_in must be at most schedule, {self.schedule:,} covers")
         if self.prior and self.qubits > self.latent:
             raise TrainingError(f"qubits must be at most latent, {self.latent}, got {self.qubits}")
         if self.freeze_generator and not self.prior:

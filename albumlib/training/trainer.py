@@ -1,4 +1,4 @@
-"""One step of the algorithm: what training.py repeats.
+"""One step of the algorithm: what loop.py repeats.
 
 The two networks, their optimisers and the averaged generator. Randomness is drawn on the CPU from
 the seed and the step alone, so that a run which was interrupted goes on exactly as if it had not
@@ -8,7 +8,7 @@ been, and a seed means the same latents on every device.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, astuple
 from pathlib import Path
 
@@ -36,13 +36,14 @@ from albumlib.runtime.names import renamed
 from albumlib.runtime.rng import Rng
 from albumlib.training.config import TrainingConfig
 from albumlib.training.distributed import Distributed
+from albumlib.training.schedules import scheduled
 
 
 class Trainer:
     """The two networks, their optimisers and the averaged generator, with one step of each.
 
-    A critic step and a generator step read as the algorithm does; what they share is drawn from
-    `rng`, the step's own random generator.
+    A critic step and a generator step read as the algorithm does; all randomness of a step comes
+    from its own `rng`. Shapes: B covers a batch, C numbers in a row of conditions, L labels.
     """
 
     def __init__(
@@ -59,12 +60,13 @@ class Trainer:
         count = 0 if labels is None else labels.shape[1] - (TOKENS if config.titles else 0)
         torch.manual_seed(config.seed)
         self.generator = Generator(
-            config.size, config.latent, count, config.generator_width, config.extra_names,
-            words, config.titles, config.prior, config.qubits, config.prior_layers,
+            config.size, config.latent, count, config.generator_width, config.extra_names, words,
+            config.titles, config.prior, config.qubits, config.prior_layers,
+            config.generator_residual, config.generator_noise,
         )  # fmt: skip
         self.critic = Critic(
             config.size, count, config.critic_width, config.projection, len(words), config.titles,
-            config.minibatch_stddev,
+            config.minibatch_stddev, config.critic_blocks,
         )  # fmt: skip
         if labels is not None:
             self.generator.scale.fit(labels[:, :count])
@@ -73,16 +75,12 @@ class Trainer:
             network.to(self.device, memory_format=torch.channels_last)
         self.ema = copy.deepcopy(self.generator).requires_grad_(False).eval()
         compiled = torch.compile if config.compile else lambda network: network
-        self.draws, self.judges = compiled(self.generator), compiled(self.critic)
-        # What an optimiser does not know stays as it is.
-        still = set(self.critic.blocks[: config.freeze_critic].parameters())
-        moving = [weight for weight in self.critic.parameters() if weight not in still]
-        drawing = self.generator.prior if config.freeze_generator else self.generator
-        self.critic_optimiser = self._adam(moving, config.critic_rate)
-        self.generator_optimiser = self._adam(drawing.parameters(), config.generator_rate)
-
-    def _adam(self, weights: Iterable[nn.Parameter], rate: float) -> torch.optim.Adam:
-        return torch.optim.Adam(weights, lr=rate, betas=(self.config.beta1, self.config.beta2))
+        self.fast_generator, self.fast_critic = compiled(self.generator), compiled(self.critic)
+        frozen = set(self.critic.blocks[: config.freeze_critic].parameters())
+        trained = [weight for weight in self.critic.parameters() if weight not in frozen]
+        generator = self.generator.prior if config.freeze_generator else self.generator
+        self.critic_optimiser = torch.optim.Adam(trained)  # rates and betas: see advance
+        self.generator_optimiser = torch.optim.Adam(generator.parameters())
 
     # One step of the algorithm --------------------------------------------------------------
 
@@ -90,61 +88,70 @@ class Trainer:
         """All critic updates and the generator update of one step; numbers stay on the device."""
         rng = Rng(self.config.seed * 1_000_003 + self.step, *astuple(self.distributed))
         own = self.distributed.share(self.config.batch_size)
+        now = scheduled(self.config, self.step * self.config.batch_size)
+        for optimiser, rate in (
+            (self.critic_optimiser, now.critic_rate),
+            (self.generator_optimiser, now.generator_rate),
+        ):
+            optimiser.param_groups[0].update(lr=rate, betas=(self.config.beta1, now.beta2))
         for repeat in range(self.config.critic_steps):
             index = self.step * self.config.critic_steps + repeat
-            covers, labels = batches.batch(index, own)
+            covers, labels = batches.batch(index, own)  # (B, 3, S, S), (B, C)
             labels, known, held = self._smoothed(labels, rng)
-            fakes, cost = self._drawn(self.generator, labels, rng, len(covers))
-            record = self._critic_step(covers, fakes, cost, labels, known, index, rng)
-        if self._moves_latents():  # as the critic likes, which has just changed its mind
-            fakes, cost = self._drawn(self.critic, labels, rng, len(covers))
-        record |= self._generator_step(covers, fakes, cost, labels, held, rng)
-        self._update_ema()
+            fakes, cost = self._generated(self.generator, labels, rng, len(covers))
+            penalty = now.penalty * (index % self.config.penalty_every == 0)
+            real, record = self._critic_step(covers, fakes, cost, labels, known, penalty, rng)
+        if self._moves_latents():  # along the gradient of the critic, which has just changed
+            fakes, cost = self._generated(self.critic, labels, rng, len(covers))
+        record |= self._generator_step(real, fakes, cost, labels, held, rng)
+        self._update_ema(now.ema_halflife)
         self.step += 1
         return record
 
     def _critic_step(
-        self, covers: Tensor, fakes: Tensor, cost: Tensor, labels, known, index: int, rng
-    ) -> dict[str, Tensor]:
+        self, covers: Tensor, fakes: Tensor, cost: Tensor, labels, known, penalty: float, rng
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Update the critic. Returns the scores of the real covers, (B,), and numbers."""
         config = self.config
         # Covers of moved latents depend on the critic through the step; the others do not.
         fakes = fakes if self._moves_latents() else fakes.detach()
-        covers, fakes = self._augmented(rng, covers, fakes)
-        with self._precision():
-            real, reading = self.judges(covers, labels)
-            fake, _ = self.judges(fakes, labels)
-        loss = self._critic_loss(real, fake) + config.latent_weight * cost
+        covers, fakes = self._augmented(covers, rng), self._augmented(fakes, rng)
+        with self._precision():  # real and fake in one call, neighbours staying neighbours
+            scores, predicted = self.fast_critic(torch.cat([covers, fakes]), _twice(labels))
+        real, fake = scores.chunk(2)
+        loss = self._critic_loss(real, fake)
         record = {"critic_loss": loss.detach(), "score_gap": (real.mean() - fake.mean()).detach()}
-        if reading is not None:
-            error = self._label_error(reading, known)
+        loss = loss + config.latent_weight * cost
+        if predicted is not None:
+            error = self._label_error(predicted[: len(covers)], known)
             loss = loss + config.auxiliary_weight * error
             record["auxiliary_error"] = error.detach()
-        if config.critic_loss != "wgan-clip" and index % config.penalty_every == 0:
+        if config.critic_loss != "wgan-clip" and penalty:
             with self._precision():
-                penalty = self._penalty(covers, fakes.detach(), labels, rng)
-            loss = loss + config.penalty * config.penalty_every * penalty
+                norms = self._penalty(covers, fakes.detach(), labels, rng)
+            loss = loss + penalty * config.penalty_every * norms
         self._update(self.critic_optimiser, loss)
         if config.critic_loss == "wgan-clip":
             _clip_weights(self.critic, config.clip)
-        return record
+        return real.detach(), record
 
     def _generator_step(
-        self, covers: Tensor, fakes: Tensor, cost: Tensor, labels, held, rng
+        self, real: Tensor, fakes: Tensor, cost: Tensor, labels, held, rng
     ) -> dict[str, Tensor]:
+        """Update the generator. `real` are the scores (B,) that the real covers had a moment ago,
+        before the critic's update: to score them once more would cost a tenth of the time.
+        """
         config = self.config
         self.critic.requires_grad_(False)
-        covers, fakes = self._augmented(rng, covers, fakes)
         with self._precision():
-            fake, reading = self.judges(fakes, labels)
+            fake, predicted = self.fast_critic(self._augmented(fakes, rng), labels)
         if config.critic_loss == "rpgan":
-            with torch.no_grad(), self._precision():
-                real, _ = self.judges(covers, labels)
             loss = losses.relativistic(fake, real)
         else:
             loss = losses.wasserstein_generator(fake)
         record = {"generator_loss": loss.detach(), "latent_cost": cost.detach()}
-        if reading is not None:
-            error = self._label_error(reading, held)
+        if predicted is not None:
+            error = self._label_error(predicted, held)
             loss = loss + config.generator_auxiliary_weight * error
             record["generator_auxiliary_error"] = error.detach()
         self._update(self.generator_optimiser, loss + config.latent_weight * cost)
@@ -159,10 +166,10 @@ class Trainer:
         self.distributed.average_gradients(optimiser.param_groups[0]["params"])
         optimiser.step()
 
-    def _label_error(self, reading: Tensor, labels: Tensor) -> Tensor:
+    def _label_error(self, predicted: Tensor, labels: Tensor) -> Tensor:
         known = labels.isfinite()
         count = self.distributed.mean(known.sum().float())  # not every process has as many
-        return losses.label_error(reading, self.critic.scale(labels), known, count)
+        return losses.label_error(predicted, self.critic.scale(labels), known, count)
 
     def _critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         if self.config.critic_loss == "rpgan":
@@ -170,24 +177,23 @@ class Trainer:
         return losses.wasserstein_critic(real, fake)
 
     def _penalty(self, covers: Tensor, fakes: Tensor, labels, rng) -> Tensor:
-        def score(x: Tensor) -> Tensor:
-            return self.critic(x, labels)[0]
-
         if self.config.critic_loss == "wgan-gp":
             mix = rng.rand(len(covers)).to(self.device)
-            return losses.gradient_penalty(score, covers, fakes, mix)
-        r1 = losses.zero_centred_penalty(score, covers)
-        return r1 + losses.zero_centred_penalty(score, fakes)
+            return losses.gradient_penalty(lambda x: self.critic(x, labels)[0], covers, fakes, mix)
+        # R1 at real covers and R2 at fake ones, twice the mean over both
+        both = torch.cat([covers, fakes])
+        return 2 * losses.zero_centred_penalty(lambda x: self.critic(x, _twice(labels))[0], both)
 
-    def _drawn(self, still: nn.Module, labels, rng, count: int) -> tuple[Tensor, Tensor]:
-        """Covers from fresh latents, and the cost of moving these. If they are moved, the network
-        that is not being trained keeps `still`; else both steps share the covers."""
-        if self._moves_latents():
-            still.requires_grad_(False)
+    def _generated(self, fixed: nn.Module, labels, rng, count: int) -> tuple[Tensor, Tensor]:
+        """Covers (B, 3, S, S) from fresh latents, and the cost of moving these. If they are moved,
+        the `fixed` network, which this update does not train, gets no gradients; else both updates
+        share the covers."""
+        moves = self._moves_latents()
+        fixed.requires_grad_(not moves)
         z, cost = self._latents(count, labels, rng)
         with self._precision():
-            covers = (self.generator if self._moves_latents() else self.draws)(z, labels)
-        still.requires_grad_(True)
+            covers = (self.generator if moves else self.fast_generator)(z, labels)
+        fixed.requires_grad_(True)
         return covers, cost
 
     def _precision(self) -> torch.autocast:
@@ -216,15 +222,13 @@ class Trainer:
         )
         return moved, losses.latent_cost(step)
 
-    def _augmented(self, rng, covers: Tensor, fakes: Tensor) -> tuple[Tensor, Tensor]:
-        """Real and fake covers, each augmented by chance (DiffAugment, arXiv 2006.10738)."""
-        policy = self.config.augment
-        if not policy:
-            return covers, fakes
-        return augment(covers, policy, rng), augment(fakes, policy, rng)
+    def _augmented(self, covers: Tensor, rng) -> Tensor:
+        """Covers, augmented by chance where the settings ask for it (DiffAugment)."""
+        return augment(covers, self.config.augment, rng) if self.config.augment else covers
 
     def _smoothed(self, labels: Tensor | None, rng) -> tuple:
-        """What this step tells of a batch, what is known, and what it holds drawn covers to."""
+        """What the networks are conditioned on, the labels that are known of the covers, and the
+        labels that generated covers are held to."""
         if labels is None or not self.generator.columns:
             return None, None, None
         config = self.config
@@ -234,9 +238,9 @@ class Trainer:
             extras=len(config.extra_names),
         )  # fmt: skip
 
-    def _update_ema(self) -> None:
+    def _update_ema(self, halflife: float) -> None:
         seen = (self.step + 1) * self.config.batch_size
-        halflife = min(self.config.ema_halflife, max(1.0, seen * 0.1))  # quick at the start
+        halflife = min(halflife, max(1.0, seen * 0.1))  # quick at the start
         keep = 0.5 ** (self.config.batch_size / halflife)
         with torch.no_grad():
             averages, weights = self.ema.parameters(), self.generator.parameters()
@@ -284,9 +288,9 @@ class Trainer:
         self.step, self.minutes = about["step"], about.get("minutes", 0.0)
 
     def read_titles(self, rows: Tensor) -> None:
-        """Teach the encoders what the titles among training rows (N, C) lead to expect, before a
-        cover is drawn: what regression finds in seconds, the two networks alone had found for one
-        title in seven after 25 minutes."""
+        """Teach the encoders what the titles among training rows (N, C) lead to expect, before
+        the first step: what regression finds in seconds, the two networks alone had found for
+        one title in seven after 25 minutes."""
         encoder = self.generator.titles
         if encoder is None or encoder.guess is None:
             return
@@ -301,8 +305,8 @@ class Trainer:
 
     def begin_from(self, path: str | Path) -> None:
         """Take the networks of another run. What is new in this one begins afresh: a prior, the
-        weights of labels that the other did not hear, or the finest layers if it drew smaller
-        covers (ProGAN's growing, arXiv 1710.10196, without the fading in). TrainingError if it
+        weights of labels that the other did not have, or the finest layers if its covers were
+        smaller (ProGAN's growing, arXiv 1710.10196, without the fading in). TrainingError if it
         cannot be."""
         generator, critic, about = read_networks(path)
         doublings = (self.config.size // about["size"]).bit_length() - 1
@@ -336,3 +340,8 @@ def _clip_weights(critic: nn.Module, bound: float) -> None:
     with torch.no_grad():
         for weight in critic.parameters():
             weight.clamp_(-bound, bound)
+
+
+def _twice(labels: Tensor | None) -> Tensor | None:
+    """The conditions of real and fake covers in one batch: the same."""
+    return None if labels is None else torch.cat([labels, labels])
