@@ -28,7 +28,7 @@ test: $(READY)  ## all tests, and all notebooks as tests
 	wait $$!; notebooks=$$?; cat build/notebooks.log; exit $$((others || notebooks))
 
 lab: $(READY)  ## open the notebooks in JupyterLab
-	$(BIN)/python -m jupyterlab notebooks
+	env $$($(BIN)/python -m albumlib.runtime.threads) $(BIN)/python -m jupyterlab notebooks
 
 explore: $(READY)  ## sliders, songs, albums and a cover, as a page in the browser
 	$(BIN)/python -m albumlib explore

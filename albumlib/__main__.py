@@ -14,6 +14,7 @@ import typer
 from albumlib import __version__
 from albumlib.cli import data, models, runs
 from albumlib.cli.options import NAME
+from albumlib.runtime import threads
 from albumlib.runtime.console import Sentences
 
 app = typer.Typer(
@@ -57,6 +58,7 @@ for commands in (data, models, runs):
 
 def main() -> None:
     """Run the command line. `--debug` may stand anywhere: it is moved to where it belongs."""
+    threads.prepare()
     app(sorted(sys.argv[1:], key=lambda argument: argument != "--debug"), prog_name=NAME)
 
 

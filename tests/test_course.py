@@ -1,6 +1,7 @@
 """The course runner: checked before it runs, clear when it fails, and a report to show."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from albumlib.course import planning, runner
+from albumlib.course import planning, runner, state
 from albumlib.course.report import read_chapter, write_report
 from albumlib.course.runner import CourseError, record, run_course
+from albumlib.runtime import doctor, threads
 
 PARAMETERS = """profile: str = "smoke"  # how much
 data_dir: str = "../data/smoke"  # where
@@ -24,7 +26,7 @@ loud: bool = False  # how loud
 FIGURE = """from matplotlib import pyplot as plt
 plt.plot([1, 2, seed % 7])
 plt.show()"""
-RECORD = """from albumlib import course
+RECORD = """from albumlib.course import runner
 runner.record(data_dir, "01_first", steps=steps, swd=0.5 * rate, swd_floor=0.1)
 print("profile", profile, "seed", seed)"""
 
@@ -203,8 +205,9 @@ def test_killed_in_every_notebook_a_run_ends_as_an_unbroken_one(tmp_path):
 
     def start(out, kills):
         code = (
-            "import sys; from pathlib import Path; from albumlib import course, planning; "
-            "course.run_course('smoke', sys.argv[1], "
+            "import sys; from pathlib import Path; "
+            "from albumlib.course import planning, runner; "
+            "runner.run_course('smoke', sys.argv[1], "
             f"planning.find_notebooks(folder=Path(sys.argv[2])), {{'kills': {kills}}})"
         )
         command = [sys.executable, "-c", code, tmp_path / out, folder]
@@ -231,8 +234,6 @@ runner.record(data_dir, name, met=1)"""
 
 def test_notebooks_run_side_by_side_once_those_they_need_are_done(tmp_path, monkeypatch):
     """The second and the third wait for each other; the fourth comes after both."""
-    from albumlib.course import state
-
     after_first = {name: state.Work(("01_a",)) for name in ("02_b", "03_c")}
     monkeypatch.setattr(state, "CHAPTERS", {"01_a": state.Work(()), **after_first})
     for name, expected in (("01_a", 1), ("02_b", 3), ("03_c", 3), ("04_d", 4)):
@@ -253,6 +254,96 @@ def test_a_cell_that_takes_too_long_is_stopped(tmp_path, folder):
     third = planning.find_notebooks(["3"], folder=folder)
     message = said(run_course, "smoke", tmp_path, third, progress=str, timeout=2)
     assert message == "03_third was stopped: a cell took longer than the 2 s of --timeout"
+
+
+def test_a_kernelspec_in_the_way_does_not_matter(tmp_path, notebooks, monkeypatch):
+    shadow(tmp_path, monkeypatch, ["false"])
+    run_course("smoke", tmp_path / "out", notebooks, progress=str)
+    assert runner.read_results(tmp_path / "out" / "results.json")
+
+
+def shadow(folder, monkeypatch, command):
+    """Put a kernelspec `python3` with this command before all others."""
+    place = folder / "jupyter" / "kernels" / "python3"
+    place.mkdir(parents=True)
+    spec = {"argv": command, "display_name": "Python 3", "language": "python"}
+    (place / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(folder / "jupyter"))
+
+
+ELSEWHERE = """import sys; sys.prefix = "/elsewhere"; sys.argv[1:1] = ["-f"]
+from ipykernel.kernelapp import launch_new_instance; launch_new_instance()"""
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["false"], "does not start"),
+        (["no-such-program-anywhere"], "does not start"),
+        ([sys.executable, "-c", ELSEWHERE, "{connection_file}"], "starts the Python of /elsewhere"),
+    ],
+)
+def test_the_doctor_asks_the_kernel(tmp_path, monkeypatch, command, words):
+    assert doctor.kernel().state == "OK"
+    shadow(tmp_path, monkeypatch, command)
+    found = doctor.kernel()
+    assert found.state == "FAIL" and words in found.advice and "kernelspec remove" in found.advice
+
+
+def test_data_may_lie_elsewhere(tmp_path, notebooks):
+    big = tmp_path / "big"
+    asked = ("smoke", tmp_path / "out", notebooks, {"data_dir": str(big)})
+    run_course(*asked, progress=str)
+    assert json.loads((tmp_path / "out" / "results.json").read_text())["01_first.steps"] == 3
+    assert (big / "results.json").exists() and not (tmp_path / "out" / "data").exists()
+    assert [reason for _, reason in runner.preview(*asked)] == ["", ""]
+
+
+@pytest.mark.parametrize("given", ["parameters", "common"])
+def test_a_seed_that_some_chapter_cannot_use_is_refused(tmp_path, notebooks, given):
+    asked = {"parameters": {}, "common": {}} | {given: {"seed": "20261126123456"}}
+    message = said(run_course, "smoke", tmp_path / "out", notebooks, **asked)
+    assert message.startswith("seed must be from 0 to")
+
+
+def test_a_failure_is_told_at_once_and_cores_are_shared(tmp_path, folder, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(threads, "cores", lambda: 6)
+    slow = "import os, time\nprint(os.environ['OMP_NUM_THREADS'])\ntime.sleep(4)"
+    write(folder / "01_first.ipynb", new_code_cell(slow))
+    write(folder / "02_second.ipynb", new_code_cell("raise ValueError('unlucky')"))
+    monkeypatch.setattr(state, "CHAPTERS", dict.fromkeys(["01_first", "02_second"], state.Work(())))
+    lines, both = [], planning.find_notebooks(folder=folder)
+    named = {"progress": lines.append, "workers": 2}
+    said(run_course, "smoke", tmp_path / "out", both, **named)
+    told = next(n for n, line in enumerate(lines) if "ValueError: unlucky" in line)
+    assert "waiting for 01_first to end" in lines[told]
+    assert "01_first: done" in "".join(lines[told:])
+    assert (tmp_path / "out" / "logs" / "01_first.log").read_text().endswith("\n3\n")
+
+
+SETTLED = """from pathlib import Path
+from albumlib.course import settle_paths
+settle_paths()
+Path("../data").mkdir(exist_ok=True)
+Path("../data/made").touch()"""
+
+
+@pytest.mark.parametrize("start", [".", "notebooks", "runs"])
+def test_papermill_writes_into_the_project_wherever_it_is_started(tmp_path, folder, root, start):
+    project = tmp_path / "project"
+    folder.rename(tmp_path / "before")
+    for name in ("notebooks", "runs"):
+        (project / name).mkdir(parents=True)
+    (project / "albumlib").symlink_to(root / "albumlib")
+    write(project / "notebooks" / "01_first.ipynb", new_code_cell(SETTLED))
+    source = project / "notebooks" / "01_first.ipynb"
+    subprocess.run(
+        [sys.executable, "-m", "papermill", "-k", "python3", source, tmp_path / "out.ipynb"],
+        cwd=project / start, env=os.environ | {"PYTHONPATH": str(project)},
+        capture_output=True, check=True,
+    )  # fmt: skip
+    assert (project / "data" / "made").exists() and not (tmp_path / "data").exists()
 
 
 # What notebooks call ----------------------------------------------------------------------------

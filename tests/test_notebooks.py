@@ -44,6 +44,11 @@ def test_one_typed_and_commented_parameters_cell(path):
 
 
 @each
+def test_its_paths_count_from_its_folder_wherever_it_is_run(path):
+    assert sum("settle_paths()" in cell.source for cell in code_cells(path)) == 1
+
+
+@each
 def test_it_was_run_from_top_to_bottom(path):
     counts = [cell.execution_count for cell in code_cells(path)]
     assert counts == list(range(1, len(counts) + 1))

@@ -1,6 +1,12 @@
 """Sweeps: every run that can be made is made, whatever happens to the others."""
 
+import itertools
 import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
 
 import nbformat
 import numpy as np
@@ -10,11 +16,13 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from albumlib import AlbumlibError
 from albumlib.course.sweep import SweepError, read_sweep, run_sweep, runs_of
+from albumlib.runtime import threads
 
 PARAMETERS = """profile: str = "smoke"
 data_dir: str = "data"
 seed: int = 0
 steps: int = 0
+label: str = ""
 victim: int = 0  # with seed 2, what is killed: 1 the kernel, 2 its parent; once
 """
 WORK = """import os, signal, time
@@ -84,7 +92,7 @@ def test_a_killed_kernel_is_tried_again_and_runs_share_gpus_and_cores(
     written, tmp_path, monkeypatch
 ):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    monkeypatch.setattr(threads, "cores", lambda: 6)
     data = tmp_path / "base"
     (data / "coverset").mkdir(parents=True)
     sweep = written(f"cases: [{{victim: 1}}]\nseeds: [1, 2]\ndata: {data}")
@@ -127,3 +135,70 @@ def test_a_sweep_without_any_result_says_why(written, tmp_path):
     sweep = written("parameters: {steps: 30}\nseeds: [3]")
     with pytest.raises(SweepError, match="unlucky"):
         run_sweep(sweep, tmp_path / "out", progress=str)
+
+
+def test_yaml_is_read_as_people_read_it(written, tmp_path):
+    path = tmp_path / "octal.yml"
+    path.write_text("notebooks: [010]\n")
+    with pytest.raises(AlbumlibError, match="no notebook '10'"):
+        read_sweep(path, tmp_path)
+    shutil.copy(tmp_path / "01_first.ipynb", tmp_path / "10_tenth.ipynb")
+    assert [notebook.stem for notebook in read_sweep(path, tmp_path).notebooks] == ["10_tenth"]
+    assert written("cases: [{label: 1:30}]").cases == [{"label": "1:30"}]
+
+
+@pytest.mark.parametrize("seed", [-1, 20261126123456])
+def test_a_seed_that_some_chapter_cannot_use_is_refused(written, seed):
+    with pytest.raises(AlbumlibError, match="seed must be from 0 to"):
+        written(f"seeds: [{seed}]")
+
+
+DIES = """import os, sys
+from pathlib import Path
+if "ipykernel_launcher" in " ".join(sys.orig_argv):
+    counter = Path(os.environ["COUNTER"])
+    counter.write_text(counter.read_text() + "x" if counter.exists() else "x")
+    if len(counter.read_text()) in map(int, os.environ["VICTIMS"].split()):
+        os._exit(137)
+"""
+
+
+@pytest.mark.parametrize(("victims", "failed"), [("2", 0), ("2 3", 1)])
+def test_a_kernel_that_dies_while_it_starts_costs_one_run_at_most(
+    written, tmp_path, monkeypatch, victims, failed
+):
+    (tmp_path / "early").mkdir()
+    (tmp_path / "early" / "sitecustomize.py").write_text(DIES)
+    path = os.pathsep.join([str(tmp_path / "early"), os.environ.get("PYTHONPATH", "")])
+    monkeypatch.setenv("PYTHONPATH", path)
+    monkeypatch.setenv("COUNTER", str(tmp_path / "counter"))
+    monkeypatch.setenv("VICTIMS", victims)
+    outcome = run_sweep(written("seeds: [1, 2, 3]"), tmp_path / "out", progress=str)
+    assert (outcome.done, outcome.failed) == (3 - failed, failed)
+    runs = pd.read_csv(tmp_path / "out" / "runs.csv")
+    assert runs["error"].astype(str).str.contains("did not begin").sum() == failed
+
+
+def test_ctrl_c_stops_a_sweep_at_once_and_says_so(written, tmp_path):
+    waiting = new_code_cell("import time; time.sleep(120)")
+    notebook = nbformat.read(tmp_path / "01_first.ipynb", 4)
+    notebook.cells.append(waiting)
+    nbformat.write(notebook, tmp_path / "01_first.ipynb")
+    written("seeds: [1, 2, 3]")
+    code = (
+        "import sys; from pathlib import Path; from albumlib.course import sweep; "
+        "folder = Path(sys.argv[1]); "
+        "sweep.run_sweep(sweep.read_sweep(folder / 'sweep.yml', folder), folder / 'out', workers=2)"
+    )
+    command = [sys.executable, "-u", "-c", code, tmp_path]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        begun = itertools.islice((line for line in run.stdout if "cell 4 of" in line), 2)
+        assert len(list(begun)) == 2
+        pressed = time.monotonic()
+        run.send_signal(signal.SIGINT)
+        said = next(line for line in run.stdout if "cell" not in line)
+        assert time.monotonic() - pressed < 5 and said.startswith("stopping: ")
+        _, errors = run.communicate(timeout=100)
+    assert "KeyboardInterrupt" in errors

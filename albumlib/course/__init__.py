@@ -7,6 +7,6 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "runner": ["profile_value", "record"],
+        "runner": ["profile_value", "record", "settle_paths"],
     },
 )

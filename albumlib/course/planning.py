@@ -10,6 +10,7 @@ from typing import Any
 
 from albumlib import AlbumlibError
 from albumlib.course.state import Job
+from albumlib.runtime import LARGEST_SEED
 from albumlib.runtime.paths import NOTEBOOKS
 
 TYPES = {"int": int, "float": float, "bool": bool, "str": str}
@@ -53,6 +54,9 @@ def plan(
     notebooks: Sequence[Path], parameters: Mapping[str, Any], common: Mapping[str, Any]
 ) -> list[Job]:
     """What each notebook will be given. Raises CourseError for a name or a type that is wrong."""
+    for values in (parameters, common):
+        if "seed" in values:
+            checked_seed(from_text("int", str(values["seed"])))
     declared = {notebook: _declared(notebook) for notebook in notebooks}
     for name in parameters:
         if not any(name in known for known in declared.values()):
@@ -65,6 +69,12 @@ def plan(
         own = {n: _typed(notebook, n, known[n], v) for n, v in values.items() if n in known}
         jobs.append(Job(notebook, own))
     return jobs
+
+
+def checked_seed(seed: Any) -> None:
+    """Raises CourseError for a seed that some chapter could not use."""
+    if type(seed) is int and not 0 <= seed <= LARGEST_SEED:
+        raise CourseError(f"seed must be from 0 to {LARGEST_SEED:,}, got {seed}")
 
 
 def _declared(notebook: Path) -> dict[str, str]:

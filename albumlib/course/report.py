@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from albumlib.runtime.paths import ASSETS
+from albumlib.runtime.threads import cores
 
 STYLE = ASSETS / "report.css"
 PICTURES = ("image/png", "image/jpeg")
@@ -215,12 +216,13 @@ def _common(chapters: list[Chapter]) -> dict:
 
 
 def _device() -> str:
-    """What training runs on here, in words."""
-    import torch
+    """What training runs on here, in words. Torch takes seconds to import: only where it knows."""
+    if Path("/dev/nvidia0").exists():
+        import torch
 
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    return f"{platform.machine()} processor, {torch.get_num_threads()} threads"
+        if torch.cuda.is_available():
+            return torch.cuda.get_device_name()
+    return f"{platform.machine()} processor, {cores()} cores"
 
 
 def _short(chapter: Chapter) -> str:

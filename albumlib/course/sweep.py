@@ -12,7 +12,6 @@ whose workers see the same files. A run that fails is noted, and the others go o
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
@@ -24,9 +23,11 @@ from typing import Any
 import pandas as pd
 
 from albumlib import AlbumlibError
-from albumlib.course.planning import NOTEBOOKS, find_notebooks, plan
-from albumlib.course.runner import KernelDied, Progress, profile_value, read_results, run_course
+from albumlib.course.kernels import KernelDied, Kernels
+from albumlib.course.planning import NOTEBOOKS, checked_seed, find_notebooks, plan
+from albumlib.course.runner import Progress, profile_value, read_results, run_course
 from albumlib.course.state import CHAPTERS
+from albumlib.runtime import threads
 from albumlib.runtime.workers import spread
 
 OWN = {"results.json", ".results.lock", "state", "old"}  # what each run has for itself
@@ -85,13 +86,14 @@ class Outcome:
 def read_sweep(path: str | Path, folder: Path = NOTEBOOKS) -> Sweep:
     """A sweep from its YAML file. Raises SweepError, or CourseError for a wrong parameter.
 
-    Its notebooks are looked for in `folder`.
+    Its notebooks are looked for in `folder`. This is YAML 1.2, in which 010 is ten and 1:30 a text.
     """
-    import yaml
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
 
     try:
-        said = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+        said = YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
+    except YAMLError as error:
         raise SweepError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     known = {one.name: one.type.partition("[")[0] for one in fields(Sweep)}
     if not isinstance(said, dict) or "notebooks" not in said:
@@ -117,6 +119,8 @@ def _check(sweep: Sweep, path: str | Path) -> None:
     seeds = sweep.seeds
     if not seeds or any(type(one) is not int for one in seeds) or len(set(seeds)) < len(seeds):
         raise SweepError(f"seeds of {path} must be whole numbers, each once, got {seeds}")
+    for seed in seeds:
+        checked_seed(seed)
     if sweep.data and not Path(sweep.data).is_dir():
         raise SweepError(f"there is no folder {sweep.data}: run the earlier chapters first")
     profile_value(sweep.profile, smoke=1, laptop=1, gpu=1)
@@ -147,25 +151,27 @@ def run_sweep(
     With `gpus`, as CUDA numbers them, each run sees one of them and none is shared; else
     `workers` runs go at a time. `dask` is the address of a scheduler: its workers take the runs,
     and a run whose worker is lost goes to another one. A run whose kernel is killed is tried once
-    more. Runs at a time share the cores, unless OMP_NUM_THREADS says otherwise. Raises SweepError
-    if no run came to an end.
+    more. Runs at a time share the cores, unless OMP_NUM_THREADS says otherwise. Ctrl-C stops the
+    runs under way, whose trainings are saved. Raises SweepError if no run came to an end.
     """
     if gpus and dask:
         raise SweepError("a Dask cluster's workers have their own GPUs: leave out --gpus")
     out = Path(out).absolute()
     runs = runs_of(sweep)
-    tell = _silent if dask else progress
-    devices: Queue | None = None
-    if gpus:
-        devices, workers = Queue(), len(gpus)
-        for gpu in gpus:
-            devices.put(gpu)
-    threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, (os.cpu_count() or 1) // workers))
-    shared = {"OMP_NUM_THREADS": threads} if workers > 1 else {}
-    task = partial(_attempt, sweep, out, devices, shared, tell)
+    workers = len(gpus) or workers
+    if dask:  # its workers are elsewhere: they have nobody to tell, and GPUs of their own
+        task = partial(_attempt, sweep, out)
+    else:
+        group = Group(progress, threads.shared(workers), _queue(gpus), Kernels())
+        task = partial(_attempt, sweep, out, group=group)
+
+    def stop() -> None:
+        progress("stopping: trainings under way save what they have")
+        group.kernels.interrupt()
+
     order = {(run.variant, run.seed): place for place, run in enumerate(runs)}
     rows: list[dict] = []
-    for row in spread(task, runs, workers, threads=True, dask=dask):
+    for row in spread(task, runs, workers, threads=True, dask=dask, stop=stop):
         rows.append(row)
         state = "done" if row["state"] == "done" else f"failed: {row['error']}"
         progress(f"run {len(rows)}/{len(runs)}, {row['variant']}, seed {row['seed']}: {state}")
@@ -175,32 +181,49 @@ def run_sweep(
 
 
 def _silent(line: str) -> None:
-    """Runs on another machine have nobody to tell."""
+    """Tells nobody."""
 
 
-def _attempt(
-    sweep: Sweep, out: Path, devices: Queue | None, shared: dict, tell: Progress, run: Run
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Group:
+    """What runs on one machine share."""
+
+    tell: Progress = _silent
+    environment: Mapping[str, str] = field(default_factory=dict)  # added to that of the kernels
+    devices: Queue | None = None  # GPUs that are free, by their CUDA numbers
+    kernels: Kernels = field(default_factory=Kernels)
+
+
+def _queue(gpus: Sequence[str]) -> Queue | None:
+    devices: Queue = Queue()
+    for gpu in gpus:
+        devices.put(gpu)
+    return devices if gpus else None
+
+
+def _attempt(sweep: Sweep, out: Path, run: Run, group: Group | None = None) -> dict[str, Any]:
     """A row of the table of runs: what a run was, how it ended, its numbers."""
     row = {"variant": run.variant, "seed": run.seed, "state": "done", "error": ""}
-    folder = out / run.folder
+    folder, group = out / run.folder, group or Group()
     try:
-        with _device(devices) as device:
-            environment = shared | device
+        with _device(group.devices) as device:
             _link(sweep, folder / "data")
             try:
-                _run(sweep, run, folder, environment, tell)
+                _run(sweep, run, folder, device, group)
             except KernelDied:
-                _run(sweep, run, folder, environment, tell)
+                if group.kernels.stopped:
+                    raise
+                _run(sweep, run, folder, device, group)
     except (AlbumlibError, OSError) as error:
         return row | {"state": "failed", "error": str(error)}
     return row | read_results(folder / "results.json")
 
 
-def _run(sweep: Sweep, run: Run, folder: Path, environment: Mapping, tell: Progress) -> None:
+def _run(sweep: Sweep, run: Run, folder: Path, device: Mapping, group: Group) -> None:
     run_course(
         sweep.profile, folder, sweep.notebooks, run.parameters, {"seed": run.seed},
-        lambda line: tell(f"{run.variant}, seed {run.seed}: {line}"), environment=environment,
+        lambda line: group.tell(f"{run.variant}, seed {run.seed}: {line}"),
+        environment={**group.environment, **device}, kernels=group.kernels,
     )  # fmt: skip
 
 

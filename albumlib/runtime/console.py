@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from albumlib import AlbumlibError
+from albumlib.runtime.progress import forecast
 
 
 class Sentences(TyperGroup):
@@ -98,6 +99,9 @@ def training_bar(steps: int) -> Iterator[Callable[[dict], None]]:
     with tqdm(total=steps, unit="step", disable=os.environ.get("RANK", "0") != "0") as bar:
 
         def show(record: dict) -> None:
+            if "seconds_left" in record:
+                bar.write(forecast(record))
+                return
             hidden = ("step", "steps", "images_per_s")
             shown = {name: number for name, number in record.items() if name not in hidden}
             bar.set_postfix(shown, refresh=False)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from subprocess import DEVNULL
 
 from packaging.requirements import Requirement
 from packaging.version import Version
@@ -78,16 +79,42 @@ def _installed(wanted: Requirement, extra: str) -> Finding:
 
 
 def kernel(name: str = "python3") -> Finding:
-    """Whether Jupyter finds the kernel that the notebooks ask for."""
+    """Whether the kernel that the notebooks ask for starts, and runs this very Python."""
     what = f"Jupyter kernel {name}"
     try:
         from jupyter_client.kernelspec import find_kernel_specs
     except ImportError:
         return Finding("NOTE", what, "no Jupyter here; the notebooks need albumlib[notebooks]")
-    if name in find_kernel_specs():
+    place = find_kernel_specs().get(name)
+    if place is None:
+        advice = f"install it with: python -m ipykernel install --sys-prefix --name {name}"
+        return Finding("FAIL", what, advice)
+    remedy = f"remove what stands in its place: jupyter kernelspec remove {name}"
+    try:
+        prefix = _prefix_of(name)
+    except (RuntimeError, OSError) as error:
+        return Finding("FAIL", what, f"{place} does not start ({error}); {remedy}")
+    if Path(prefix).resolve() == Path(sys.prefix).resolve():
         return Finding("OK", what)
-    advice = f"install it with: python -m ipykernel install --sys-prefix --name {name}"
-    return Finding("FAIL", what, advice)
+    return Finding("FAIL", what, f"{place} starts the Python of {prefix}; {remedy}")
+
+
+def _prefix_of(name: str) -> str:
+    """Where the Python of a kernel lives, as it says itself. RuntimeError if it does not start."""
+    from jupyter_client.manager import start_new_kernel
+
+    said: list[str] = []
+    manager, client = start_new_kernel(kernel_name=name, startup_timeout=30, stderr=DEVNULL)
+    try:
+        client.execute_interactive(
+            "import sys; print(sys.prefix)",
+            timeout=30,
+            output_hook=lambda message: said.append(message["content"].get("text", "")),
+        )
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    return "".join(said).strip()
 
 
 def disk(folder: str | Path) -> Finding:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import math
 import signal
 import threading
 import time
@@ -24,6 +25,7 @@ from albumlib.models.networks import Generator
 from albumlib.training.config import TrainingConfig
 from albumlib.training.distributed import best_device, join
 from albumlib.training.monitor import CollapseWarning, Monitor
+from albumlib.training.pace import Pace
 from albumlib.training.trainer import Trainer
 
 __all__ = [
@@ -109,12 +111,15 @@ def _loop(trainer: Trainer, batches: Batches, folder: Path, progress: Progress |
     config, since = trainer.config, time.monotonic()
     started = since - 60 * trainer.minutes
     watch = Monitor(trainer, batches, folder)
+    forecast = Pace(config.steps, math.lcm(config.penalty_every, config.latent_every))
     last = trainer.finished
     while not last:
         with _undisturbed():
             record = trainer.advance(batches)
         trainer.minutes = (time.monotonic() - started) / 60
         last = trainer.finished
+        if progress and trainer.distributed.main and (known := forecast.after(trainer.step)):
+            progress({"step": trainer.step, "steps": config.steps, **known})
         if trainer.step % config.sample_every == 0 or last:
             watch.look()
         if trainer.step % config.log_every == 0 or last:
