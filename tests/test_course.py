@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from albumlib.course import planning, runner, state
-from albumlib.course.report import read_chapter, write_report
+from albumlib.course.report import STYLE, read_chapter, write_report
 from albumlib.course.runner import CourseError, record, run_course
 from albumlib.runtime import doctor, threads
 
@@ -85,7 +86,7 @@ def test_a_run_leaves_notebooks_numbers_and_a_report(tmp_path, notebooks):
     assert lines[0].startswith("1/2 01_first") and "done in" in lines[-1]
     page = report.read_text()
     assert page.count("data:image/png;base64,") == 1
-    for text in ("The first", "A line", "See how it bends.", "0.25", "floor", "seed = 5"):
+    for text in ("The first", "A line", "See how it bends.", "0.25", "real covers", "seed = 5"):
         assert text in page, text
     assert "http://" not in page and "https://" not in page and "<script" not in page
     assert "1/2 01_first: cell 1 of 4" in lines
@@ -395,10 +396,62 @@ def test_figures_stand_under_their_heading_and_prose(tmp_path):
     path = executed(tmp_path / "01_a.ipynb", "# 01 · Title", text, "figure", "figure", "More.")
     chapter = read_chapter(path)
     assert chapter.title == "01 · Title" and not chapter.failed
-    assert [(f.heading, f.caption, f.data) for f in chapter.figures] == [
-        ("Two lines", "The last one, wrapped.", "AAAABBBB"),
-        ("", "", "AAAABBBB"),
+    alt = "Two lines: The last one, wrapped."
+    assert [(f.heading, f.caption, f.alt, f.data) for f in chapter.figures] == [
+        ("Two lines", "The last one, wrapped.", alt, "AAAABBBB"),
+        ("", "", "Two lines", "AAAABBBB"),
     ]
+
+
+def test_a_figure_is_described_by_its_own_title(tmp_path):
+    code = 'title = "Forty covers"\nfigures.covers(pixels, title=title)\nplot(title="Late")'
+    picture = nbformat.v4.new_output("display_data", data={"image/png": "AAAA"})
+    write(tmp_path / "01_a.ipynb", new_code_cell(code, outputs=[picture] * 3))
+    found = read_chapter(tmp_path / "01_a.ipynb").figures
+    assert [figure.alt for figure in found] == ["Forty covers", "Late", "Late"]
+    assert found[0].code == code
+
+
+def test_every_picture_of_a_report_has_a_description(tmp_path):
+    executed(tmp_path / "01_a.ipynb", "figure", "# Title", "figure", "figure")
+    page = write_report(tmp_path).read_text()
+    described = re.findall(r'<img alt="([^"]*)"', page)
+    assert len(described) == page.count("<img") == 3 and all(described)
+
+
+def test_a_report_begins_with_covers_and_numbers_and_folds_its_chapters(tmp_path):
+    picture = nbformat.v4.new_output("display_data", data={"image/png": "AAAA"})
+    cell = new_code_cell('figures.pairs(drawn, real, title="Nine albums")', outputs=[picture])
+    write(tmp_path / "05_acgan.ipynb", new_markdown_cell("# 05 · Listening"), cell)
+    numbers = {"label_r2": 0.81, "label_r2_real": 0.97, "label_r2_shuffled": 0.0}
+    record(tmp_path, "05_acgan", **numbers)
+    page = write_report(tmp_path).read_text()
+    order = [page.index(f'id="{name}"') for name in ("covers", "numbers", "05_acgan", "about")]
+    assert order == sorted(order)
+    row = page[page.index("label recovery (R²)") : page.index("</tr>", order[1] + 400)]
+    assert re.findall(r"<td>([^<]*)</td>", row)[:3] == ["0.81", "0.97", "0"]
+    assert re.search(r'id="05_acgan"><details><summary>.*?<img .*?</details></section>', page, re.S)
+
+
+def test_text_of_a_report_can_be_read():
+    """WCAG 2.2 AA asks for 4.5 : 1, on each of the backgrounds that stand behind it."""
+    style = STYLE.read_text(encoding="utf-8")
+    named = dict(re.findall(r"--(\w+): (#\w{6})", style))
+    inks = [named[name] for name in ("ink", "muted", "accent")]
+    outside = re.search(r"\.outside \{ color: (#\w{6})", style)[1]
+    pairs = [(ink, ground) for ink in inks for ground in ("#ffffff", named["pale"])]
+    pairs += [(outside, "#fbeae8"), (named["ink"], "#fbeae8"), (outside, "#ffffff")]
+    assert min(contrast(*pair) for pair in pairs) >= 4.5
+
+
+def contrast(one, other):
+    def luminance(colour):
+        parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return np.dot(linear, [0.2126, 0.7152, 0.0722])
+
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
 
 
 def test_prose_and_numbers_cannot_break_the_page(tmp_path):

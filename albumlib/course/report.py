@@ -1,4 +1,5 @@
-"""One page about a run of the course: its numbers, its figures, and how they came about.
+"""One page about a run of the course: its covers, its numbers, its figures, and how they came
+about.
 
 The page needs nothing but itself: pictures are in it, its style is `assets/report.css`, and no
 script or network is asked for.
@@ -10,47 +11,32 @@ import contextlib
 import json
 import platform
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from html import escape
 from importlib.metadata import version
 from pathlib import Path
 
+from albumlib.course.chapters import Chapter, Figure, read_chapter
+from albumlib.course.expected import Headline, headlines, marks, short
 from albumlib.runtime.paths import ASSETS
+from albumlib.runtime.progress import spoken
 from albumlib.runtime.threads import cores
 
 STYLE = ASSETS / "report.css"
-PICTURES = ("image/png", "image/jpeg")
 COMPARED = {  # endings of names that say what a number is to be compared with
     "_real": "real covers",
     "_shuffled": "labels shuffled",
-    "_floor": "floor",
+    "_floor": "real covers",
+}
+EXPECTED = ("_expected_low", "_expected_high")  # endings of ranges, which have a place of their own
+FIRST = 5  # headline numbers that the page begins with
+COVERS = {  # the picture that the page begins with: the first of these that a run has drawn
+    "05_acgan": "figures.pairs(",
+    "04_wgan_logan": "figures.covers(",
+    "02_cleaning": "figures.covers(",
 }
 VERSIONS = ("albumlib", "torch", "numpy", "pillow", "matplotlib")
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A picture with the heading it stands under and the paragraph that leads to it."""
-
-    heading: str
-    caption: str
-    kind: str  # MIME type
-    data: str  # base64
-
-
-@dataclass(frozen=True)
-class Chapter:
-    """What the report needs of one executed notebook."""
-
-    name: str
-    title: str
-    lead: str
-    seconds: float | None
-    failed: bool
-    parameters: dict = field(default_factory=dict)
-    figures: tuple[Figure, ...] = ()
 
 
 def write_report(out: str | Path) -> Path:
@@ -67,70 +53,27 @@ def write_report(out: str | Path) -> Path:
     return path
 
 
-# Reading notebooks ----------------------------------------------------------------
-
-
-def read_chapter(path: Path) -> Chapter:
-    """Title, times, parameters and figures of an executed notebook."""
-    import nbformat
-
-    notebook = nbformat.read(path, as_version=4)
-    run = notebook.metadata.get("papermill", {})
-    prose = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
-    title = next((t for text in prose for t in re.findall(r"^# +(.+)$", text, re.M)), path.stem)
-    return Chapter(
-        name=path.stem,
-        title=_plain(title),
-        lead=next((_last_paragraph(text, first=True) for text in prose), ""),
-        seconds=run.get("duration"),
-        failed=bool(run.get("exception")),
-        parameters=dict(run.get("parameters", {})),
-        figures=tuple(_figures(notebook.cells)),
-    )
-
-
-def _figures(cells: list) -> Iterator[Figure]:
-    heading = caption = ""
-    for cell in cells:
-        if cell.cell_type == "markdown":
-            headings = re.findall(r"^#+ +(.+)$", cell.source, re.M)
-            heading = _plain(headings[-1]) if headings else heading
-            caption = _last_paragraph(cell.source)
-        for output in cell.get("outputs", []):
-            bundle = output.get("data", {})
-            if kind := next((kind for kind in PICTURES if kind in bundle), ""):
-                yield Figure(heading, caption, kind, "".join(bundle[kind]).replace("\n", ""))
-                heading = caption = ""  # said once, over the first figure
-
-
-def _last_paragraph(text: str, first: bool = False) -> str:
-    """The last (or first) paragraph of plain prose; headings, lists, tables and code are none."""
-    blocks = re.split(r"\n\s*\n", re.sub(r"```.*?```", "", text, flags=re.S))
-    prose = [b.strip() for b in blocks if b.strip() and not re.match(r"\s*([#>|*\-+$<!]|\d+\.)", b)]
-    if not prose:
-        return ""
-    return _plain(prose[0 if first else -1])
-
-
-def _plain(text: str) -> str:
-    """Markdown without its marks, on one line."""
-    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
-    text = re.sub(r"\*\*|__|`|(?<!\w)[*_](?=\w)|(?<=[\w.,;:?!])[*_](?!\w)", "", text)
-    return " ".join(text.split())
-
-
-# Writing the page -----------------------------------------------------------------
+def profile_of(parameters: Mapping[str, object]) -> str:
+    """The profile whose ranges a run is held against: "" where covers are not the imprint's."""
+    ours = parameters.get("source", "imprint") == "imprint"
+    return str(parameters.get("profile", "")) if ours else ""
 
 
 def _page(chapters: list[Chapter], results: dict[str, float]) -> str:
     style = STYLE.read_text(encoding="utf-8")
-    sections = "".join(_section(chapter, results) for chapter in chapters)
+    profile = profile_of(_common(chapters))
+    outside = marks(results, profile)
+    first = _covers(chapters) + _numbers(headlines(results, profile), outside)
+    sections = "".join(_section(chapter, results, outside) for chapter in chapters)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>From songs to covers</title><style>\n{style}</style></head>\n<body>"
-        f"{_header(chapters)}<main>{sections}{_footer(chapters)}</main></body></html>\n"
+        f"{_header(chapters)}<main>{first}{sections}{_footer(chapters)}</main></body></html>\n"
     )
+
+
+# What the page begins with ------------------------------------------------------------------
 
 
 def _header(chapters: list[Chapter]) -> str:
@@ -141,56 +84,106 @@ def _header(chapters: list[Chapter]) -> str:
         f"<small>{_minutes(chapter.seconds)}</small></a>"
         for chapter in chapters
     )
-    figures = sum(len(chapter.figures) for chapter in chapters)
-    total = sum(chapter.seconds or 0 for chapter in chapters)
     settings = _common(chapters)
-    profile = escape(str(settings.get("profile", "")))
-    source = escape(str(settings.get("source", "imprint")))
-    counted = "1 figure" if figures == 1 else f"{figures} figures"
-    facts = f"profile {profile} · source {source} · {counted} · {_minutes(total)}"
+    figures = sum(len(chapter.figures) for chapter in chapters)
+    facts = " · ".join([
+        f"profile {settings.get('profile', '')}",
+        f"source {settings.get('source', 'imprint')}",
+        "1 figure" if figures == 1 else f"{figures} figures",
+        _minutes(sum(chapter.seconds or 0 for chapter in chapters)),
+    ])  # fmt: skip
     return (
         '<header><p class="kicker">albumlib</p><h1>From songs to covers</h1>'
-        f'<p class="facts">{facts}</p>{state}<nav>{links}</nav></header>'
+        f'<p class="facts">{escape(facts)}</p>{state}'
+        f'<nav aria-label="Chapters">{links}</nav></header>'
     )
 
 
-def _section(chapter: Chapter, results: dict[str, float]) -> str:
+def _covers(chapters: list[Chapter]) -> str:
+    """The covers that a run has come to, before anything is said about them."""
+    by_name = {chapter.name: chapter for chapter in chapters}
+    for name, code in COVERS.items():
+        found = [f for f in by_name[name].figures if code in f.code] if name in by_name else []
+        if found:
+            return f'<section id="covers"><h2>Covers</h2>{_image(found[0])}</section>'
+    return ""
+
+
+def _numbers(found: list[Headline], outside: Mapping[str, str]) -> str:
+    """The numbers that matter, each with what it is to be compared with, and what lies outside."""
+    if not found and not outside:
+        return ""
+    rows = "".join(_row(one, outside) for one in found[:FIRST])
+    head = "".join(
+        f'<th scope="col">{text}</th>'
+        for text in ("", "this run", "real covers", "control", "expected", "")
+    )
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>" if found else ""
+    items = "".join(f"<li>{escape(text)}</li>" for text in outside.values())
+    told = f'<div class="outside"><p>Not as expected:</p><ul>{items}</ul></div>' if outside else ""
+    return f'<section id="numbers"><h2>The numbers that matter</h2>{table}{told}</section>'
+
+
+def _row(one: Headline, outside: Mapping[str, str]) -> str:
+    ends = "" if one.low is None else f"{short(one.low)} to {short(one.high)}"
+    state = "" if one.low is None else "outside" if one.key in outside else "as expected"
+    values = (one.value, one.reference, one.control)
+    cells = "".join(f"<td>{text}</td>" for text in (*map(_number, values), ends, state))
+    mark = ' class="outside"' if one.key in outside else ""
+    return f'<tr{mark}><th scope="row">{escape(one.name)}</th>{cells}</tr>'
+
+
+# A chapter ----------------------------------------------------------------------------------
+
+
+def _section(chapter: Chapter, results: dict[str, float], outside: Mapping[str, str]) -> str:
     prefix = chapter.name + "."
     own = {k.removeprefix(prefix): v for k, v in results.items() if k.startswith(prefix)}
+    own = {name: value for name, value in own.items() if not name.endswith(EXPECTED)}
+    marked = {k.removeprefix(prefix): t for k, t in outside.items() if k.startswith(prefix)}
     title = re.sub(r"^\d+[\s.:·–-]*", "", chapter.title)
+    told = "".join(f'<p class="outside">{escape(text)}</p>' for text in marked.values())
     return (
-        f'<section id="{chapter.name}"><h2><span>{chapter.name[:2]}</span> {escape(title)}</h2>'
-        f'<p class="lead">{escape(chapter.lead)}</p>'
-        f"{_table(own)}{''.join(map(_figure, chapter.figures))}</section>"
+        f'<section id="{chapter.name}"><details><summary><h2><span>{chapter.name[:2]}</span> '
+        f'{escape(title)}</h2></summary><p class="lead">{escape(chapter.lead)}</p>'
+        f"{told}{_table(own, marked)}{''.join(map(_figure, chapter.figures))}</details></section>"
     )
 
 
-def _table(numbers: dict[str, float]) -> str:
+def _table(numbers: dict[str, float], marked: Mapping[str, str]) -> str:
     """Numbers of a notebook, each beside what it is to be compared with."""
     beside = {
-        name: {end: numbers[name + end] for end in COMPARED if name + end in numbers}
+        name: {COMPARED[end]: numbers[name + end] for end in COMPARED if name + end in numbers}
         for name in numbers
         if not any(name.endswith(end) and name.removesuffix(end) in numbers for end in COMPARED)
     }
     if not beside:
         return ""
-    ends = [end for end in COMPARED if any(end in found for found in beside.values())]
-    head = "".join(f"<th>{text}</th>" for text in ["value", *(COMPARED[end] for end in ends)])
+    used = [text for text in dict.fromkeys(COMPARED.values())
+            if any(text in found for found in beside.values())]  # fmt: skip
+    head = "".join(f'<th scope="col">{text}</th>' for text in ["value", *used])
     rows = "".join(
-        f"<tr><td>{escape(name.replace('_', ' '))}</td><td>{_number(numbers[name])}</td>"
-        + "".join(f"<td>{_number(found.get(end))}</td>" for end in ends)
+        f"<tr{' class=outside' if name in marked else ''}>"
+        f'<th scope="row">{escape(name.replace("_", " "))}</th><td>{_number(numbers[name])}</td>'
+        + "".join(f"<td>{_number(found.get(text))}</td>" for text in used)
         + "</tr>"
         for name, found in beside.items()
     )
-    return f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 def _figure(figure: Figure) -> str:
     heading = f"<h3>{escape(figure.heading)}</h3>" if figure.heading else ""
     caption = f"<figcaption>{escape(figure.caption)}</figcaption>" if figure.caption else ""
-    alt = escape(figure.heading or "figure", quote=True)
-    picture = f'<img alt="{alt}" src="data:{figure.kind};base64,{figure.data}">'
-    return f"<figure>{heading}{caption}{picture}</figure>"
+    return f"<figure>{heading}{caption}{_image(figure)}</figure>"
+
+
+def _image(figure: Figure) -> str:
+    alt = escape(figure.alt, quote=True)
+    return f'<img alt="{alt}" src="data:{figure.kind};base64,{figure.data}">'
+
+
+# How it came about --------------------------------------------------------------------------
 
 
 def _footer(chapters: list[Chapter]) -> str:
@@ -230,9 +223,7 @@ def _short(chapter: Chapter) -> str:
 
 
 def _minutes(seconds: float | None) -> str:
-    if seconds is None:
-        return "not finished"
-    return f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.0f} s"
+    return "not finished" if seconds is None else spoken(seconds)
 
 
 def _number(value: float | None) -> str:

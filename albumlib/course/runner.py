@@ -25,6 +25,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from albumlib.course.expected import marks, ranges_of
 from albumlib.course.kernels import Kernels, execute, shown
 from albumlib.course.planning import CourseError, find_notebooks, plan
 from albumlib.course.state import Job, begin, finish, reason_to_run, write_json
@@ -144,7 +145,7 @@ def run_course(
     if not all is well, or when a notebook fails; the results until then are kept, and the report
     says how far the run came.
     """
-    from albumlib.course.report import write_report
+    from albumlib.course.report import profile_of, write_report
 
     out, data, jobs = _planned(profile, out, notebooks, parameters, common)
     around = threads.shared(workers) | dict(environment or {})
@@ -154,9 +155,22 @@ def run_course(
     try:
         _run_all(run)
     finally:
-        write_json(out / "results.json", read_results(run.data / "results.json"))
+        results = read_results(run.data / "results.json")
+        held = profile_of({"profile": profile, **(common or {})})
+        results |= ranges_of(results, held)
+        write_json(out / "results.json", dict(sorted(results.items())))
         report = write_report(out)
+    _tell(marks(results, held), progress)
     return shown(report)
+
+
+def _tell(outside: Mapping[str, str], progress: Progress) -> None:
+    """Say at the end of a run which of its numbers are not as expected."""
+    for sentence in outside.values():
+        progress(f"not as expected: {sentence}")
+    if outside:
+        counted = "1 number is" if len(outside) == 1 else f"{len(outside)} numbers are"
+        progress(f"{counted} not as expected, marked in the report")
 
 
 def preview(

@@ -1,0 +1,158 @@
+"""What a run's numbers should be near, and in which words it is said where they are not.
+
+`data/measured/expected.json` names the course's headline numbers, each with its reference (what
+real covers reach) and its control (what labels without meaning reach), and holds for each profile
+the range in which its runs have come out. The ranges are those of the built-in imprint.
+
+    python -m albumlib.course.expected laptop runs/a/results.json runs/b/results.json
+
+takes the ranges of a profile from finished runs.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from albumlib.course.state import CHAPTERS, write_json
+from albumlib.runtime.paths import MEASURED
+
+EXPECTED = MEASURED / "expected.json"
+WIDER = 0.15  # of the way from a number to its reference or control: where a seed may bring it
+STEPS = ".steps"  # ending of what says how far a chapter's training came
+
+
+@dataclass(frozen=True)
+class Headline:
+    """One of the numbers that the course is about, as a run found it."""
+
+    key: str
+    name: str
+    value: float
+    reference: float | None = None
+    control: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def outside(self) -> bool:
+        """Whether it lies outside of the range that is known, if one is."""
+        return self.low is not None and not self.low <= self.value <= self.high
+
+
+def headlines(results: Mapping[str, float], profile: str, path: Path = EXPECTED) -> list[Headline]:
+    """The headline numbers that are among `results`, in the course's order.
+
+    Ranges are left out for a `profile` of which none are known, such as "".
+    """
+    known = _read(path)
+    ranges = known["ranges"].get(profile, {})
+    found = []
+    for one in known["headlines"]:
+        key = one["key"]
+        if key in results:
+            low, high = ranges.get(key, (None, None))
+            beside = [results.get(one.get(what, "")) for what in ("reference", "control")]
+            found.append(Headline(key, one["name"], results[key], *beside, low, high))
+    return found
+
+
+def marks(results: Mapping[str, float], profile: str, path: Path = EXPECTED) -> dict[str, str]:
+    """By key, a sentence for each number of `results` outside of what the profile's runs reach.
+
+    >>> found = marks({"05_acgan.label_r2": 0.12, "05_acgan.steps": 51}, "laptop")
+    >>> found["05_acgan.steps"]
+    'chapter 5: the training was stopped after 51 of 1,500 steps'
+    """
+    ranges = _read(path)["ranges"].get(profile, {})
+    stops = {
+        key.removesuffix(STEPS): _stop(results[key], ranges[key][1])
+        for key in ranges
+        if key.endswith(STEPS) and key in results and _beyond(results[key], ranges[key])
+    }
+    found = {f"{chapter}{STEPS}": f"chapter {_number(chapter)}: {why}"
+             for chapter, why in stops.items()}  # fmt: skip
+    for one in headlines(results, profile, path):
+        if one.outside and not one.key.endswith(STEPS):
+            found[one.key] = _sentence(one, stops)
+    return dict(sorted(found.items()))
+
+
+def ranges_of(results: Mapping[str, float], profile: str, path: Path = EXPECTED) -> dict:
+    """Ends of the ranges, to be kept beside the results: "KEY_expected_low" and "_high"."""
+    found = {}
+    for one in headlines(results, profile, path):
+        if one.low is not None:
+            found |= {f"{one.key}_expected_low": one.low, f"{one.key}_expected_high": one.high}
+    return found
+
+
+def _sentence(one: Headline, stops: Mapping[str, str]) -> str:
+    chapter = one.key.partition(".")[0]
+    work = CHAPTERS.get(chapter)
+    reasons = [stops[name] for name in (chapter, *(work.needs if work else ())) if name in stops]
+    wanted = f"{one.name} {short(one.value)}, expected {short(one.low)} to {short(one.high)}"
+    return wanted + (f": {reasons[0]}" if reasons else "")
+
+
+def _stop(done: float, wanted: float) -> str:
+    if done < wanted:
+        return f"the training was stopped after {done:,.0f} of {wanted:,.0f} steps"
+    return f"the training made {done:,.0f} steps, not {wanted:,.0f}"
+
+
+def _beyond(value: float, ends: Sequence[float]) -> bool:
+    return not ends[0] <= value <= ends[1]
+
+
+def _number(chapter: str) -> str:
+    number = chapter.partition("_")[0]
+    return number.lstrip("0") if number.isdigit() else chapter
+
+
+def short(value: float | None) -> str:
+    """A number as prose has it.
+
+    >>> short(0.834838), short(-1.08), short(65.87), short(7857), short(None)
+    ('0.83', '−1.08', '65.9', '7,857', '')
+    """
+    if value is None:
+        return ""
+    decimals = 0 if abs(value) >= 1000 or isinstance(value, int) else 1 if abs(value) >= 10 else 2
+    return f"{value:,.{decimals}f}".replace("-", "−")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The file's headlines and ranges; neither where the package is used without its checkout."""
+    if not path.exists():
+        return {"headlines": [], "ranges": {}}
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def measured(runs: Sequence[Mapping[str, float]], profile: str, path: Path = EXPECTED) -> dict:
+    """The file's contents with the ranges of `profile` as these runs of it came out.
+
+    A range is from the least to the largest, and somewhat wider on both sides.
+    """
+    known = _read(path)
+    ranges = {}
+    for one in known["headlines"]:
+        values = [run[one["key"]] for run in runs if one["key"] in run]
+        if not values:
+            continue
+        beside = [run[one[what]] for run in runs for what in ("reference", "control")
+                  if one.get(what) in run]  # fmt: skip
+        room = WIDER * max((abs(b - v) for b in beside for v in values), default=0.0)
+        ranges[one["key"]] = [round(min(values) - room, 4), round(max(values) + room, 4)]
+    steps = {key: [value, value] for run in runs for key, value in run.items() if STEPS in key}
+    known["ranges"][profile] = dict(sorted({**ranges, **steps}.items()))
+    return known
+
+
+if __name__ == "__main__":
+    read = [json.loads(Path(name).read_text(encoding="utf-8")) for name in sys.argv[2:]]
+    write_json(EXPECTED, measured(read, sys.argv[1]))
