@@ -167,3 +167,50 @@ def test_any_part_may_be_all_that_is_told():
     assert len(seen) == 8 and (counts.float() / 4000 - 1 / 8).abs().max() < 0.03
     assert torch.equal(held[:, :10].isfinite().all(1), features | title)
     assert torch.equal(held[:, 10].isfinite(), year)
+
+
+# Layout families ----------------------------------------------------------------------------------
+
+NAMES = conditions.LAYOUTS
+
+
+@pytest.fixture
+def laid_out(covers):
+    layouts = [NAMES[row % len(NAMES)] for row in range(24)]
+    return CoverSet(covers.images, covers.table.assign(layout=layouts), covers.tracks, {})
+
+
+def test_a_layout_is_one_column_for_each_family(laid_out):
+    config = TrainingConfig(**SMALL, labels=True, extras="year,layout")
+    rows, _ = conditions.of_covers(laid_out, **config.conditions)
+    assert rows.shape == (24, 10 + 1 + len(NAMES))
+    expected = 2 * np.eye(len(NAMES))[np.arange(24) % len(NAMES)] - 1
+    np.testing.assert_array_equal(rows[:, 11:], expected)
+
+
+def test_covers_without_a_known_layout(covers):
+    config = TrainingConfig(**SMALL, labels=True, extras="layout")
+    with pytest.raises(CoverSetError, match="only the built-in imprint knows the layout"):
+        conditions.of_covers(covers, **config.conditions)
+    some = covers.table.assign(layout=[None, *[NAMES[0]] * 23])
+    table = CoverSet(covers.images, some, covers.tracks, {})
+    rows, _ = conditions.of_covers(table, **config.conditions)
+    assert np.isnan(rows[0, 10:]).all() and (rows[1, 10:13] == [1, -1, -1]).all()
+
+
+def test_where_no_layout_is_asked_for_the_latent_chooses(laid_out, tmp_path):
+    config = recipe("acgan", **SMALL, extras="year,layout", titles="words", steps=3)
+    rows, words = conditions.of_covers(laid_out, **config.conditions)
+    generator = loop.train(config, laid_out.images, rows, tmp_path, words=words)
+    z, labels = draw_latents(3000, 8, torch.Generator().manual_seed(0)), torch.zeros(3000, 10)
+    columns = slice(8 + 11, 8 + 11 + len(NAMES))
+    chosen = generator.condition(z, labels)[:, columns].argmax(1)
+    share = chosen.bincount(minlength=len(NAMES)) / 3000
+    assert share.min() > 0.5 / len(NAMES) and share.max() < 2 / len(NAMES)
+    asked = torch.full((1, 10 + 1 + len(NAMES)), -1.0)
+    asked[0, 11 + 4] = 1
+    assert generator.condition(z[:1], asked)[0, columns].argmax() == 4
+    reopened = load_generator(tmp_path)
+    assert torch.equal(generator(z[:4], labels[:4]), reopened(z[:4], labels[:4]))
+    assert Request().draw(reopened).shape == (1, 32, 32, 3)
+    assert reopened.conditioned_on == {"year", "layout", "title"}

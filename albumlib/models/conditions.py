@@ -1,4 +1,4 @@
-"""Rows of conditions: what a conditional model is told beside its latents.
+"""Rows of conditions: what a conditional model is given beside its latents.
 
 A row is the ten features, then the extras that were asked for, then a title's tokens. Labels are
 scaled to [-1, 1], NaN where missing.
@@ -16,9 +16,27 @@ from torch import Tensor
 from albumlib.dataset.coverset import CoverSet, CoverSetError
 from albumlib.models.titles import forget_words, tokens, vocabulary
 from albumlib.runtime.rng import Rng
+from albumlib.sources.imprint.layouts import NAMES as LAYOUTS
 
 # Labels beyond the ten features: the column of the table, and the values that become -1 and 1.
 EXTRAS = {"year": (1950.0, 2030.0), "text": (0.0, 1.0)}
+# The family of layouts, a column for each: 1 for the cover's own, -1 for the others.
+LAYOUT = "layout_"
+EXTRAS |= dict.fromkeys((LAYOUT + name for name in LAYOUTS), (0.0, 1.0))
+
+
+def extra_columns(extras: str) -> tuple[str, ...]:
+    """Names of EXTRAS for those that are joined by commas; "layout" stands for all families.
+
+    >>> extra_columns("year,layout")[:3]
+    ('year', 'layout_rings', 'layout_dots')
+    """
+    names = filter(None, extras.split(","))
+    layouts = [name for name in EXTRAS if name.startswith(LAYOUT)]
+    return tuple(column for name in names for column in (layouts if name == "layout" else [name]))
+
+
+LACKING = {"text": "clean them with text", "year": "their table has no dates"}
 
 
 def extra_to_unit(name: str, values: np.ndarray | float) -> np.ndarray:
@@ -69,10 +87,13 @@ def of_covers(
 
 
 def _column(table: pd.DataFrame, name: str) -> np.ndarray:
+    if name.startswith(LAYOUT) and "layout" in table:
+        layout = table["layout"]
+        return (layout == name.removeprefix(LAYOUT)).where(layout.notna()).to_numpy(float)
     if name not in table or table[name].isna().all():
         raise CoverSetError(
             f"these covers have no {name} to condition on: "
-            + ("clean them with text" if name == "text" else "their table has no dates")
+            + LACKING.get(name, "only the built-in imprint knows the layout of a cover")
         )
     return table[name].astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
 

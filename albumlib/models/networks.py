@@ -105,6 +105,11 @@ class Generator(nn.Module):
         self.latent, self.labels, self.size = latent, labels, size
         self.extras, self.words = tuple(extras), tuple(words)
         self.residual, self.noise = residual, noise
+        self.layouts = [name for name in extras if name.startswith("layout")]
+        directions = torch.randn(
+            latent, len(self.layouts), generator=torch.Generator().manual_seed(1)
+        )
+        self.register_buffer("choice", F.normalize(directions, dim=0), persistent=False)
         first, *rest = channels(size, width)
         self.scale = LabelScale(labels)
         self.titles = TrackNameEncoder(len(words), titles, labels) if titles else None
@@ -140,12 +145,26 @@ class Generator(nn.Module):
         given = -1 if labels is None or len(labels) != len(z) else labels.shape[1]
         if not self.labels - len(self.extras) <= given <= self.columns:
             raise ValueError(f"this generator needs labels of shape ({len(z)}, {self.columns})")
+        if self.layouts:
+            labels = self._with_layout(labels, z)
         return torch.cat([z, encoded(labels, self.scale, self.titles)], dim=1)
+
+    def _with_layout(self, labels: Tensor, z: Tensor) -> Tensor:
+        """Rows of conditions (B, C) with a family of layouts in all: where a row leaves it out,
+        the latent decides, each family as often as any other."""
+        labels = F.pad(labels, (0, self.columns - labels.shape[1]), value=torch.nan)
+        start = self.labels - len(self.extras) + self.extras.index(self.layouts[0])
+        columns = slice(start, start + len(self.layouts))
+        chosen = F.one_hot((z.float() @ self.choice).argmax(1), len(self.layouts)) * 2.0 - 1
+        missing = labels[:, columns].isnan().all(1, keepdim=True)
+        filled = torch.where(missing, chosen.to(labels), labels[:, columns])
+        return torch.cat([labels[:, :start], filled, labels[:, columns.stop :]], dim=1)
 
     @property
     def conditioned_on(self) -> set[str]:
         """Names of the conditions beyond the ten features: extras, and the title."""
-        return {*self.extras, *(["title"] if self.titles else [])}
+        extras = {name.split("_")[0] for name in self.extras}  # a layout has many columns
+        return extras | ({"title"} if self.titles else set())
 
     @property
     def columns(self) -> int:

@@ -83,7 +83,9 @@ class Request:
         if not generator.columns:
             return None
         label = self.label[: generator.labels][None]  # a model hears all ten, or none
-        extras = {name: np.array([getattr(self, name)], dtype=float) for name in generator.extras}
+        extras = {
+            name: np.array([getattr(self, name, None)], dtype=float) for name in generator.extras
+        }
         return rows(label, extras, [self.title] if generator.titles else [], generator.words)
 
 

@@ -13,7 +13,7 @@ from pandas import Interval
 from albumlib.models.augment import POLICIES
 from albumlib.models.blocks import CRITICS
 from albumlib.models.checkpoint import TrainingError
-from albumlib.models.conditions import EXTRAS
+from albumlib.models.conditions import extra_columns
 from albumlib.models.networks import SIZES
 from albumlib.models.quantum import PRIORS, QUBITS
 from albumlib.models.titles import ENCODERS
@@ -23,6 +23,7 @@ from albumlib.runtime.names import renamed
 CRITIC_LOSSES = ("wgan-gp", "wgan-clip", "rpgan")
 LATENT_METHODS = ("off", "gd", "ngd")
 PRECISIONS = ("float32", "bfloat16")
+EXTRA_NAMES = ("year", "text", "layout")
 
 COUNT = Interval(1, 10**9, closed="both")
 COUNT_OR_NONE = Interval(0, 10**9, closed="both")
@@ -48,7 +49,7 @@ class TrainingConfig:
     # What is trained, and on what
     size: int = setting(64, SIZES)  # pixels a side
     labels: bool = False  # condition on the ten features
-    extras: str = setting("", EXTRAS, several=True)  # labels beyond the ten
+    extras: str = setting("", EXTRA_NAMES, several=True)  # labels beyond the ten
     titles: str = setting("", ("", *ENCODERS))  # condition on titles, read in this way
     # How long
     steps: int = setting(2000, COUNT)  # generator updates
@@ -138,7 +139,7 @@ class TrainingConfig:
 
     @property
     def extra_names(self) -> tuple[str, ...]:
-        return tuple(filter(None, self.extras.split(",")))
+        return extra_columns(self.extras)
 
     @property
     def conditional(self) -> bool:
