@@ -52,6 +52,7 @@ def gather(
                 --labels reccobeats --out data/simone
     """
     from albumlib.dataset import gathering
+    from albumlib.dataset.imported import overview
     from albumlib.sources.choose import open_covers, open_labels, open_source
 
     chosen = open_source(
@@ -60,9 +61,11 @@ def gather(
     with bars() as progress:
         counts = gathering.gather(
             chosen, out, labels=open_labels(labels), covers=open_covers(covers),
-            limit=limit or None, size=size, workers=workers, progress=progress,
+            limit=limit or None, size=size, workers=workers, progress=progress, tell=typer.echo,
         )  # fmt: skip
     say(counts)
+    for line in (*getattr(chosen, "notes", ()), *overview(out)):
+        typer.echo(line)
     if source is Source.tables and not (pictures or covers):
         typer.echo("covers were drawn for the features; --pictures or --covers brings real ones")
     typer.echo(f"next: python -m albumlib clean {out}")

@@ -11,8 +11,10 @@ so that none is lost and none comes twice.
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterable
+from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 
@@ -25,6 +27,7 @@ ABOUT = ("id", "name", "artist", "album_id", "album", "release_date", "genre", "
 COLUMNS = (*ABOUT, *features.NAMES)
 # What other services know a track by: its Spotify id where it has one, else its ISRC.
 KEY = "CASE WHEN length(id) = 22 AND id NOT GLOB '*[^0-9A-Za-z]*' THEN id ELSE isrc END"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 LABEL_STATES = ("todo", "found", "done", "unknown")
 SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS tracks (
@@ -79,7 +82,7 @@ class Catalog:
 
         Returns how many of the tracks are new.
         """
-        tracks = list(tracks)
+        tracks = [track if _is_storable(track) else _storable(track) for track in tracks]
         rows = [_row(track) for track in tracks]
         references = {(track.cover,) for track in tracks if track.cover}
         bare = {(t.id, t.isrc) for t in tracks if len(t.features) < features.COUNT}
@@ -116,10 +119,35 @@ class Catalog:
                 failed,
             )
 
-    def retry_failed(self) -> None:
-        """Put failed covers back to be fetched."""
+    def retry_failed(self) -> int:
+        """Put failed covers back to be fetched; returns how many."""
         with _Transaction(self._db):
-            self._db.execute("UPDATE covers SET state = 'todo' WHERE state = 'failed'")
+            return self._db.execute(
+                "UPDATE covers SET state = 'todo' WHERE state = 'failed'"
+            ).rowcount
+
+    def retry(self, references: Iterable[str]) -> None:
+        """Put these covers back to be fetched, whatever became of them."""
+        with _Transaction(self._db):
+            self._db.executemany(
+                "UPDATE covers SET state = 'todo' WHERE reference = ?", [(r,) for r in references]
+            )
+
+    def begin_again(self, fingerprint: str) -> None:
+        """Forget the tracks of a source that has changed, and read it from the beginning."""
+        with _Transaction(self._db):
+            self._db.execute("DELETE FROM tracks")
+            self._note("position", "")
+            self._note("fingerprint", fingerprint)
+            self._note("orphans", "perhaps")
+
+    def drop_orphans(self) -> None:
+        """Forget covers that no track has, as there may be after `begin_again`."""
+        if not self.noted("orphans"):
+            return
+        with _Transaction(self._db):
+            self._db.execute("DELETE FROM covers WHERE reference NOT IN (SELECT cover FROM tracks)")
+            self._note("orphans", "")
 
     def next_labels(self, state: str, count: int) -> list[tuple[str, str]]:
         """Up to `count` keys whose labels are in this state, each with its record."""
@@ -167,6 +195,11 @@ class Catalog:
     def tracks(self) -> pd.DataFrame:
         """All tracks, sorted by id; a feature that the source had not is the label's."""
         return pd.read_sql_query(_TRACKS, self._db)
+
+    def features(self) -> pd.DataFrame:
+        """The ten features of all tracks, a column each."""
+        names = list(features.NAMES)
+        return pd.read_sql_query(_TRACKS, self._db)[names].astype(float)
 
     def covers(self) -> pd.DataFrame:
         """All covers with their state, sorted by reference."""
@@ -216,6 +249,16 @@ _UPSERT = (
 
 
 _about = attrgetter(*ABOUT)
+
+
+def _is_storable(track: Track) -> bool:
+    return not any(isinstance(text, str) and _SURROGATE.search(text) for text in _about(track))
+
+
+def _storable(track: Track) -> Track:
+    """The track without halves of characters, which no database takes."""
+    fixed = {name: _SURROGATE.sub("\ufffd", getattr(track, name)) for name in ABOUT}
+    return replace(track, **fixed)
 
 
 def _row(track: Track) -> tuple:

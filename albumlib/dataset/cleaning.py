@@ -24,6 +24,7 @@ from albumlib.dataset.catalog import Catalog
 from albumlib.dataset.coverset import FOLDER, CoverSet, CoverSetError, image_file
 from albumlib.dataset.duplicates import groups_of_duplicates
 from albumlib.dataset.filters import Filter, FilterError, outside
+from albumlib.dataset.imported import QUARANTINE, nothing_left, read_import, write_quarantine
 from albumlib.dataset.quarantine import released
 from albumlib.dataset.rules import check_tracks
 from albumlib.dataset.shards import ABOUT, Parts, Progress, decode_covers
@@ -64,12 +65,17 @@ def clean(
     early, late = _windows(where, bool(text))
     _check_place(out)
     tracks, covers, about = _gathered(folder)
+    rows, bad_rows = read_import(folder)
     let_go = released(folder)
 
     kept, bad_tracks = check_tracks(tracks, let_go)
     albums, unwanted = select(albums_of(kept), early)
     wanted = covers[covers["reference"].isin(albums["cover"])]
-    parts = _decoded(folder, wanted, work / "parts", sizes, let_go, means)
+    fetched = wanted[wanted["state"] == "done"]
+    parts = decode_covers(folder, fetched, work / "parts", sizes, released=let_go, **means)
+    if parts.found.empty:
+        bad_covers = pd.concat([_not_fetched(wanted), parts.refused]).assign(what="cover")
+        raise nothing_left(folder, out, [bad_rows, bad_tracks, bad_covers])
     found, repeated = drop_duplicates(parts, work / "thumbs.npy", let_go)
     if text:
         found = _searched(folder, found, work / "text", text, means)
@@ -90,10 +96,10 @@ def clean(
         "heldout": heldout,
         "selection": [str(window) for window in (*early, *late)],
         "released": sorted(let_go),
-        "funnel": funnel(tracks, kept, bad_tracks, covers, parts, bad_covers, table),
+        "funnel": rows | funnel(tracks, kept, bad_tracks, covers, parts, bad_covers, table),
         "tracks rejected": _counted(bad_tracks),
     }
-    quarantine = pd.concat([bad_tracks, bad_covers])[["what", "id", "reason", "reasons"]]
+    quarantine = pd.concat([bad_rows, bad_tracks, bad_covers])
     _write(work / "set", table, parts, sizes, kept, quarantine, manifest, progress)
     _publish(work, out)
     return CoverSet.open(out)
@@ -167,22 +173,6 @@ def orphans(kept: pd.DataFrame, table: pd.DataFrame, bad_covers: pd.DataFrame) -
 
 
 # Covers -----------------------------------------------------------------------------------------
-
-
-def _decoded(
-    folder: Path,
-    wanted: pd.DataFrame,
-    work: Path,
-    sizes: tuple[int, ...],
-    let_go: frozenset[str],
-    means: dict,
-) -> Parts:
-    """The covers that were fetched, decoded. Raises CoverSetError if none can be."""
-    fetched = wanted[wanted["state"] == "done"]
-    parts = decode_covers(folder, fetched, work, sizes, released=let_go, **means)
-    if parts.found.empty:
-        raise CoverSetError(f"not one usable cover is left of {len(wanted)} in {folder}")
-    return parts
 
 
 def _searched(
@@ -278,7 +268,7 @@ def _counted(rejected: pd.DataFrame) -> dict[str, int]:
     return rejected["reason"].value_counts().sort_index().to_dict()
 
 
-FILES = {"table.parquet", "tracks.parquet", "quarantine.parquet", "manifest.json"}
+FILES = {"table.parquet", "tracks.parquet", QUARANTINE, "manifest.json"}
 IMAGES = re.compile(r"images(_\d+)?\.npy")
 COLUMNS = (
     "cover", "album_id", "album", "artist", "release_date", "year", "genre", "split", "group",
@@ -307,7 +297,7 @@ def _write(
     tracks = tracks.assign(row=tracks["album_id"].map(rows))
     _parquet(table[[*COLUMNS, *(name for name in READ if name in table)]], out / "table.parquet")
     _parquet(tracks, out / "tracks.parquet")
-    _parquet(quarantine.fillna({"reasons": quarantine["reason"]}), out / "quarantine.parquet")
+    write_quarantine(quarantine, out / QUARANTINE)
     manifest["sha256"] = {path.name: _sha256(path) for path in sorted(out.iterdir())}
     text = json.dumps(manifest, indent=2, ensure_ascii=False)
     (out / "manifest.json").write_text(text, encoding="utf-8")

@@ -11,13 +11,15 @@ import contextlib
 import errno
 import hashlib
 import itertools
+import re
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from albumlib import AlbumlibError
+from albumlib import AlbumlibError, features
 from albumlib.dataset.catalog import Catalog
 from albumlib.runtime.names import today
 from albumlib.runtime.workers import spread
@@ -27,7 +29,16 @@ from albumlib.sources.web import Web
 Progress = Callable[[str, int, int], None]  # what, done, total
 CHUNK = 2000  # tracks a transaction
 DRAWN = 64  # covers a worker's task, and a transaction, where they are not waited for
-SUFFIXES = {".jpg": b"\xff\xd8", ".png": b"\x89PNG", ".webp": b"RIFF", ".bin": b""}
+SUFFIXES = {  # how a picture's bytes begin
+    ".jpg": rb"\xff\xd8",
+    ".png": rb"\x89PNG",
+    ".webp": rb"RIFF",
+    ".gif": rb"GIF8",
+    ".avif": rb"....ftypavi[fs]",
+    ".tif": rb"II\*\0|MM\0\*",
+    ".bmp": rb"BM",
+    ".bin": rb"",
+}
 
 
 def gather(
@@ -40,20 +51,29 @@ def gather(
     size: int = 300,
     workers: int = 2,
     progress: Progress | None = None,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> dict[str, int]:
     """Gather tracks, labels and covers into `folder`, going on where it was left.
 
     Features that the source does not have come from `labels`, covers from `covers` instead of
     the source, if these are given; what nobody knows stays missing. `limit` ends the gathering
     after so many tracks in all. Covers are asked for at about `size` pixels. Returns the
-    catalogue's counts. Raises SourceError if the folder belongs to another source, if the disk
-    is full, or if a service cannot go on; Ctrl-C leaves all that was done in place.
+    catalogue's counts.
+
+    A folder that was gathered before is repaired: a source that has changed is read anew, and
+    once every cover was tried, those that failed are tried again; `tell` is told so. What became
+    of a table's rows is written beside the catalogue (`import.json`).
+
+    Raises SourceError if the folder belongs to another source, if the disk is full, or if a
+    service cannot go on; Ctrl-C leaves all that was done in place.
     """
     folder = Path(folder)
     try:
         with Catalog(folder / "catalog.sqlite") as catalog:
             _claim(catalog, source, folder, labels, covers)
+            _repair(catalog, source, folder, tell)
             _gather_tracks(catalog, source, covers, limit, progress)
+            catalog.drop_orphans()
             if labels:
                 _gather_labels(catalog, labels, progress)
             _gather_covers(catalog, covers or source, folder, size, workers, progress)
@@ -84,6 +104,26 @@ def _claim(
     catalog.note("source", identity)
     licences = [part.licence for part in (source, labels, covers) if part]
     catalog.note("licence", " ".join(dict.fromkeys(licences)))
+
+
+def _repair(catalog: Catalog, source: Source, folder: Path, tell: Callable[[str], None]) -> None:
+    """Have a changed source read anew and failed covers fetched again; write the account."""
+    if hasattr(source, "account"):
+        source.account.write(folder)
+    if not catalog.counts()["covers todo"] and (count := catalog.retry_failed()):
+        tell(f"{count:,} covers could not be had before, and are tried again")
+    fingerprint = getattr(source, "fingerprint", "")
+    if fingerprint == catalog.noted("fingerprint"):
+        return
+    if catalog.position:
+        tell(f"{source.name} has changed since it was gathered, and is read anew")
+    if hasattr(source, "known"):
+        table = catalog.tracks().set_index("id")[list(features.NAMES)]
+        source.known = {name: row.dropna().to_dict() for name, row in table.iterrows()}
+    if getattr(source, "draws", False):  # covers follow from features, so from those of today
+        catalog.retry(catalog.covers()["reference"])
+        shutil.rmtree(folder / "covers", ignore_errors=True)
+    catalog.begin_again(fingerprint)
 
 
 def _gather_tracks(
@@ -265,4 +305,4 @@ def _described(folder: Path, path: Path, data: bytes) -> tuple[str, str, int]:
 
 def _suffix(data: bytes) -> str:
     """By the bytes, not by what a server says; for people who open the folder."""
-    return next((suffix for suffix, magic in SUFFIXES.items() if data.startswith(magic)), ".bin")
+    return next(suffix for suffix, magic in SUFFIXES.items() if re.match(magic, data, re.DOTALL))

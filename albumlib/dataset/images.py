@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,12 +18,14 @@ import numpy as np
 import simplejpeg
 from PIL import ExifTags, Image, ImageCms
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # those that this Pillow has
 MOST_PIXELS = 40_000_000  # more is a bomb, or of no use here
 MOST_SCANS = 100  # of a progressive JPEG; each costs a pass over all pixels, and ten are usual
 LEAST_SIDE = 16  # pixels; less is a spacer, no cover
 ASPECT = 1.25  # longer to shorter side, up to which the middle is cropped
 BACKGROUND = (255, 255, 255)  # behind transparent parts
+END, SCAN = b"\xff\xd9", b"\xff\xda"  # of a JPEG
+MARKERS = re.compile(rb"\xff[\xc0-\xcf\xd9-\xfe]")  # but for those that stand between its pixels
 DAMAGE = (OSError, SyntaxError, ValueError, EOFError, MemoryError)  # as Pillow tells of it
 
 
@@ -62,7 +65,8 @@ def decode(
     is undone; transparent parts are laid on `background`. Of an animation the first frame counts.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # every oddity ends in a verdict, none on the screen
+        warnings.simplefilter("ignore")  # every oddity ends in a reason, none on the screen
+        data = _whole_jpeg(data) if data.startswith(b"\xff\xd8") else data
         picture = _opened(data)
         about = (picture.format or "", picture.width, picture.height, picture.mode)
         _check_shape(*picture.size, aspect)
@@ -88,14 +92,31 @@ def read_cover(path: Path, sha256: str) -> bytes:
 def _opened(data: bytes) -> Image.Image:
     if not data:
         raise CoverRejected("empty file")
-    if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > MOST_SCANS:
-        raise CoverRejected("too many scans")
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError as error:
         raise CoverRejected("too many pixels") from error
     except DAMAGE as error:
         raise CoverRejected("not a picture") from error
+
+
+def _whole_jpeg(data: bytes) -> bytes:
+    """A JPEG without what stands behind its end (a phone puts a film there), and with an end.
+
+    Where the mark of the end is missing, the pixels may all be there; the decoder tells. Raises
+    CoverRejected if there are more scans than any ordinary picture has.
+    """
+    place, scans = 2, 0
+    for mark in MARKERS.finditer(data, place):
+        if mark.start() < place:  # within a segment, such as the thumbnail's own marks
+            continue
+        if mark[0] == END:
+            return data[: mark.end()]
+        place = mark.end() + int.from_bytes(data[mark.end() : mark.end() + 2], "big")
+        scans += mark[0] == SCAN
+        if scans > MOST_SCANS:
+            raise CoverRejected("too many scans")
+    return data + END
 
 
 def _check_shape(width: int, height: int, aspect: float) -> None:
@@ -142,6 +163,8 @@ def _plain(picture: Image.Image) -> Image.Image:
     """As L, RGB, CMYK or RGBA, in 8 bits."""
     if picture.mode.startswith("I"):
         return _from_16_bits(picture)
+    if picture.mode == "F":
+        raise CoverRejected("not 8 or 16 bits a colour")
     if picture.has_transparency_data:
         return picture.convert("RGBA")
     return picture if picture.mode in SPACES else picture.convert("RGB")

@@ -44,11 +44,15 @@ def release(folder: str | Path, coverset: str | Path, ids: Iterable[str]) -> int
     Raises QuarantineError if one of them is not in the quarantine, or is of no use to anybody.
     """
     before, path = released(folder), Path(folder) / FILE
-    reasons = read(coverset).set_index("id")["reason"]
+    quarantine = read(coverset)
+    rows = set(quarantine.loc[quarantine["what"] == "row", "id"])
+    reasons = quarantine.set_index("id")["reason"]
     new = sorted(set(ids) - before)
     for name in new:
         if name not in reasons:
             raise QuarantineError(f"{name!r} is not in the quarantine of {coverset}")
+        if name in rows:
+            raise QuarantineError(f"{name!r} is of the table: correct it there and gather again")
         if not _releasable(reasons[name]):
             raise QuarantineError(f"{name!r} cannot be released: {reasons[name]}")
     kept = path.read_text(encoding="utf-8").splitlines() if path.exists() else []

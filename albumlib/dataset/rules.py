@@ -43,15 +43,16 @@ def check_tracks(
     """Split tracks into those that pass all rules and those that do not, with their reasons.
 
     A tempo of 0 means that no beat was found, and becomes a missing value. A track that stands
-    in the table twice (same album, name and artist) is kept once. Of tracks that were `released`
-    whatever is wrong becomes a missing value, and they are kept.
+    in the table twice (same album, name, artist and features) is kept once. Of tracks that were
+    `released` whatever is wrong becomes a missing value, and they are kept.
     """
     tracks = tracks.copy()
     tracks[list(features.NAMES)] = tracks[list(features.NAMES)].astype(float)
     tracks.loc[tracks["tempo"] == 0, "tempo"] = np.nan
     reasons = _broken_rules(tracks)
     key = tracks["name"].str.casefold().str.strip()
-    twice = tracks.assign(key=key).duplicated(["album_id", "artist", "key"])
+    same = ["album_id", "artist", "key", *features.NAMES]
+    twice = tracks.assign(key=key).duplicated(same)
     for row in np.flatnonzero(twice):
         reasons.setdefault(row, []).append("track stands twice")
     for row in np.flatnonzero(tracks["id"].isin(released)):

@@ -7,13 +7,16 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import pandas as pd
-
 from albumlib import features
 from albumlib.dataset.coverset import CoverSet
 from albumlib.models.networks import Generator
 from albumlib.sampling.latent import album_label
 from albumlib.sampling.request import ALBUM, SONG, Request, RequestError, from_label, save, the_one
+from albumlib.sources.base import SourceError
+from albumlib.sources.columns import numbers
+from albumlib.sources.sheet import PutAside
+from albumlib.sources.table_reading import read_table
+from albumlib.sources.texts import as_text
 
 
 def wanted(data: Path | None, song: str = "", album: str = "") -> dict[str, float | None]:
@@ -89,19 +92,22 @@ def table_to_files(
     truncation: float = 1.0,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> dict[str, int]:
-    """One PNG for each row of a CSV table with columns named like features, and `name` if it has.
+    """One PNG for each row of a table with columns named like features, and `name` if it has.
 
+    The table is read as by `sources.tables`, but for units, which only its headers can say.
     Rows that cannot be drawn go to `rejected.csv` with the reason. Returns counts. Raises
     RequestError if the table has no feature at all or is no table.
     """
     rows = _read(table)
     out.mkdir(parents=True, exist_ok=True)
     digits, rejected = len(str(len(rows))), []
-    for number, row in enumerate(rows.to_dict("records"), 1):
-        name = re.sub(r"[^\w-]+", "_", str(row.get("name", ""))).strip("_")[:80]
-        path = out / f"{number:0{digits}d}{'_' if name else ''}{name}.png"
+    for number, row in enumerate(rows, 1):
         try:
-            to_file(generator, path, _numbers(row), size=size, seed=seed, truncation=truncation)
+            if isinstance(row, PutAside):
+                raise RequestError(f"{row.reason} (line {row.line})")
+            name = re.sub(r"[^\w-]+", "_", as_text(row.get("name"))).strip("_")[:80]
+            path = out / f"{number:0{digits}d}{'_' if name else ''}{name}.png"
+            to_file(generator, path, _values(row), size=size, seed=seed, truncation=truncation)
         except RequestError as error:
             rejected.append({"row": number, "reason": str(error)})
         if progress:
@@ -110,26 +116,32 @@ def table_to_files(
     return {"covers drawn": len(rows) - len(rejected), "rows rejected": len(rejected)}
 
 
-def _read(table: Path) -> pd.DataFrame:
+def _read(table: Path) -> list[dict | PutAside]:
+    """The table's rows in its order, features as numbers; those that could not be read as such."""
     try:
-        rows = pd.read_csv(table, dtype=str, keep_default_na=False)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise RequestError(f"{table} is not a CSV table ({error})".replace("\n", " ")) from error
-    rows.columns = [str(column).strip().casefold() for column in rows.columns]
-    if not set(features.NAMES) & set(rows.columns):
+        sheet = read_table(table)
+    except SourceError as error:
+        raise RequestError(str(error)) from error
+    if not set(features.NAMES) & set(sheet.columns):
         raise RequestError(f"{table} has no feature; name its columns {', '.join(features.NAMES)}")
-    return rows
+    cells = sheet.cells.copy()
+    for name in set(features.NAMES) & set(sheet.columns):
+        values, odd = numbers(cells[name])
+        percent = features.HIGH[features.NAMES.index(name)] == 1 and sheet.columns[name].unit == "%"
+        cells[name] = (values / 100 if percent else values).astype(object).mask(odd, cells[name])
+    rows = dict(zip(cells.index, cells.to_dict("records"), strict=True))
+    rows |= {row.line: row for row in sheet.put_aside}
+    return [row for _, row in sorted(rows.items())]
 
 
-def _numbers(row: Mapping[str, str]) -> dict[str, float | None]:
+def _values(row: Mapping[str, object]) -> dict[str, float | None]:
     """Features of a row, None where its cell is empty."""
     values: dict[str, float | None] = {}
     for name in features.NAMES:
-        text = row.get(name, "").strip()
-        try:
-            values[name] = float(text) if text else None
-        except ValueError:
-            raise RequestError(f"{name} must be a number, not {text!r}") from None
+        value = row.get(name)
+        if isinstance(value, str):
+            raise RequestError(f"{name} must be a number, not {value!r}")
+        values[name] = None if value is None or value != value else float(value)
     return values
 
 

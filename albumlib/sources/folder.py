@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+import hashlib
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+
+import PIL.features
 
 from albumlib.sources.base import CoverError, SourceError, Track
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif")
+SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff",
+    *((".avif",) if PIL.features.check("avif") else ()),
+)  # fmt: skip
+KINDS = 8  # kinds of files passed over that are named
 
 
 class Folder:
@@ -19,16 +29,19 @@ class Folder:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        if not self.path.is_dir():
-            raise SourceError(f"there is no folder {self.path}")
-        files = sorted(file for file in self.path.rglob("*") if file.suffix.lower() in SUFFIXES)
-        self._names = [file.relative_to(self.path).as_posix() for file in files]
+        self._names, self.notes = files_in(self.path, SUFFIXES)
         if not self._names:
-            raise SourceError(f"{self.path} holds no pictures ({', '.join(SUFFIXES)})")
+            passed = "".join(f"; {note}" for note in self.notes)
+            raise SourceError(f"{self.path} holds no pictures ({', '.join(SUFFIXES)}){passed}")
 
     @property
     def identity(self) -> str:
         return f"folder:{self.path.name}"
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the names in the folder."""
+        return fingerprint_of(self._names)
 
     def __len__(self) -> int:
         return len(self._names)
@@ -40,7 +53,90 @@ class Folder:
 
     def cover(self, reference: str, size: int) -> bytes:
         """The file as it is. Raises CoverError if it cannot be read."""
-        try:
-            return (self.path / reference).read_bytes()
-        except OSError as error:
-            raise CoverError(f"cannot be read ({error.strerror})") from error
+        return read_file(self.path / reference)
+
+
+class NamedPictures:
+    """A folder of pictures that are found by their names, whatever case, suffix or Unicode form."""
+
+    def __init__(self, path: Path):
+        self.path, self._seen = path, -1
+        self._look()
+
+    def _look(self) -> None:
+        """List the folder, if anything was added since it was listed."""
+        changed = self.path.stat().st_mtime_ns
+        if changed == self._seen:
+            return
+        names, self.notes = files_in(self.path, SUFFIXES)
+        self._seen, self._files = changed, {}
+        for name in names:
+            stem = PurePosixPath(name).stem
+            for key in (stem, folded(stem), slug(stem)):
+                self._files.setdefault(key, self.path / name)
+
+    def find(self, name: str) -> Path | None:
+        """The picture of this name, as it is or as it would stand in an address."""
+        self._look()
+        keys = (key for key in (name, folded(name), slug(name)) if key)
+        return next((self._files[key] for key in keys if key in self._files), None)
+
+
+def files_in(path: Path, suffixes: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """Files below a folder with these suffixes, by their place in it; what was passed over.
+
+    Raises SourceError if there is no such folder.
+    """
+    if not path.is_dir():
+        raise SourceError(f"there is no folder {path}")
+    found = [file for file in path.rglob("*") if file.is_file()]
+    names = sorted(file.relative_to(path).as_posix() for file in found)
+    fine = [name for name in names if _is_text(name)]
+    wanted = [name for name in fine if _suffix(name) in suffixes]
+    other = Counter(_suffix(name) or "no suffix" for name in fine if _suffix(name) not in suffixes)
+    notes = []
+    if other:
+        kinds = [f"{kind} {count:,}" for kind, count in other.most_common(KINDS)]
+        kinds += ["..."] if len(other) > KINDS else []
+        notes.append(f"{other.total():,} files of other kinds passed over: {', '.join(kinds)}")
+    if odd := [name for name in names if not _is_text(name)]:
+        shown = ascii(odd[0].encode("utf-8", "surrogateescape"))[2:-1]
+        notes.append(f"{len(odd)} files passed over whose names are not UTF-8, such as {shown}")
+    return wanted, notes
+
+
+def _suffix(name: str) -> str:
+    """In small letters; "" for what a system hides beside a file, whatever that is called."""
+    file = PurePosixPath(name)
+    return file.suffix.lower() if not file.name.startswith("._") else ""
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def fingerprint_of(parts: Iterable[object]) -> str:
+    """Sixteen hexadecimal digits that change with any of the parts."""
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:16]
+
+
+def read_file(path: Path) -> bytes:
+    """A picture's bytes. Raises CoverError if it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CoverError(f"cannot be read ({error.strerror})") from error
+
+
+def folded(text: str) -> str:
+    """A name without case, in the one Unicode form."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
+def slug(text: str) -> str:
+    """A name as it may stand in an address: words joined by hyphens."""
+    return re.sub(r"[\W_]+", "-", folded(text)).strip("-")

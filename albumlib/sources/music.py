@@ -12,7 +12,6 @@ import binascii
 import contextlib
 import hashlib
 import itertools
-import re
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -21,10 +20,13 @@ import numpy as np
 
 from albumlib.runtime.workers import spread
 from albumlib.sources.base import CoverError, Page, SourceError, Track
+from albumlib.sources.folder import SUFFIXES as IMAGES
+from albumlib.sources.folder import files_in, fingerprint_of, read_file
+from albumlib.sources.texts import isrc, release_date
 
 SUFFIXES = (".mp3", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".mp4")
 PICTURES = ("cover", "folder", "front", "albumart")  # beside the music, where none is in it
-FRONT = 3  # a picture's kind, in ID3 and in FLAC
+FRONT, ICONS = 3, (1, 2)  # kinds of pictures, in ID3 and in FLAC
 PAGE = 8  # tracks that are kept together, and lost together by a kill
 RATE = 22_050  # samples a second that are listened to
 LONGEST = 600  # seconds of a file that are listened to
@@ -53,16 +55,20 @@ class Music:
 
     def __init__(self, path: str | Path, workers: int = 2):
         self.path, self.workers = Path(path), workers
-        if not self.path.is_dir():
-            raise SourceError(f"there is no folder {self.path}")
-        files = [file for file in self.path.rglob("*") if file.suffix.lower() in SUFFIXES]
-        self._files = sorted(file.relative_to(self.path).as_posix() for file in files)
+        self._files, self.notes = files_in(self.path, SUFFIXES)
         if not self._files:
             raise SourceError(f"{self.path} holds no music ({', '.join(SUFFIXES)})")
+        self.known: dict[str, dict[str, float]] = {}  # what was measured by earlier gatherings
 
     @property
     def identity(self) -> str:
         return f"music:{self.path.name}"
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the files, and with the pictures beside them."""
+        beside = sorted({str(_beside(self.path / file)) for file in self._files})
+        return fingerprint_of([*self._files, *beside])
 
     def __len__(self) -> int:
         return len(self._files)
@@ -70,9 +76,11 @@ class Music:
     def pages(self, position: str = "") -> Iterator[Page]:
         """Tracks in the order of their files; the position is the last one's file."""
         rest = [file for file in self._files if file > position]
-        heard = spread(listen, [self.path / file for file in rest], self.workers)
-        with contextlib.closing(heard):
-            pairs = zip(rest, heard, strict=True)
+        new = [self.path / file for file in rest if file not in self.known]
+        measured = spread(listen, new, self.workers)
+        with contextlib.closing(measured):
+            known = self.known
+            pairs = ((f, known[f] if f in known else next(measured)) for f in rest)
             while some := list(itertools.islice(pairs, PAGE)):
                 yield Page([self._track(file, sound) for file, sound in some], some[-1][0])
 
@@ -85,11 +93,11 @@ class Music:
             artist=about["artist"] or about["albumartist"],
             album_id=album_id,
             album=about["album"] or about["title"] or Path(file).stem,
-            release_date=_date(about["date"]),
+            release_date=release_date(about["date"]),
             genre=about["genre"],
             cover=self._covers.get(album_id, ""),
             features=sound,
-            isrc=re.sub(r"[^A-Z0-9]", "", about["isrc"].upper()),
+            isrc=isrc(about["isrc"]),
         )
 
     @cached_property
@@ -108,10 +116,7 @@ class Music:
     def cover(self, reference: str, size: int) -> bytes:
         """The picture as it is. Raises CoverError if it is gone."""
         file = self.path / reference
-        try:
-            data = embedded_cover(file) if file.suffix.lower() in SUFFIXES else file.read_bytes()
-        except OSError as error:
-            raise CoverError(f"cannot be read ({error.strerror})") from error
+        data = embedded_cover(file) if file.suffix.lower() in SUFFIXES else read_file(file)
         if not data:
             raise CoverError("no cover in the file")
         return data
@@ -128,13 +133,8 @@ def _album_id(file: str, about: dict[str, str]) -> str:
 def _beside(file: Path) -> Path | None:
     """A picture in the file's folder that is called after what it is."""
     known = {path.name.lower(): path for path in file.parent.iterdir()}
-    names = (f"{stem}{suffix}" for stem in PICTURES for suffix in (".jpg", ".jpeg", ".png"))
+    names = (f"{stem}{suffix}" for stem in PICTURES for suffix in IMAGES)
     return next((known[name] for name in names if name in known), None)
-
-
-def _date(text: str) -> str:
-    found = re.match(r"\d{4}(-\d{2}(-\d{2})?)?(?!\d)", text)
-    return found[0] if found else ""
 
 
 # What is written in a file ----------------------------------------------------------------------
@@ -156,15 +156,20 @@ def tags_of(path: Path) -> dict[str, str]:
 
 
 def embedded_cover(path: Path) -> bytes:
-    """The front cover within a file, or whatever picture there is; b"" for none."""
+    """The front cover within a file, else another picture, a file's icon last; b"" for none."""
     import mutagen
 
     try:
         found = mutagen.File(path)
     except (mutagen.MutagenError, OSError):
         return b""
-    pictures = sorted(_pictures(found), key=lambda pair: pair[0] != FRONT) if found else []
-    return pictures[0][1] if pictures else b""
+    pictures = [(kind, data) for kind, data in _pictures(found) if data] if found else []
+    return min(pictures, key=_rank, default=(FRONT, b""))[1]
+
+
+def _rank(picture: tuple[int, bytes]) -> int:
+    kind, _ = picture
+    return 0 if kind == FRONT else 2 if kind in ICONS else 1
 
 
 def _pictures(file: object) -> Iterator[tuple[int, bytes]]:

@@ -18,20 +18,22 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from albumlib import features
 from albumlib.sources.base import CoverError, SourceError, Track
-from albumlib.sources.tables import standard
+from albumlib.sources.folder import fingerprint_of
+from albumlib.sources.standard import Account, standard
+from albumlib.sources.table_reading import framed
+from albumlib.sources.tables import tracks_of
+from albumlib.sources.texts import as_text
 
 IMAGE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
 METADATA = b"huggingface"  # key of the schema's metadata
-TEXTS = ("id", "name", "artist", "album_id", "album", "release_date", "genre", "isrc")
 
 
 class Parquet:
     """Every row of the Parquet files below a folder, or of one file, as a track with its picture.
 
     Labels are held in memory, pictures are read when they are asked for: a row group at a time, so
-    asking in order reads each once.
+    asking in order reads each once. `account` says what became of each row.
     """
 
     name = "parquet"
@@ -46,12 +48,22 @@ class Parquet:
             raise SourceError(f"there are no Parquet files in {path}")
         self.files = {file.relative_to(self.folder).as_posix(): file for file in files}
         raw = [_labels(name, file) for name, file in self.files.items()]
-        self.table = _complete(pd.concat(raw, ignore_index=True))
+        self.table, self.account = _complete(pd.concat(raw, ignore_index=True))
         self._row_group = lru_cache(maxsize=2)(self._read_row_group)
 
     @property
     def identity(self) -> str:
         return f"parquet:{self.folder.name}"
+
+    @property
+    def notes(self) -> list[str]:
+        """What became of the rows."""
+        return self.account.lines()
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the files and their sizes."""
+        return fingerprint_of((name, file.stat().st_size) for name, file in self.files.items())
 
     def __len__(self) -> int:
         return len(self.table)
@@ -59,10 +71,7 @@ class Parquet:
     def tracks(self, start: int = 0) -> Iterator[Track]:
         """A track for each row, in the order of files and rows."""
         rest = self.table.iloc[start:]
-        for row, numbers in zip(rest.itertuples(), features.to_array(rest), strict=True):
-            known = {n: float(v) for n, v in zip(features.NAMES, numbers, strict=True) if v == v}
-            texts = {name: getattr(row, name) for name in TEXTS}
-            yield Track(**texts, cover=row.reference, features=known)
+        return tracks_of(rest, rest["reference"])
 
     def cover(self, reference: str, size: int) -> bytes:
         """The picture's file. Raises CoverError if the row has none."""
@@ -104,7 +113,7 @@ def _labels(name: str, path: Path) -> pd.DataFrame:
     try:
         schema = pq.read_schema(path)
         image = _image_column(schema)
-        plain = [field.name for field in schema if not pa.types.is_nested(field.type)]
+        plain = [field.name for field in schema if _is_plain(field.type)]
         raw = pq.read_table(path, columns=[column for column in plain if column != image])
     except (OSError, pa.ArrowException) as error:
         raise SourceError(f"{path} cannot be read as Parquet ({error})") from error
@@ -114,15 +123,30 @@ def _labels(name: str, path: Path) -> pd.DataFrame:
     return _named(raw.to_pandas(), schema).assign(reference=references)
 
 
-def _complete(raw: pd.DataFrame) -> pd.DataFrame:
-    """Our columns; rows without a track's name take their album's, or stand for themselves."""
-    table = standard(raw).assign(reference=raw["reference"])
+def _complete(raw: pd.DataFrame) -> tuple[pd.DataFrame, Account]:
+    """Our columns; rows without a track's name take their album's, or stand for themselves.
+
+    Each row has a picture of its own, so none is another one again: where ids do not tell rows
+    apart, their places do.
+    """
+    sheet = framed(raw.drop(columns="reference"))
+    reference = raw["reference"].set_axis(sheet.cells.index)
+    ids = sheet.cells.get("id", pd.Series("", reference.index)).map(as_text)
+    sheet.cells["id"] = reference.where(ids.duplicated(keep=False) | (ids == ""), ids)
+    table, account = standard(sheet)
+    table["reference"] = reference[table.index]
     table["name"] = table["name"].where(table["name"] != "", table["album"])
-    nameless = table["name"] == ""
+    nameless = table["name"].isin(["", table["id"]])
     for column in ("name", "album", "album_id"):
         table[column] = table[column].mask(nameless, table["reference"])
-    table["id"] = table["id"].mask(table["id"].duplicated(keep=False), table["reference"])
-    return table
+    return table.reset_index(drop=True), account
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    """Whether cells are texts or numbers, or lists of texts such as artists."""
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pa.types.is_string(kind.value_type) or pa.types.is_large_string(kind.value_type)
+    return not pa.types.is_nested(kind)
 
 
 def _named(raw: pd.DataFrame, schema: pa.Schema) -> pd.DataFrame:

@@ -1,17 +1,14 @@
-"""A table of tracks that somebody already has: CSV or Parquet, whatever its columns are called.
+"""A table of tracks that somebody already has, whatever its kind and its columns' names.
 
-Known are the names used by TidyTuesday's `spotify_songs.csv`, by the Kaggle and Hugging Face
-tables of 114,000 and 1.2 million tracks, by MusicOSet, and the variants seen in the wild:
-percentages, `bpm`, semicolons, decimal commas, lists of artists, Latin encodings.
+`table_reading` gets at the rows, `columns` knows headers and units, `standard` makes tracks of rows
+and accounts for each; here they become a source, with their covers.
 """
 
 from __future__ import annotations
 
-import ast
-import csv
 import hashlib
-import re
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,27 +16,15 @@ import pandas as pd
 
 from albumlib import features
 from albumlib.sources.base import CoverError, SourceError, Track
-from albumlib.sources.folder import SUFFIXES
+from albumlib.sources.folder import NamedPictures, folded, read_file
+from albumlib.sources.sheet import Sheet
+from albumlib.sources.standard import Account, standard
+from albumlib.sources.table_reading import read_table
 from albumlib.sources.web import Failed, Limit, Web
 
-# Our name for each column, and what else it is called once `track_` and case are taken off.
-SYNONYMS = {
-    "id": ("id", "spotify_id", "song_id", "uri"),
-    "name": ("name", "title", "song", "song_name", "track"),
-    "artist": ("artist", "artists", "artist_name", "artist(s)_name", "artists_name"),
-    "album_id": ("album_id",),
-    "album": ("album", "album_name", "album_title"),
-    "release_date": ("release_date", "album_release_date", "released", "year", "released_year"),
-    "genre": ("genre", "playlist_genre", "top_genre", "main_genre"),
-    "isrc": ("isrc",),
-    "url": ("cover_url", "image_url", "album_image_url", "cover", "image", "album_image_file"),
-    "tempo": ("tempo", "bpm"),
-    "popularity": ("popularity", "song_popularity"),
-}
-TEXTS = (
-    "id", "name", "artist", "album_id", "album", "release_date", "genre", "isrc", "url"
-)  # fmt: skip
+ABOUT = ("id", "name", "artist", "album_id", "album", "release_date", "genre", "isrc")
 LISTED = 8  # columns named in an error message
+SHOWN = 60  # letters of a title in a message
 POLITE = Limit(20, 1.0)  # requests to each host of pictures
 
 
@@ -47,7 +32,8 @@ class Table:
     """A table as a source. Where covers come from is `covers`:
 
     "draw" (the built-in imprint's art director draws them from the album's real features), "url"
-    (a column of addresses), or a folder of pictures named after the album's id or name.
+    (a column of addresses), or a folder of pictures named after the id of the album or of one of
+    its tracks, or after the album's title. `account` says what became of each row.
     """
 
     name = "tables"
@@ -55,9 +41,10 @@ class Table:
 
     def __init__(self, path: str | Path, covers: str | Path = "draw", *, web: Web | None = None):
         self.path, self.covers = Path(path), covers
-        self.table = _usable(read_table(self.path), self.path)
+        self.table, self.account = _usable(read_table(self.path), self.path)
         self.waits = covers != "draw"  # for a disk or a network, so threads will do
-        if covers == "url" and not self.table["url"].any():
+        self.draws = covers == "draw"  # so covers follow from the features
+        if covers == "url" and not self.table["cover"].any():
             raise SourceError(f"{self.path} has no column of cover addresses (such as cover_url)")
         if self.waits and covers != "url" and not Path(covers).is_dir():
             raise SourceError(f"there is no folder of covers {covers}")
@@ -68,19 +55,26 @@ class Table:
     def identity(self) -> str:
         return f"tables:{self.path.name}:{self.covers}"
 
+    @property
+    def notes(self) -> list[str]:
+        """What became of the rows, and which files of a folder of covers are no pictures."""
+        beside = self._pictures.notes if self.waits and self.covers != "url" else []
+        return [*self.account.lines(), *beside]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes with any track."""
+        rows = pd.util.hash_pandas_object(self.table, index=False).to_numpy()
+        return hashlib.sha256(rows.tobytes()).hexdigest()[:16]
+
     def __len__(self) -> int:
         return len(self.table)
 
     def tracks(self, start: int = 0) -> Iterator[Track]:
         """The table's tracks in its order; a track that stands there several times comes once."""
         rest = self.table.iloc[start:]
-        values = features.to_array(rest)
-        about = ("id", "name", "artist", "album_id", "album", "release_date", "genre", "isrc")
-        for row, numbers in zip(rest.itertuples(index=False), values, strict=True):
-            known = {n: float(v) for n, v in zip(features.NAMES, numbers, strict=True) if v == v}
-            cover = row.url if self.covers == "url" else row.album_id
-            texts = {name: getattr(row, name) for name in about}
-            yield Track(**texts, cover=cover, features=known)
+        references = rest["cover"] if self.covers == "url" else rest["album_id"]
+        return tracks_of(rest, references)
 
     def cover(self, reference: str, size: int) -> bytes:
         """The album's cover: drawn, fetched from its address, or read from the folder."""
@@ -101,12 +95,9 @@ class Table:
         from albumlib.sources.imprint.first_law import draw_cover
 
         rows = self._albums.get_group(album_id)
-        values = features.to_array(rows)
-        known = np.isfinite(values)
-        mean = np.where(known, values, 0).sum(0) / np.where(known.any(0), known.sum(0), np.nan)
         first = rows.iloc[0]
         picture = draw_cover(
-            mean,
+            rows[list(features.NAMES)].mean().to_numpy(),
             title=first["album"],
             artist=first["artist"],
             seed=_number(album_id),
@@ -116,133 +107,46 @@ class Table:
         return corrupted(picture, "", np.random.default_rng(_number(album_id)))
 
     def _from_folder(self, album_id: str) -> bytes:
-        names = [album_id, self._albums.get_group(album_id).iloc[0]["album"]]
-        for stem in [*names, *map(_slug, names)]:
-            for suffix in SUFFIXES:
-                path = Path(self.covers) / f"{stem}{suffix}"
-                if path.is_file():
-                    return path.read_bytes()
-        raise CoverError(f"no file named {names[0]} or {_slug(names[1])} in {self.covers}")
+        rows = self._albums.get_group(album_id)
+        title, artist = rows.iloc[0][["album", "artist"]]
+        shared = self._titles[folded(title)] > 1
+        names = [album_id, *rows["id"], f"{artist} - {title}", *([] if shared else [title])]
+        for name in names:
+            if path := self._pictures.find(name):
+                return read_file(path)
+        alike = f" (other albums have this title: call it {artist} - {title})" if shared else ""
+        raise CoverError(f"no file named {album_id} or {title[:SHOWN]} in {self.covers}{alike}")
+
+    @cached_property
+    def _pictures(self) -> NamedPictures:
+        return NamedPictures(Path(self.covers))
+
+    @cached_property
+    def _titles(self) -> pd.Series:
+        """How many albums have each title."""
+        return self._albums["album"].first().map(folded).value_counts()
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """A CSV or Parquet file as texts or numbers. Raises SourceError if it cannot be read."""
-    if not path.is_file():
-        raise SourceError(f"there is no table {path}")
-    try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            return pd.read_parquet(path)
-        text = _decoded(path.read_bytes())
-        separator = _separator(text[:20_000])
-        return pd.read_csv(path, sep=separator, dtype=str, encoding=_encoding(path), quotechar='"')
-    except (OSError, ValueError, csv.Error) as error:
-        raise SourceError(f"{path} cannot be read as a table ({error})") from error
+def tracks_of(table: pd.DataFrame, references: pd.Series) -> Iterator[Track]:
+    """A track for each row of a standard table, with what its cover is asked for by."""
+    rows = zip(table.itertuples(), features.to_array(table), references, strict=True)
+    for row, numbers, reference in rows:
+        known = {n: float(v) for n, v in zip(features.NAMES, numbers, strict=True) if v == v}
+        texts = {name: getattr(row, name) for name in ABOUT}
+        yield Track(**texts, cover=reference, features=known)
 
 
-def _usable(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Our columns, filled with "" and NaN, from whatever the table has; one row a track."""
-    found = _renamed(raw)
-    if "name" not in found or not any(name in found for name in features.NAMES):
-        listed = ", ".join(map(str, list(raw.columns)[:LISTED]))
+def _usable(sheet: Sheet, path: Path) -> tuple[pd.DataFrame, Account]:
+    """The sheet's tracks and its account. Raises SourceError for a table of something else."""
+    named = {"id", "name"} & set(sheet.columns)
+    if not named or not any(name in sheet.columns for name in features.NAMES):
         raise SourceError(
-            f"{path} has no usable columns: a track name and at least one audio feature (energy, "
-            f"valence, ...) are needed, but it has {listed}"
+            f"{path} has no usable columns: a track's name or id and at least one audio feature "
+            f"(energy, valence, ...) are needed, but it has {', '.join(sheet.headers[:LISTED])}"
         )
-    return standard(raw).drop_duplicates("id").reset_index(drop=True)
-
-
-def standard(raw: pd.DataFrame) -> pd.DataFrame:
-    """Our columns, filled with "" and NaN, whatever the table has and calls them; all its rows."""
-    found = _renamed(raw)
-    table = pd.DataFrame(index=raw.index)
-    for name in TEXTS:
-        table[name] = _text(found[name]) if name in found else ""
-    for name in features.NAMES:
-        table[name] = _numbers(found[name], name) if name in found else np.nan
-    table["artist"] = table["artist"].map(_first_artist)
-    table["release_date"] = table["release_date"].map(_date)
-    table["id"] = table["id"].str.rsplit(":", n=1).str[-1]  # spotify:track:...
-    _fill(table, "album", table["name"])
-    _fill(table, "album_id", _hashed(table["artist"] + "|" + table["album"]))
-    _fill(table, "id", _hashed(table["name"] + "|" + table["artist"]))
-    return table
-
-
-def _renamed(raw: pd.DataFrame) -> dict[str, pd.Series]:
-    """The table's columns under our names; the first of several candidates wins."""
-    plain = {re.sub(r"[_\s]*%$", "", str(column).strip().lower()): column for column in raw}
-    plain = {re.sub(r"\s+", "_", name): column for name, column in plain.items()}
-    names = {**{name: (name,) for name in features.NAMES}, **SYNONYMS}
-    found = {}
-    for ours, theirs in names.items():
-        candidates = [*(f"track_{name}" for name in theirs), *theirs]
-        column = next((plain[name] for name in candidates if name in plain), None)
-        if column is not None:
-            found[ours] = raw[column]
-    return found
-
-
-def _numbers(column: pd.Series, name: str) -> pd.Series:
-    """Numbers, decimal commas read, percentages turned to shares."""
-    if column.dtype.kind not in "fiu":
-        column = column.astype("string").str.strip().str.replace(",", ".").str.rstrip("%")
-    values = pd.to_numeric(column, errors="coerce").astype(float)
-    high = features.FEATURES[features.NAMES.index(name)].high
-    if high == 1 and 1.5 < values.max() <= 100:
-        values = values / 100
-    return values
-
-
-def _text(column: pd.Series) -> pd.Series:
-    return column.astype("string").fillna("").str.strip().astype(object)
-
-
-def _first_artist(text: str) -> str:
-    """The first of several artists: a Python list as text, or names joined by semicolons."""
-    if text.startswith("["):
-        try:
-            names = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            return text
-        return str(names[0]) if names else ""
-    return text.split(";")[0]
-
-
-def _date(text: str) -> str:
-    """YYYY, YYYY-MM or YYYY-MM-DD from what is there; "" if there is none."""
-    found = re.match(r"(\d{4})(-\d{2}(-\d{2})?)?(?!\d)", text)
-    return found[0] if found else ""
-
-
-def _fill(table: pd.DataFrame, column: str, values: pd.Series) -> None:
-    table[column] = table[column].where(table[column] != "", values)
-
-
-def _hashed(texts: pd.Series) -> pd.Series:
-    return texts.map(lambda text: hashlib.sha256(text.casefold().encode()).hexdigest()[:16])
+    table, account = standard(sheet)
+    return table.reset_index(drop=True), account
 
 
 def _number(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-
-
-def _encoding(path: Path) -> str:
-    """UTF-8 where the file is, else the Latin encoding of Windows, which many exports have."""
-    try:
-        path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError:
-        return "cp1252"
-    return "utf-8-sig"
-
-
-def _decoded(data: bytes) -> str:
-    return data.decode("utf-8", errors="replace")
-
-
-def _separator(sample: str) -> str:
-    header = sample.splitlines()[0] if sample else ""
-    return max(",;\t|", key=header.count)

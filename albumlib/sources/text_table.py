@@ -1,0 +1,237 @@
+"""The rows of a text table, CSV with any separator: none is lost, and none is shifted.
+
+Quotes are read as CSV has them where that makes sense, else as letters. A row that cannot be split
+into as many cells as there are headers is put aside, with the line at which it begins.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from albumlib import features
+from albumlib.sources.columns import Column, find_columns, numbers
+from albumlib.sources.packing import decoded
+from albumlib.sources.sheet import BEFORE, PutAside, Sheet, header_place
+
+SEPARATORS = ",;\t|"
+SAMPLE = 20  # rows that show whether each begins with a name that has no header
+LONGEST = 50  # lines that one row may span
+CHUNK = 50_000  # rows that are turned into columns at a time
+
+
+class _Lines:
+    """Numbered lines of a file, of which some may be handed back."""
+
+    def __init__(self, file: io.TextIOWrapper):
+        self._numbered = ((number, line.rstrip("\n")) for number, line in enumerate(file, 1))
+        self._waiting: deque[tuple[int, str]] = deque()
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        return self
+
+    def __next__(self) -> tuple[int, str]:
+        return self._waiting.popleft() if self._waiting else next(self._numbered)
+
+    def back(self, lines: Sequence[tuple[int, str]]) -> None:
+        self._waiting.extendleft(reversed(lines))
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """What a row of this file is like."""
+
+    separator: str
+    width: int
+    measured: tuple[int, ...]  # the places of features, where numbers belong
+    literal: bool  # quotes are letters like others
+
+    def fits(self, cells: list[str]) -> bool:
+        """Whether these may be a row's cells: as many as headers, and numbers where they belong."""
+        cells = self.trimmed(cells)
+        if len(cells) != self.width:
+            return False
+        return not numbers(pd.Series([cells[place] for place in self.measured], dtype=object))[
+            1
+        ].any()
+
+    def trimmed(self, cells: list[str]) -> list[str]:
+        """Without the empty cells that separators at the end of a row make."""
+        while len(cells) > self.width and not cells[-1].strip():
+            cells = cells[:-1]
+        return cells
+
+
+def read_text(path: Path) -> Sheet:
+    with decoded(path) as (file, encoding):
+        lines = _Lines(file)
+        headers, layout, columns = _header(lines)
+        places = [column.place for column in columns.values()]
+        table = _Builder(list(columns), places)
+        put_aside = []
+        for number, text, cells in _rows(lines, layout):
+            cells = layout.trimmed(cells) if cells else cells
+            if cells and len(cells) == layout.width:
+                table.add(number, cells)
+            else:
+                put_aside.append(PutAside(number, _misfit(cells, layout), text))
+    return Sheet(table.finished(), columns, headers, put_aside, _spoiled(table, encoding))
+
+
+def _misfit(cells: list[str] | None, layout: _Layout) -> str:
+    if cells is None:
+        return "a quote that is never closed"
+    return "more cells than headers" if len(cells) > layout.width else "fewer cells than headers"
+
+
+class _Builder:
+    """Rows to columns, a chunk at a time, so that a million rows need little memory."""
+
+    def __init__(self, names: list[str], places: list[int]):
+        self.names, self.places = names, places
+        self.rows: list[list[str]] = []
+        self.lines: list[int] = []
+        self.spoiled: list[int] = []  # lines with bytes that could not be decoded
+        self.parts: list[pd.DataFrame] = []
+
+    def add(self, line: int, cells: list[str]) -> None:
+        row = [cells[place] for place in self.places]
+        self.rows.append(row)
+        self.lines.append(line)
+        if any("\ufffd" in cell for cell in row):
+            self.spoiled.append(line)
+        if len(self.rows) >= CHUNK:
+            self._pack()
+
+    def _pack(self) -> None:
+        part = pd.DataFrame(self.rows, self.lines, self.names, dtype="string[pyarrow]")
+        self.parts.append(part)
+        self.rows, self.lines = [], []
+
+    def finished(self) -> pd.DataFrame:
+        self._pack()
+        return pd.concat(self.parts)
+
+
+def _spoiled(table: _Builder, encoding: str) -> list[str]:
+    if not (lines := table.spoiled):
+        return []
+    listed = ", ".join(map(str, lines[:5])) + (", ..." if len(lines) > 5 else "")
+    return [f"{len(lines)} rows hold bytes that are no {encoding}; see \ufffd in line {listed}"]
+
+
+def _header(lines: _Lines) -> tuple[list[str], _Layout, dict[str, Column]]:
+    """The headers, the layout of what follows them, and the columns that are known."""
+    first = list(itertools.islice((line for line in lines if line[1].strip()), BEFORE))
+    if not first:
+        raise ValueError("it is empty")
+    separator = ""
+    if first[0][1].lower().startswith("sep="):  # a word to Excel
+        separator = first.pop(0)[1][4:5]
+    separator = separator or max(SEPARATORS, key=lambda one: _most_cells(first, one))
+    rows = [_loose(text, separator) for _, text in first]
+    place = header_place(rows)
+    headers = _without_empty_end(rows[place])
+    lines.back(first[place + 1 :])
+    headers = _with_index(headers, lines, separator)
+    columns = find_columns(headers)
+    measured = tuple(columns[name].place for name in features.NAMES if name in columns)
+    literal = separator == "\t" and '"' not in first[place][1]
+    return headers, _Layout(separator, len(headers), measured, literal), columns
+
+
+def _most_cells(lines: list[tuple[int, str]], separator: str) -> tuple[int, int]:
+    """How many columns are known, and how many there are, if this separates cells."""
+    rows = [_loose(text, separator) for _, text in lines[:BEFORE]]
+    headers = rows[header_place(rows)]
+    return len(find_columns(headers)), len(headers)
+
+
+def _loose(text: str, separator: str) -> list[str]:
+    return next(csv.reader([text], delimiter=separator), [])
+
+
+def _without_empty_end(cells: list[str]) -> list[str]:
+    while len(cells) > 1 and not cells[-1].strip():
+        cells = cells[:-1]
+    return cells
+
+
+def _with_index(headers: list[str], lines: _Lines, separator: str) -> list[str]:
+    """Headers with one more for the index that R and pandas write before the first column.
+
+    R gives it no header at all; pandas may give it one in a line of its own.
+    """
+    sample = list(itertools.islice(lines, SAMPLE))
+    rows = [_without_empty_end(_loose(text, separator)) for _, text in sample if text.strip()]
+    if rows and len(rows[0]) == 1 and rows[0][0].strip() and not headers[0].strip():
+        headers, sample = [rows[0][0], *headers[1:]], sample[1:]
+    elif rows and all(len(row) == len(headers) + 1 and row[0].isdigit() for row in rows):
+        headers = ["", *headers]
+    lines.back(sample)
+    return headers
+
+
+def _rows(lines: _Lines, layout: _Layout) -> Iterator[tuple[int, str, list[str] | None]]:
+    """Line, text and cells of each row; None where its quotes make no sense."""
+    blank = layout.separator + " \t"
+    for number, text in lines:
+        if not text.strip(blank):
+            continue
+        if '"' in text:
+            yield number, text, _quoted_row(text, lines, layout)
+        else:
+            yield number, text, text.split(layout.separator)
+
+
+def _quoted_row(text: str, lines: _Lines, layout: _Layout) -> list[str] | None:
+    """The cells of a line with quotes, and of the lines after it that belong to the same row.
+
+    A quote that makes no sense is a letter like others, if that makes sense.
+    """
+    plain = text.split(layout.separator)
+    if layout.literal and '""' not in text and layout.fits(plain):
+        return plain
+    try:
+        return _strict(text, layout)
+    except csv.Error as error:
+        if layout.fits(plain):
+            return plain
+        return _joined(text, lines, layout) if _is_open(error) else None
+
+
+def _strict(text: str, layout: _Layout) -> list[str]:
+    return next(csv.reader([text], delimiter=layout.separator, strict=True), [])
+
+
+def _is_open(error: csv.Error) -> bool:
+    return "unexpected end of data" in str(error)
+
+
+def _joined(text: str, lines: _Lines, layout: _Layout) -> list[str] | None:
+    """A row over several lines; none of these is taken if some would be rows of their own."""
+    more = list(itertools.islice(lines, LONGEST))
+    for count, (_, line) in enumerate(more, 1):
+        text += "\n" + line
+        if '"' not in line:
+            continue
+        try:
+            cells = _strict(text, layout)
+        except csv.Error as error:
+            if _is_open(error):
+                continue
+            break
+        own = any(layout.fits(line.split(layout.separator)) for _, line in more[:count])
+        if layout.fits(cells) or not own:
+            lines.back(more[count:])
+            return cells
+        break
+    lines.back(more)
+    return None
