@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -13,7 +14,9 @@ from albumlib.dataset import gathering
 from albumlib.dataset.catalog import Catalog
 from albumlib.dataset.gathering import gather
 from albumlib.sources.base import CoverError, SourceError, Track
+from albumlib.sources.folder import Folder
 from albumlib.sources.imprint.imprint import Imprint
+from albumlib.sources.tables import Table
 
 
 class Shelf:
@@ -59,8 +62,10 @@ def test_each_cover_is_fetched_once_and_kept_as_it_came(tmp_path):
     row = covers.set_index("reference").loc["c7"]
     assert (tmp_path / row["file"]).read_bytes() == b"\xff\xd8c7"
     assert row["file"].endswith(".jpg")
-    gather(shelf, tmp_path)
-    assert len(shelf.asked) == 50  # nothing is asked for again, nor what is known to be gone
+    shelf.bad, said = (), []
+    assert gather(shelf, tmp_path, tell=said.append)["covers done"] == 50
+    assert shelf.asked[50:] == ["c3"]  # what failed, and nothing else
+    assert said == ["1 covers could not be had before, and are tried again"]
 
 
 def test_a_limit_can_be_raised_later(tmp_path):
@@ -87,10 +92,64 @@ def test_interrupted_by_hand_it_goes_on(tmp_path):
     same(state(tmp_path / "parts"), state(tmp_path / "whole"))
 
 
+def test_what_was_interrupted_is_done_before_failures_are_tried_again(tmp_path):
+    def interrupt(what, done, total):
+        if what == "covers" and done >= 16:
+            raise KeyboardInterrupt
+
+    shelf = Shelf(bad=("c0",))
+    with pytest.raises(KeyboardInterrupt):
+        gather(shelf, tmp_path, progress=interrupt)
+    gather(shelf, tmp_path)
+    assert shelf.asked.count("c0") == 1
+    gather(shelf, tmp_path)
+    assert shelf.asked.count("c0") == 2
+
+
+def test_a_corrected_table_is_noticed_and_read_anew(tmp_path):
+    path, out, said = tmp_path / "songs.csv", tmp_path / "out", []
+    path.write_text("name,artist,album,energy\nA,Ann,One,0.1\nB,Bob,Two,0.2\nC,Bob,Two,0.3\n")
+    gather(Table(path), out, size=64)
+    before = {file.name: file.read_bytes() for file in (out / "covers").rglob("*.*")}
+    gather(Table(path), out, size=64, tell=said.append)
+    assert not said
+    path.write_text("name,artist,album,energy\nA,Ann,One,0.9\nD,Eve,Three,0.4\n")
+    counts = gather(Table(path), out, size=64, tell=said.append)
+    assert said == ["tables has changed since it was gathered, and is read anew"]
+    tracks, covers = state(out)
+    assert sorted(tracks["name"]) == ["A", "D"] and set(tracks["energy"]) == {0.9, 0.4}
+    assert (counts["covers done"], len(covers)) == (2, 2)
+    same = covers.set_index("reference").loc[tracks.set_index("name")["album_id"]["A"], "file"]
+    assert (out / same).read_bytes() != before[same.split("/")[-1]]  # drawn for today's energy
+
+
+def test_pictures_and_covers_added_since_are_found(tmp_path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    (pictures / "m.jpg").write_bytes(b"\xff\xd8 m")
+    gather(Folder(pictures), tmp_path / "out")
+    (pictures / "a.jpg").write_bytes(b"\xff\xd8 a")  # before the one that was there
+    counts = gather(Folder(pictures), tmp_path / "out")
+    assert (counts["tracks"], counts["covers done"]) == (2, 2)
+
+
+def test_half_a_character_costs_itself_alone(tmp_path):
+    class Torn(Shelf):
+        def tracks(self, start=0):
+            for track in super().tracks(start):
+                yield replace(track, name="a\ud800b") if track.id == "t3" else track
+
+    gather(Torn(8), tmp_path)
+    names = state(tmp_path)[0].set_index("id")["name"]
+    assert names["t3"] == "a\ufffdb" and names["t4"] == "S4"
+
+
 CHILD = """
 import sys
 from albumlib.dataset import gathering
+from albumlib.sources.folder import Folder
 from albumlib.sources.imprint.imprint import Imprint
+from albumlib.sources.tables import Table
 gathering.CHUNK, gathering.DRAWN = 100, 4
 if __name__ == "__main__":
     gathering.gather(Imprint(albums=250, dirt=0.2), sys.argv[1], size=64)

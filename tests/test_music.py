@@ -15,7 +15,16 @@ from PIL import Image
 from albumlib.dataset.catalog import Catalog
 from albumlib.dataset.gathering import gather
 from albumlib.sources.base import SourceError
-from albumlib.sources.music import RATE, Music, decoded, energy, listen, loudness, tags_of
+from albumlib.sources.music import (
+    RATE,
+    Music,
+    decoded,
+    embedded_cover,
+    energy,
+    listen,
+    loudness,
+    tags_of,
+)
 from tests.servers.world import Services, World, sources_for, web_for
 
 CODECS = {".mp3": "libmp3lame", ".flac": "flac", ".opus": "libopus", ".ogg": "flac", ".m4a": "aac"}
@@ -221,6 +230,33 @@ def test_what_cannot_be_heard_comes_from_reccobeats_by_isrc(tmp_path):
     assert row["valence"] == world.features(1)["valence"]
     assert row["popularity"] == world.popularity(1)
     assert row["loudness"] == pytest.approx(-9.03, abs=0.3)  # what was measured stays
+
+
+def test_the_front_cover_comes_before_an_icon_and_before_an_empty_picture(root, tmp_path):
+    music = root / "tests" / "cases" / "music"
+    red = np.asarray(Image.open(io.BytesIO(embedded_cover(music / "icon_and_other.mp3"))))
+    assert red[..., 0].mean() > 150 > red[..., 2].mean()
+    song = encode(tmp_path / "a.mp3", tone(0.2))
+    tags = ID3()
+    for kind, data in ((1, b"icon"), (3, b""), (4, b"the back"), (0, b"")):
+        tags.add(APIC(mime="image/png", type=kind, desc=str(kind), data=data))
+    tags.save(song)
+    assert embedded_cover(song) == b"the back"
+
+
+def test_a_date_of_zeros_is_unknown(root):
+    files = Music(root / "tests" / "cases" / "music")
+    dates = {track.id: track.release_date for page in files.pages() for track in page.tracks}
+    assert dates["id3_0000.mp3"] == ""
+
+
+def test_files_added_before_others_are_found_with_covers_added_too(tmp_path):
+    encode(tmp_path / "music" / "m.flac", tone(0.2))
+    gather(Music(tmp_path / "music", workers=1), tmp_path / "out")
+    encode(tmp_path / "music" / "a.flac", tone(0.4))
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "music" / "cover.webp")
+    counts = gather(Music(tmp_path / "music", workers=1), tmp_path / "out")
+    assert (counts["tracks"], counts["covers done"]) == (2, 1)
 
 
 def test_an_old_id3_is_read_too(tmp_path):

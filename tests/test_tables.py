@@ -1,4 +1,6 @@
-import numpy as np
+import os
+import unicodedata
+
 import pandas as pd
 import pytest
 
@@ -136,7 +138,7 @@ def test_covers_from_a_folder_by_id_or_name(tmp_path):
     assert table.cover("2oC", 64) == b"jpg"
     for file in pictures.iterdir():
         file.unlink()
-    with pytest.raises(CoverError, match="no file named 2oC or jordi"):
+    with pytest.raises(CoverError, match="no file named 2oC or Jordi"):
         table.cover("2oC", 64)
 
 
@@ -154,15 +156,55 @@ def test_covers_from_addresses_once_an_album(tmp_path):
         Table(written(tmp_path, TIDY), covers="url")
 
 
-def test_the_real_table(shared_data):
+def test_the_real_table_accounts_for_all_its_rows(shared_data):
     table = Table(shared_data / "spotify_songs_5k.csv")
-    assert 3000 < len(table) < 3100
+    assert table.account.rows == 5130 == len(table) + len(table.account.put_aside)
+    assert set(table.account.reasons) == {"stands twice"}
+    assert set(table.account.columns) == set(features.NAMES)
     assert table.table["album_id"].nunique() > 1600
-    values = features.to_array(table.table)
-    assert np.isfinite(values).all()
-    assert features.out_of_range(values).sum() <= 3  # a tempo of 0
+    assert table.table["energy"].mean() == pytest.approx(0.73, abs=0.02)
+    assert not features.out_of_range(features.to_array(table.table)).any()
     names = [track.name for track in table.tracks()]
     assert "Post Malone (feat. RANI) - GATTÜSO Remix" in names
+
+
+def test_covers_are_found_by_track_id_whatever_case_suffix_and_form(root, tmp_path):
+    by_id = root / "tests" / "cases" / "pictures" / "by_track_id"
+    table = Table(root / "tests" / "cases" / "tables" / "good.csv", covers=by_id)
+    assert decode(table.cover("alb000", 64), 32).format == "JPEG"
+    names = ["2OC.JFIF", unicodedata.normalize("NFD", "Jórdi") + ".webp"]
+    for name, album in zip(names, ("x", "Jórdi"), strict=True):
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
+        (tmp_path / name / name).write_bytes(name.encode())
+        rows = TIDY | {"track_album_name": [album] * 2}
+        table = Table(written(tmp_path, rows), covers=tmp_path / name)
+        assert table.cover("2oC", 64) == name.encode()
+
+
+def test_a_title_that_several_albums_have_names_no_cover(tmp_path):
+    rows = TIDY | {"track_album_id": ["a", "b"], "track_artist": ["Ann", "Bob"]}
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    (pictures / "Jordi.jpg").write_bytes(b"whose?")
+    (pictures / "bob-jordi.jpg").write_bytes(b"Bob's")
+    table = Table(written(tmp_path, rows), covers=pictures)
+    assert table.cover("b", 64) == b"Bob's"
+    with pytest.raises(CoverError, match="call it Ann - Jordi"):
+        table.cover("a", 64)
+
+
+def test_what_a_folder_passes_over_is_counted_by_kind(tmp_path):
+    for name in ("a.jpg", "b.psd", "c.psd", "d.HEIC", "._a.jpg"):
+        (tmp_path / name).write_bytes(b"x")
+    odd = os.fsencode(tmp_path) + b"/caf\xe9.jpg"
+    with open(odd, "wb") as file:  # noqa: PTH123, a path of bytes
+        file.write(b"x")
+    folder = Folder(tmp_path)
+    assert [track.id for track in folder.tracks()] == ["a.jpg"]
+    assert folder.notes == [
+        "4 files of other kinds passed over: .psd 2, no suffix 1, .heic 1",
+        r"1 files passed over whose names are not UTF-8, such as caf\xe9.jpg",
+    ]
 
 
 def test_a_folder_of_pictures(tmp_path):

@@ -26,7 +26,8 @@ ASPECT = 1.25  # longer to shorter side, up to which the middle is cropped
 BACKGROUND = (255, 255, 255)  # behind transparent parts
 END, SCAN = b"\xff\xd9", b"\xff\xda"  # of a JPEG
 MARKERS = re.compile(rb"\xff[\xc0-\xcf\xd9-\xfe]")  # but for those that stand between its pixels
-DAMAGE = (OSError, SyntaxError, ValueError, EOFError, MemoryError)  # as Pillow tells of it
+# What Pillow raises at damage.
+DAMAGE = (OSError, SyntaxError, ValueError, EOFError, MemoryError, RuntimeError)
 
 
 class CoverRejected(Exception):

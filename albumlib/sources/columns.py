@@ -193,7 +193,7 @@ def _share(known: np.ndarray, about: Column) -> Scale | None:
     small = np.mean(known <= 1) if len(known) else 1
     if small >= MOST and ((known > 0) & (known < 1)).any():
         return SHARE
-    if small > 1 - MOST:
+    if small > 0.5:
         return UNDECIDED
     if np.mean(known <= 10) >= MOST:
         return TEN

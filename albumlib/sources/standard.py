@@ -211,7 +211,7 @@ def _put(table: pd.DataFrame, column: str, values: pd.Series) -> None:
 def _repeated(table: pd.DataFrame) -> pd.Series:
     """Why a row is none of its own; "" where it is."""
     again = table.duplicated("id")
-    same = table.duplicated(["id", "name", *SOUND])
+    same = table.duplicated(["id", *SOUND])
     reasons = pd.Series("", index=table.index, dtype=object)
     reasons = reasons.mask(again & same, "stands twice")
     return reasons.mask(again & ~same, "its id stands twice, with other values")

@@ -82,7 +82,7 @@ def read_text(path: Path) -> Sheet:
                 table.add(number, cells)
             else:
                 put_aside.append(PutAside(number, _misfit(cells, layout), text))
-    return Sheet(table.finished(), columns, headers, put_aside, _spoiled(table, encoding))
+    return Sheet(table.finished(), columns, headers, put_aside, _notes(table, encoding))
 
 
 def _misfit(cells: list[str] | None, layout: _Layout) -> str:
@@ -120,11 +120,15 @@ class _Builder:
         return pd.concat(self.parts)
 
 
-def _spoiled(table: _Builder, encoding: str) -> list[str]:
-    if not (lines := table.spoiled):
-        return []
-    listed = ", ".join(map(str, lines[:5])) + (", ..." if len(lines) > 5 else "")
-    return [f"{len(lines)} rows hold bytes that are no {encoding}; see \ufffd in line {listed}"]
+def _notes(table: _Builder, encoding: str) -> list[str]:
+    """What is said of a text that is not clean UTF-8."""
+    notes = [] if encoding.startswith("utf") else [f"read in the encoding {encoding}"]
+    if lines := table.spoiled:
+        listed = ", ".join(map(str, lines[:5])) + (", ..." if len(lines) > 5 else "")
+        notes.append(
+            f"bytes that are no {encoding} became \ufffd: rows {len(lines)}, line {listed}"
+        )
+    return notes
 
 
 def _header(lines: _Lines) -> tuple[list[str], _Layout, dict[str, Column]]:
