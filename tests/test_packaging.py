@@ -104,6 +104,7 @@ def test_every_declared_package_is_used():
     extras = requirements([line for lines in EXTRAS.values() for line in lines])
     tools = {
         "onnxruntime",
+        "openpyxl",
         "ipykernel",
         "jupyterlab",
         "voila",

@@ -196,14 +196,14 @@ def test_a_title_that_several_albums_have_names_no_cover(tmp_path):
 def test_what_a_folder_passes_over_is_counted_by_kind(tmp_path):
     for name in ("a.jpg", "b.psd", "c.psd", "d.HEIC", "._a.jpg"):
         (tmp_path / name).write_bytes(b"x")
-    odd = os.fsencode(tmp_path) + b"/caf\xe9.jpg"
+    odd = os.fsencode(tmp_path) + b"/na\xefve.jpg"
     with open(odd, "wb") as file:  # noqa: PTH123, a path of bytes
         file.write(b"x")
     folder = Folder(tmp_path)
     assert [track.id for track in folder.tracks()] == ["a.jpg"]
     assert folder.notes == [
         "4 files of other kinds passed over: .psd 2, no suffix 1, .heic 1",
-        r"1 files passed over whose names are not UTF-8, such as caf\xe9.jpg",
+        r"1 files passed over whose names are not UTF-8, such as na\xefve.jpg",
     ]
 
 
