@@ -27,6 +27,7 @@ from albumlib.models.quantum import PRIORS
 from albumlib.models.titles import TOKENS, WIDTH, TrackNameEncoder
 
 SIZES = (32, 64, 128, 256)
+FAR = 10.0  # standard deviations from the mean: no label is learned beyond
 
 
 def channels(size: int, width: int, limit: int = 256) -> list[int]:
@@ -42,21 +43,41 @@ class LabelScale(nn.Module):
 
     Labels come in as features scaled to [-1, 1], where some features use a tenth of the range:
     to a network, those would be ten times smaller than the rest.
+
+    A label outside of what was learned becomes the nearest one inside: a feature that hardly varied
+    has weights for a thousandth of its range, and would else flood the networks.
     """
 
-    def __init__(self, labels: int):
+    def __init__(self, labels: int, learned: Sequence[Sequence[float]] | None = None):
         super().__init__()
         self.register_buffer("mean", torch.zeros(labels))
         self.register_buffer("spread", torch.ones(labels))
+        unknown = torch.tensor([[-torch.inf], [torch.inf]]).expand(2, labels)
+        known = unknown.clone() if learned is None else torch.tensor(learned)
+        self.register_buffer("learned", known, persistent=False)  # lowest and highest, (2, L)
 
     def fit(self, labels: Tensor) -> None:
-        """Take mean and spread from (N, L), missing values left out."""
+        """Take mean, spread and range from (N, L), missing values left out."""
+        known = labels.isfinite().any(0)
         self.mean.copy_(labels.nanmean(0).nan_to_num())
         spread = (labels - self.mean).square().nanmean(0).sqrt().nan_to_num(1.0)
+        lowest = labels.nan_to_num(torch.inf).amin(0) - spread
+        highest = labels.nan_to_num(-torch.inf).amax(0) + spread
+        self.learned.copy_(torch.stack([lowest, highest]).where(known, self.mean))
         self.spread.copy_(spread.clamp_min(1e-3))
 
+    @property
+    def limits(self) -> Tensor:
+        """The lowest and highest labels (2, L) that make a difference: those of the training set
+        and one standard deviation more, but at most FAR of them from the mean."""
+        low, high = self.learned
+        far = FAR * self.spread
+        low, high = low.clamp(self.mean - far, self.mean), high.clamp(self.mean, self.mean + far)
+        return torch.stack([low, high])
+
     def forward(self, labels: Tensor) -> Tensor:
-        return ((labels - self.mean) / self.spread).nan_to_num(0.0)
+        low, high = (self.limits - self.mean) / self.spread
+        return ((labels - self.mean) / self.spread).nan_to_num(0.0).clamp(low, high)
 
 
 def encoded(rows: Tensor, scale: LabelScale, titles: TrackNameEncoder | None) -> Tensor:
@@ -84,6 +105,7 @@ class Generator(nn.Module):
     `titles` says how they are read (titles.ENCODERS; "" for not at all). With a `prior` (one of
     quantum.PRIORS) the first `qubits` latents pass it before any other layer sees them.
     `residual` doubles the convolutions of each block, `noise` adds noise per pixel to each.
+    `learned` are the lowest and highest labels that it was trained on (see LabelScale).
     """
 
     def __init__(
@@ -100,6 +122,7 @@ class Generator(nn.Module):
         prior_layers: int = 0,
         residual: bool = False,
         noise: bool = False,
+        learned: Sequence[Sequence[float]] | None = None,
     ):
         super().__init__()
         self.latent, self.labels, self.size = latent, labels, size
@@ -111,7 +134,7 @@ class Generator(nn.Module):
         )
         self.register_buffer("choice", F.normalize(directions, dim=0), persistent=False)
         first, *rest = channels(size, width)
-        self.scale = LabelScale(labels)
+        self.scale = LabelScale(labels, learned)
         self.titles = TrackNameEncoder(len(words), titles, labels) if titles else None
         condition = latent + labels + (WIDTH if titles else 0)
         self.stem = nn.Linear(condition, first * 16)

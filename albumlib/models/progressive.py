@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-# Where conditions go in or predicted labels come out
-CONDITIONED = ("stem.weight", "film.weight", "projection.weight", "auxiliary.", "scale.")
+# Where conditions go in or predicted labels come out, and the vocabulary
+CONDITIONED = (
+    "stem.weight", "film.weight", "projection.weight", "auxiliary.", "scale.", "titles.words.",
+)  # fmt: skip
 
 
 def deepened(

@@ -38,6 +38,33 @@ def vocabulary(titles: Iterable[str], least: int = 3, most: int = 5000) -> tuple
     return tuple(word for word, count in ranked[:most] if count >= least)
 
 
+def extended(known: Sequence[str], words: Iterable[str]) -> tuple[str, ...]:
+    """A model's vocabulary with more words behind it: those that it knows keep their numbers.
+
+    >>> extended(["moon", "sun"], ["fire", "sun"])
+    ('moon', 'sun', 'fire')
+    """
+    return tuple(dict.fromkeys([*known, *words]))
+
+
+def renumbered(rows: np.ndarray, words: Sequence[str], now: Sequence[str]) -> np.ndarray:
+    """Rows (N, C) that end with TOKENS of the vocabulary `words`, with those of the vocabulary
+    `now`, which holds all of them."""
+    numbers = {word: UNKNOWN + 1 + number for number, word in enumerate(now)}
+    table = np.array([0, UNKNOWN, *(numbers[word] for word in words)], rows.dtype)
+    return np.concatenate([rows[:, :-WORDS], table[rows[:, -WORDS:].astype(int)]], axis=1)
+
+
+def with_words(state: dict[str, Tensor], words: Sequence[str]) -> dict[str, Tensor]:
+    """A network's state with embeddings (n, D) for all `words` of a vocabulary that was extended:
+    a new word begins as the unknown one, as which it was read until now."""
+    name = "titles.words.weight"
+    if name not in state:
+        return state
+    more = len(words) + UNKNOWN + 1 - len(state[name])
+    return state | {name: torch.cat([state[name], state[name][UNKNOWN].expand(more, -1)])}
+
+
 def tokens(titles: Sequence[str], words: Sequence[str]) -> np.ndarray:
     """Titles as rows (n, TOKENS) of float32 whole numbers: characters, then words. Any string
     will do; an empty one gives a row of zeros, and so does None.

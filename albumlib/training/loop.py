@@ -7,7 +7,6 @@ The step itself is in trainer.py. The loop knows nothing of notebooks or progres
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import math
 import signal
@@ -20,12 +19,26 @@ import numpy as np
 import torch
 
 from albumlib.dataset.coverset import Batches
-from albumlib.models.checkpoint import TrainingError, load_generator
+from albumlib.models.checkpoint import (
+    NotFiniteError,
+    TrainingError,
+    checkpoints,
+    load_generator,
+    read_tensors,
+)
 from albumlib.models.networks import Generator
+from albumlib.models.titles import renumbered
 from albumlib.training.config import TrainingConfig
-from albumlib.training.distributed import best_device, join
+from albumlib.training.distributed import Distributed, best_device, join
 from albumlib.training.monitor import CollapseWarning, Monitor
 from albumlib.training.pace import Pace
+from albumlib.training.resume import (
+    alone,
+    forget_former_run,
+    forget_later_records,
+    read_records,
+    vocabulary,
+)
 from albumlib.training.trainer import Trainer
 
 __all__ = [
@@ -42,7 +55,7 @@ Progress = Callable[[dict], None]
 
 
 class TrainingDiverged(TrainingError):
-    """The losses are no longer numbers; the last checkpoint on disk is still good."""
+    """Losses or weights are no longer finite; the message says which checkpoints are left."""
 
 
 def train(
@@ -64,47 +77,61 @@ def train(
     the vocabulary if there are titles. `start` is another run's folder to begin with the networks
     of; what is new in this one, such as a prior, begins afresh.
 
-    `rows` are the rows to train on (all by default). `folder` gets the checkpoint, one line of
-    numbers every `log_every` steps in `metrics.jsonl`, and sample grids at fixed latents. With
-    `resume` a run found there goes on. Ctrl-C saves before it ends the run. Returns the averaged
-    generator. Raises TrainingError for settings that do not fit, TrainingDiverged for losses
-    that are no longer finite.
+    `rows` are the rows to train on (all by default). `folder` gets the checkpoint and the one
+    before it, one line of numbers every `log_every` steps in `metrics.jsonl`, and sample grids at
+    fixed latents. With `resume` a run found there goes on: a warning says which settings were
+    changed, and titles keep the vocabulary that they began with, with new words behind it. Ctrl-C
+    saves before it ends the run. Returns the averaged generator. Raises TrainingError for settings
+    that do not fit, and where another training is at work in `folder`; TrainingDiverged for losses
+    or weights that are no longer finite.
     """
     rows = np.arange(len(images)) if rows is None else np.asarray(rows)
     labels = _checked(config, images, labels, rows, start)
     distributed, device = join(device or best_device())
-    if config.batch_size % (distributed.world_size * max(1, config.minibatch_stddev)):
-        raise TrainingError(
-            f"batch_size {config.batch_size} cannot be shared among {distributed.world_size} "
-            "processes"
-            + (f" in groups of {config.minibatch_stddev}" if config.minibatch_stddev else "")
-        )
+    _check_share(config, distributed)
     folder = Path(folder)
     (folder / "samples").mkdir(parents=True, exist_ok=True)
-    batches = Batches(images, labels, rows, config.batch_size, config.seed, device)
-    known = None if labels is None else torch.from_numpy(labels[rows])
-    trainer = Trainer(config, known, device, words, distributed)
-    resumed = resume and (folder / "training.safetensors").exists()
+    with alone(folder) if distributed.main else contextlib.nullcontext():
+        resumed = resume and any(checkpoints(folder))
+        known = vocabulary(words, folder if resumed else None, start)
+        if config.titles:
+            labels = renumbered(labels, words, known)
+        trainer = Trainer(config, _rows(labels, rows), device, known, distributed)
+        _begin(trainer, _rows(labels, rows), folder, resumed, start)
+        batches = Batches(images, labels, rows, config.batch_size, config.seed, device)
+        try:
+            _loop(trainer, batches, folder, progress)
+        except KeyboardInterrupt:
+            _save(trainer, folder)
+            raise
+        _save(trainer, folder)
+    return trainer.ema
+
+
+def _rows(labels: np.ndarray | None, rows: np.ndarray) -> torch.Tensor | None:
+    return None if labels is None else torch.from_numpy(labels[rows])
+
+
+def _begin(
+    trainer: Trainer, known: torch.Tensor | None, folder: Path, resumed: bool, start
+) -> None:
+    """The networks as they begin: from a checkpoint, another run's networks, or afresh."""
     if known is not None and not resumed:
         trainer.read_titles(known)
     if start:
         trainer.begin_from(start)
     if resumed:
         trainer.load(folder)
-    if distributed.mean(torch.tensor(float(trainer.step), device=trainer.device)) != trainer.step:
+    step = torch.tensor(float(trainer.step), device=trainer.device)
+    if trainer.distributed.mean(step) != trainer.step:
         raise TrainingError(
             f"the processes found different checkpoints in {folder}: it must be one folder, on a "
             "disk that all of them share"
         )
-    if distributed.main:
-        _forget_later_records(folder / "metrics.jsonl", trainer.step)
-    try:
-        _loop(trainer, batches, folder, progress)
-    except KeyboardInterrupt:
-        trainer.save(folder)
-        raise
-    trainer.save(folder)
-    return trainer.ema
+    if trainer.distributed.main:
+        if not resumed:
+            forget_former_run(folder)
+        forget_later_records(folder, trainer.step)
 
 
 def _loop(trainer: Trainer, batches: Batches, folder: Path, progress: Progress | None) -> None:
@@ -137,7 +164,14 @@ def _loop(trainer: Trainer, batches: Batches, folder: Path, progress: Progress |
                 if progress:
                     progress(numbers)
         if trainer.step % config.save_every == 0:
-            trainer.save(folder)
+            _save(trainer, folder)
+
+
+def _save(trainer: Trainer, folder: Path) -> None:
+    try:
+        trainer.save(folder)
+    except NotFiniteError as error:
+        raise TrainingDiverged(_diverged(trainer.step, "a weight", folder)) from error
 
 
 @contextlib.contextmanager
@@ -178,25 +212,29 @@ def _checked(config: TrainingConfig, images, labels, rows, start) -> np.ndarray 
     return np.asarray(labels, dtype=np.float32)
 
 
-def _guard(record: dict, folder: Path) -> None:
-    bad = [name for name, value in record.items() if not np.isfinite(value)]
-    if bad:
-        raise TrainingDiverged(
-            f"training diverged at step {record['step']}: {bad[0]} is no longer a number; the "
-            f"last good checkpoint is kept in {folder}; lower the learning rates or raise penalty"
+def _check_share(config: TrainingConfig, distributed: Distributed) -> None:
+    if config.batch_size % (distributed.world_size * max(1, config.minibatch_stddev)):
+        raise TrainingError(
+            f"batch_size {config.batch_size} cannot be shared among {distributed.world_size} "
+            "processes"
+            + (f" in groups of {config.minibatch_stddev}" if config.minibatch_stddev else "")
         )
 
 
-def read_records(folder: str | Path) -> list[dict]:
-    """The numbers that a run wrote into its folder, a record every `log_every` steps."""
-    lines = (Path(folder) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
+def _guard(record: dict, folder: Path) -> None:
+    bad = [name for name, value in record.items() if not np.isfinite(value)]
+    if bad:
+        raise TrainingDiverged(_diverged(record["step"], bad[0], folder))
 
 
-def _forget_later_records(path: Path, step: int) -> None:
-    """Drop records of steps that the run is about to repeat."""
-    lines = path.read_text(encoding="utf-8").splitlines() if step and path.exists() else []
-    kept = itertools.takewhile(lambda line: json.loads(line)["step"] <= step, lines)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-    temporary.replace(path)
+def _diverged(step: int, what: str, folder: Path) -> str:
+    """The sentence about a training that diverged; it promises the checkpoints that exist."""
+    kept = []
+    for path in checkpoints(folder):
+        with contextlib.suppress(TrainingError):
+            kept.append(f"step {read_tensors(path)[1]['step']} ({path.parent})")
+    return (
+        f"training diverged at step {step}: {what} is no longer finite; "
+        + (f"there is a good checkpoint of {' and of '.join(kept)}" if kept else "nothing is saved")
+        + "; lower the learning rates or raise penalty, and start it again"
+    )

@@ -20,9 +20,14 @@ from albumlib.dataset.coverset import Batches
 from albumlib.models import losses
 from albumlib.models.augment import augment
 from albumlib.models.checkpoint import (
+    GENERATOR,
+    TRAINING,
     TrainingError,
+    check_finite,
+    part,
     read_networks,
-    read_tensors,
+    read_newest,
+    replaced,
     restore_optimiser,
     save_generator,
     store_optimiser,
@@ -31,11 +36,11 @@ from albumlib.models.checkpoint import (
 from albumlib.models.conditions import smoothed
 from albumlib.models.networks import Critic, Generator
 from albumlib.models.progressive import deepened, grown
-from albumlib.models.titles import TOKENS, titles_to_labels
-from albumlib.runtime.names import renamed
+from albumlib.models.titles import TOKENS, titles_to_labels, with_words
 from albumlib.runtime.rng import Rng
 from albumlib.training.config import TrainingConfig
 from albumlib.training.distributed import Distributed
+from albumlib.training.resume import changed_settings
 from albumlib.training.schedules import scheduled
 
 
@@ -57,6 +62,8 @@ class Trainer:
         self.config, self.device, self.step = config, torch.device(device), 0
         self.distributed, self.words = distributed or Distributed(), tuple(words)
         self.minutes = 0.0  # trained so far, earlier parts of an interrupted run included
+        self.saved: int | None = None  # step of the good checkpoint on disk
+        self.changes: list[dict] = []  # of settings, when the run went on
         count = 0 if labels is None else labels.shape[1] - (TOKENS if config.titles else 0)
         torch.manual_seed(config.seed)
         self.generator = Generator(
@@ -250,42 +257,38 @@ class Trainer:
     # Checkpoints ----------------------------------------------------------------------------
 
     def save(self, folder: Path) -> None:
-        """Write `generator.safetensors` (to use) and `training.safetensors` (to go on)."""
-        if not self.distributed.main:
-            return
+        """Write `generator.safetensors` (to use) and `training.safetensors` (to go on from), and
+        keep the ones before. Raises NotFiniteError, and writes nothing, if weights are not finite.
+        """
         tensors = {}
         for name in ("generator", "critic", "ema"):
             state = getattr(self, name).state_dict()
             tensors |= {f"{name}.{key}": value for key, value in state.items()}
         for name in ("generator_optimiser", "critic_optimiser"):
             tensors |= store_optimiser(name, getattr(self, name))
+        check_finite(tensors, f"step {self.step}")
+        if not self.distributed.main:
+            return
         about = {"config": asdict(self.config), "step": self.step, "version": __version__}
-        about |= {"words": self.words} if self.words else {}
-        save_generator(folder / "generator.safetensors", self.ema, about)
-        write_tensors(folder / "training.safetensors", tensors, {**about, "minutes": self.minutes})
+        about |= {"words": self.words, "changes": self.changes}
+        with replaced(folder, keep=self.saved not in (None, self.step)) as new:
+            save_generator(new / GENERATOR, self.ema, about)
+            write_tensors(new / TRAINING, tensors, about | {"minutes": self.minutes})
+        self.saved = self.step
 
     def load(self, folder: Path) -> None:
-        """Go on from a checkpoint. TrainingError if it was made with other settings."""
-        tensors, about = read_tensors(folder / "training.safetensors")
-        free = {"steps", "max_minutes", "log_every", "sample_every", "save_every", "compile"}
-        then = asdict(TrainingConfig()) | renamed(about["config"])  # older runs know fewer settings
-        for name, value in asdict(self.config).items():
-            if name not in free and then[name] != value:
-                raise TrainingError(
-                    f"{folder} holds a run with {name}={then[name]!r}, not "
-                    f"{value!r}; choose another folder, or delete this one to start again"
-                )
-        for name, former in (("generator", ""), ("critic", ""), ("ema", "average.")):
-            prefixes = tuple(filter(None, (name + ".", former)))
-            state = {
-                key.split(".", 1)[1]: value
-                for key, value in tensors.items()
-                if key.startswith(prefixes)
-            }
-            getattr(self, name).load_state_dict(state)
+        """Go on from the newest checkpoint that can be read. TrainingError if it was made with
+        settings that cannot be changed."""
+        tensors, about, path = read_newest(folder)
+        changes = changed_settings(self.config, about, folder)
+        self.changes = [*about.get("changes", ()), *changes]
+        for name in ("generator", "critic", "ema"):
+            state = part(tensors, name, "average" if name == "ema" else name)
+            getattr(self, name).load_state_dict(with_words(state, self.words))
         for name in ("generator_optimiser", "critic_optimiser"):
             restore_optimiser(name, getattr(self, name), tensors)
         self.step, self.minutes = about["step"], about.get("minutes", 0.0)
+        self.saved = self.step if path.parent == folder else None
 
     def read_titles(self, rows: Tensor) -> None:
         """Teach the encoders what the titles among training rows (N, C) lead to expect, before
