@@ -7,8 +7,7 @@ from functools import partial
 import pytest
 
 from albumlib.sources import coverart, musicbrainz, reccobeats, spotify, web
-from albumlib.sources.spotify import DAY
-from albumlib.sources.web import Limit, Web
+from albumlib.sources.web import DAY, Limit, Web
 from tests.servers import spotify as stand_in
 from tests.servers.world import Services, World
 from tests.test_cli import fails, run

@@ -12,11 +12,10 @@ import time
 
 import pytest
 import requests
-from requests.adapters import HTTPAdapter
 
-from albumlib.sources import spotify
-from albumlib.sources.spotify import DAY
-from albumlib.sources.web import Limit, Web
+from albumlib import features
+from albumlib.sources import spotify, spotify_client
+from albumlib.sources.web import DAY, Limit, Web
 from tests.servers.spotify import Spotify as Server
 from tests.test_spotify import user_login
 
@@ -55,7 +54,7 @@ def _wait_for(server, port):
     pytest.fail("Prism did not start")
 
 
-class Described(HTTPAdapter):
+class Described(spotify_client._Adapter):
     """Asks for `tracks?ids=` where spotipy asks for `tracks/?ids=`, which Spotify takes too."""
 
     def send(self, request, **options):
@@ -70,10 +69,11 @@ def opened(mock, tmp_path, monkeypatch):
     tokens = Server()  # the description has no tokens
 
     def open_source(**wish):
-        web = Web({mock: QUICK, mock + DAY: QUICK}, memory=":memory:")
+        hosts = {mock: QUICK, mock + DAY: QUICK, tokens.netloc: QUICK}
+        web = Web(hosts, trusted=frozenset(hosts), memory=":memory:")
         where = {"api": f"http://{mock}/", "tokens": tokens.token_url}
         source = spotify.Spotify(web, **where, memory=tmp_path / "spotify.json", **wish)
-        source._client._spotify._session.mount("http://", Described())
+        source._client._spotify._session.mount("http://", Described(web))
         return source
 
     yield open_source
@@ -99,7 +99,7 @@ def test_a_users_playlists_are_listed(opened):
 
 def test_features_are_understood(opened):
     found = opened(search="x")._client.try_many("audio_features", [ALBUM])
-    assert found and set(spotify.features.NAMES) - {"popularity"} <= set(found[0])
+    assert found and set(features.NAMES) - {"popularity"} <= set(found[0])
 
 
 def test_the_mock_refuses_what_is_not_described(mock):

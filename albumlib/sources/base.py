@@ -93,3 +93,7 @@ class SourceError(AlbumlibError):
 
 class CoverError(AlbumlibError):
     """One cover could not be had; the message is the reason kept in the catalogue."""
+
+
+class Failed(SourceError):
+    """One address cannot be had; others may."""

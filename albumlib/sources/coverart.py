@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 
-from albumlib.sources.base import CoverError, SourceError, Track
-from albumlib.sources.web import Failed, Limit, Web, credentials
+from albumlib.sources.base import CoverError, Failed, SourceError, Track
+from albumlib.sources.credentials import credentials
+from albumlib.sources.records import Odd, each, text
+from albumlib.sources.web import Limit, Web
 
 API = "https://coverartarchive.org"
 SEARCH = "https://musicbrainz.org/ws/2"
@@ -36,7 +39,7 @@ class CoverArtArchive:
     waits = True
 
     def __init__(self, web: Web, api: str = API, search: str = SEARCH):
-        self.web, self.api, self.search = web, api, search
+        self.web, self.api, self.search, self.put_aside = web, api, search, Counter()
         if not web.contact:
             raise SourceError(
                 "MusicBrainz and the Cover Art Archive want to know whom to write to: set "
@@ -54,7 +57,7 @@ class CoverArtArchive:
         width = next((width for width in WIDTHS if width >= size), WIDTHS[-1])
         try:
             path = reference if reference.startswith("release") else self._found(reference)
-            return self.web.get(f"{self.api}/{path}/front-{width}", kind="image/").body
+            return self.web.picture(f"{self.api}/{path}/front-{width}")
         except Failed as error:
             raise CoverError(str(error)) from error
 
@@ -65,9 +68,9 @@ class CoverArtArchive:
         answer = self.web.json(
             f"{self.search}/release-group", params=params, needs="release-groups"
         )
-        for group in answer["release-groups"]:
-            if _plain(group.get("title", "")) == _plain(album):
-                return f"release-group/{group['id']}"
+        for mbid, title in each(titled, answer["release-groups"], self.put_aside):
+            if _plain(title) == _plain(album):
+                return f"release-group/{mbid}"
         raise CoverError(f"MusicBrainz knows no album {album!r} by {artist!r}")
 
 
@@ -75,6 +78,14 @@ def contact() -> str:
     """Whom servers may write to: ALBUMLIB_CONTACT. Raises SourceError if it is not set."""
     name = "ALBUMLIB_CONTACT"
     return credentials(name, where="it is your mail address, for those who keep the servers")[name]
+
+
+def titled(entity: object) -> tuple[str, str]:
+    """MusicBrainz' id of something, and its title or name. Raises Odd."""
+    mbid = text(entity, "id")
+    if not MBID.fullmatch(mbid):
+        raise Odd("no MusicBrainz id")
+    return mbid, text(entity, "title") or text(entity, "name")
 
 
 def quoted(text: str) -> str:

@@ -14,11 +14,14 @@ import itertools
 import json
 import lzma
 import tarfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from albumlib.sources.base import Page, SourceError, Track
-from albumlib.sources.coverart import HOSTS, MBID, CoverArtArchive, quoted
+from albumlib.sources.coverart import HOSTS, MBID, CoverArtArchive, quoted, titled
+from albumlib.sources.records import each, identity, number, part, text
 from albumlib.sources.web import Web
 
 __all__ = ["HOSTS", "Dump", "MusicBrainz"]
@@ -53,6 +56,7 @@ class MusicBrainz:
         api: str = API,
     ):
         self.web, self.api, self.covers = web, api, covers or CoverArtArchive(web)
+        self.put_aside: Counter[str] = Counter()
         self.wish = _wish(artist=artist, label=label, tag=tag, year=year)
         if self.wish.keys() not in ({"artist"}, {"label"}, {"tag"}, {"year"}, {"tag", "year"}):
             raise SourceError("MusicBrainz needs one artist, one label, or a tag, a year, or both")
@@ -78,17 +82,19 @@ class MusicBrainz:
             return [], state | {"id": self._resolve(what, name)}
         found = self._releases({what: state["id"], "offset": state["offset"], "limit": MOST})
         releases, offset = found["releases"], state["offset"] + len(found["releases"])
-        end = not releases or offset >= found.get("release-count", 0)
-        return _tracks(releases), state | {"offset": offset, "end": end}
+        end = not releases or offset >= (number(found.get("release-count")) or 0)
+        return _tracks(releases, self.put_aside), state | {"offset": offset, "end": end}
 
     def _search(self, state: dict) -> tuple[list[Track], dict]:
         """One album of those found, or the next page of albums."""
         if left := state.get("left"):
             found = self._releases({"release-group": left[0], "limit": 1})
-            return _tracks(found["releases"], self.wish.get("tag", "")), state | {"left": left[1:]}
+            tracks = _tracks(found["releases"], self.put_aside, self.wish.get("tag", ""))
+            return tracks, state | {"left": left[1:]}
         found = self._ask("release-group", self._query(), state["offset"])
-        groups = [group["id"] for group in found["release-groups"]]
-        return [], {"offset": state["offset"] + len(groups), "left": groups, "end": not groups}
+        groups = found["release-groups"]
+        left = [mbid for mbid, _ in each(titled, groups, self.put_aside)]
+        return [], {"offset": state["offset"] + len(groups), "left": left, "end": not groups}
 
     def _query(self) -> str:
         terms = ["status:official"]
@@ -102,11 +108,12 @@ class MusicBrainz:
         """The id of an artist or label."""
         if MBID.fullmatch(name):
             return name
-        found = self._ask(what, quoted(name))[f"{what}s"]
-        for candidate in found:
-            if candidate["name"].casefold() == name.casefold():
-                return candidate["id"]
-        near = ", ".join(repr(candidate["name"]) for candidate in found[:3])
+        answer = self._ask(what, quoted(name))[f"{what}s"]
+        found = list(each(titled, answer, self.put_aside))
+        for mbid, called in found:
+            if called.casefold() == name.casefold():
+                return mbid
+        near = ", ".join(repr(called) for _, called in found[:3])
         raise SourceError(
             f"MusicBrainz knows no {what} {name!r}" + (f"; near it are {near}" if near else "")
         )
@@ -143,6 +150,7 @@ class Dump:
         year: str = "",
     ):
         self.path, self.covers, self.web = Path(path), covers, covers.web
+        self.put_aside: Counter[str] = Counter()
         self.wish = _wish(artist=artist, label=label, tag=tag, year=year)
         if not self.path.is_file():
             raise SourceError(
@@ -162,76 +170,92 @@ class Dump:
                 while chunk := list(itertools.islice(rest, LINES)):
                     releases = [_read(line, n) for n, line in enumerate(chunk, start + 1)]
                     start += len(chunk)
-                    yield Page(_tracks(filter(self._wanted, releases)), str(start))
+                    wanted = itertools.chain(*each(self._chosen, releases, self.put_aside))
+                    yield Page(_tracks(wanted, self.put_aside), str(start))
         except (OSError, EOFError, lzma.LZMAError, tarfile.TarError) as error:
             raise SourceError(f"{self.path} is damaged, fetch it again ({error})") from error
 
     def cover(self, reference: str, size: int) -> bytes:
         return self.covers.cover(reference, size)
 
-    def _wanted(self, release: dict) -> bool:
-        art = release.get("cover-art-archive") or {"front": True}
-        if release.get("status") not in ("Official", None) or not art.get("front"):
-            return False
-        return all(_matches(release, what, wish) for what, wish in self.wish.items())
+    def _chosen(self, release: dict) -> list[dict]:
+        """The release if it is asked for, or nothing. Raises Odd."""
+        art = part(release, "cover-art-archive") or {"front": True}
+        if text(release, "status") not in ("Official", "") or not art.get("front"):
+            return []
+        return [release] * all(_matches(release, what, wish) for what, wish in self.wish.items())
 
 
 # What service and dump have in common: their releases ---------------------------------------
 
 
-def _tracks(releases: Iterable[dict], genre: str = "") -> list[Track]:
-    return [track for release in releases for track in _tracks_of(release, genre)]
+def _tracks(releases: Iterable[object], put_aside: Counter[str], genre: str = "") -> list[Track]:
+    """All tracks of these releases; what is odd costs the release, or the track."""
+    tracks: list[Track] = []
+    for make, listed in each(partial(_opened_release, genre=genre), releases, put_aside):
+        tracks += filter(None, each(make, listed, put_aside))
+    return tracks
 
 
-def _tracks_of(release: dict, genre: str) -> Iterator[Track]:
-    """The tracks of a release; its album is the release group."""
-    group = release.get("release-group") or release
+def _opened_release(release: object, genre: str) -> tuple[partial[Track | None], list]:
+    """How to make tracks of what is listed on a release, and that. Raises Odd.
+
+    The album is the release group.
+    """
+    group = part(release, "release-group") or release
+    album_id = titled(group)[0]
     about = {
-        "album_id": group["id"],
-        "album": group.get("title") or release.get("title", ""),
-        "release_date": group.get("first-release-date") or release.get("date") or "",
+        "album_id": album_id,
+        "album": text(group, "title") or text(release, "title"),
+        "release_date": text(group, "first-release-date") or text(release, "date"),
         "genre": genre or _first_genre(release) or _first_genre(group),
-        "cover": f"release-group/{group['id']}",
+        "cover": f"release-group/{album_id}",
     }
-    for track in _listed(release):
-        recording = track.get("recording") or {}
-        if recording.get("id") and not recording.get("video"):
-            credits = track.get("artist-credit") or release.get("artist-credit") or []
-            yield Track(
-                id=f"{group['id']}/{recording['id']}",
-                name=track.get("title") or recording.get("title", ""),
-                artist="".join(c.get("name", "") + c.get("joinphrase", "") for c in credits),
-                isrc=min(recording.get("isrcs") or [""]),
-                **about,
-            )
+    media = part(release, "media", kind=list)
+    listed = itertools.chain.from_iterable(part(one, "tracks", kind=list) for one in media)
+    return partial(_track, about=about, credits=_credited(release)), list(listed)
 
 
-def _listed(release: dict) -> Iterator[dict]:
-    for medium in release.get("media") or []:
-        yield from medium.get("tracks") or []
+def _track(found: object, about: dict[str, str], credits: str) -> Track | None:
+    recording = part(found, "recording")
+    if recording.get("video") or not recording:
+        return None
+    recording_id = identity(recording, "id")
+    return Track(
+        id=f"{about['album_id']}/{recording_id}",
+        name=text(found, "title") or text(recording, "title"),
+        artist=_credited(found) or credits,
+        isrc=min(map(text, part(recording, "isrcs", kind=list)), default=""),
+        **about,
+    )
+
+
+def _credited(entity: object) -> str:
+    credits = part(entity, "artist-credit", kind=list)
+    return "".join(text(credit, "name") + text(credit, "joinphrase") for credit in credits)
 
 
 def _first_genre(entity: dict) -> str:
-    genres = entity.get("genres") or []
-    return max(genres, key=lambda genre: genre.get("count", 0), default={}).get("name", "")
+    genres = part(entity, "genres", kind=list)
+    return text(
+        max(genres, key=lambda one: number(part(one).get("count")) or 0, default={}), "name"
+    )
 
 
 def _matches(release: dict, what: str, wish: str) -> bool:
     """Whether a release of the dump is by this artist, on this label, of this tag or year."""
-    group = release.get("release-group") or release
+    group = part(release, "release-group") or release
     if what == "year":
-        return str(group.get("first-release-date") or release.get("date") or "").startswith(wish)
+        return (text(group, "first-release-date") or text(release, "date")).startswith(wish)
     if what == "artist":
-        entities = [c.get("artist") or {} for c in release.get("artist-credit") or []]
+        named = [part(credit, "artist") for credit in part(release, "artist-credit", kind=list)]
     elif what == "label":
-        entities = [i.get("label") or {} for i in release.get("label-info") or []]
+        named = [part(company, "label") for company in part(release, "label-info", kind=list)]
     else:
-        entities = [*_tagged(release), *_tagged(group)]
-    return any(wish.casefold() in (e.get("name", "").casefold(), e.get("id")) for e in entities)
-
-
-def _tagged(entity: dict) -> list[dict]:
-    return (entity.get("genres") or []) + (entity.get("tags") or [])
+        kinds = itertools.product((release, group), ("genres", "tags"))
+        named = itertools.chain.from_iterable(part(one, kind, kind=list) for one, kind in kinds)
+    wish = wish.casefold()
+    return any(wish in (text(one, "name").casefold(), text(one, "id")) for one in named)
 
 
 def _wish(**wishes: str) -> dict[str, str]:
@@ -243,11 +267,11 @@ def _said(wish: dict[str, str]) -> str:
     return ",".join(f"{what}={value}" for what, value in wish.items())
 
 
-def _read(line: bytes, number: int) -> dict:
+def _read(line: bytes, place: int) -> dict:
     try:
         return json.loads(line)
-    except ValueError as error:
-        raise SourceError(f"line {number} of the dump is no release: fetch it again") from error
+    except (ValueError, RecursionError) as error:
+        raise SourceError(f"line {place} of the dump is no release: fetch it again") from error
 
 
 @contextlib.contextmanager

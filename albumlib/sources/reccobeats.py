@@ -8,9 +8,10 @@ they are matched by identity. API: https://reccobeats.com/docs
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 
-from albumlib import features
+from albumlib.sources.records import each, identity, known_features, number, text
 from albumlib.sources.web import Limit, Refused, Web
 
 API = "https://api.reccobeats.com/v1"
@@ -26,23 +27,23 @@ class ReccoBeats:
     batch = 40
 
     def __init__(self, web: Web, api: str = API):
-        self.web, self.api = web, api
+        self.web, self.api, self.put_aside = web, api, Counter()
 
     def find(self, keys: list[str]) -> dict[str, tuple[str, dict[str, float]]]:
         """ReccoBeats' id and the popularity of each track that it knows.
 
         An ISRC can mean several records: the most popular is taken.
         """
-        content = self._ask("track", [key for key in keys if KEY.fullmatch(key)])
+        found = self._ask("track", [key for key in keys if KEY.fullmatch(key)])
         best: dict[str, dict] = {}
-        for record in sorted(content, key=lambda r: (_number(r.get("popularity")) or 0, r["id"])):
-            for key in _identities(record):
-                best[key] = record
-        return {key: (best[key]["id"], _known(best[key])) for key in keys if key in best}
+        for record in sorted(found, key=lambda r: (number(r.get("popularity")) or 0, r["id"])):
+            best |= dict.fromkeys(_identities(record), record)
+        return {key: (best[key]["id"], known_features(best[key])) for key in keys if key in best}
 
     def measure(self, records: list[str]) -> dict[str, dict[str, float]]:
         """The features of each record, by ReccoBeats' id, those it has."""
-        return {record["id"]: _known(record) for record in self._ask("audio-features", records)}
+        found = self._ask("audio-features", records)
+        return {record["id"]: known_features(record) for record in found}
 
     def _ask(self, what: str, ids: list[str]) -> list[dict]:
         """The records for these ids. If one of them is refused, the others are asked again."""
@@ -51,7 +52,7 @@ class ReccoBeats:
         try:
             url = f"{self.api}/{what}"
             found = self.web.json(url, params={"ids": ",".join(ids)}, needs="content")["content"]
-            return [record for record in found if isinstance(record, dict) and record.get("id")]
+            return list(each(_right, found, self.put_aside))
         except Refused as error:
             if error.status != 400:
                 raise
@@ -59,18 +60,14 @@ class ReccoBeats:
             return self._ask(what, ids[:middle]) + self._ask(what, ids[middle:]) if middle else []
 
 
+def _right(record: object) -> dict:
+    """A record whose identities are texts. Raises Odd."""
+    identity(record, "id")
+    list(_identities(record))
+    return record
+
+
 def _identities(record: dict) -> Iterator[str]:
     """What a record may have been asked for by."""
-    yield str(record.get("href") or "").rsplit("/", 1)[-1]
-    yield str(record.get("isrc") or "").replace("-", "").upper()
-
-
-def _known(record: dict) -> dict[str, float]:
-    values: Iterable[tuple[str, float | None]] = (
-        (name, _number(record.get(name))) for name in features.NAMES
-    )
-    return {name: value for name, value in values if value is not None}
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+    yield text(record, "href").rsplit("/", 1)[-1]
+    yield text(record, "isrc").replace("-", "").upper()

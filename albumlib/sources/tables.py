@@ -86,7 +86,7 @@ class Table:
 
     def _fetched(self, url: str) -> bytes:
         try:
-            return self.web.get(url).body
+            return self.web.picture(url)
         except Failed as error:
             raise CoverError(str(error)) from error
 

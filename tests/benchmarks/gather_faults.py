@@ -49,18 +49,18 @@ WORKERS = 8
 CHILD = """
 import json, os, sys
 from albumlib.dataset.gathering import gather
-from albumlib.sources import web
+from albumlib.sources import pace, transport, web
 from albumlib.sources.web import Limit
 from tests.servers.world import sources_for, web_for
-web.SLOW, web.TIMEOUT, web.GRACE = 0.5, (5, 5), 1.0
+transport.SLOW, pace.GRACE = 0.5, 1.0
 folder, addresses, limit = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
 life = sys.argv[5]
 heard = os.open(folder + "/heard", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
 ask = web.Web._ask
 
-def telling(self, url, *options):
-    answer = ask(self, url, *options)
-    os.write(heard, (life + " " + url + chr(10)).encode())
+def telling(self, request, *options):
+    answer = ask(self, request, *options)
+    os.write(heard, (life + " " + request.url + chr(10)).encode())
     return answer
 
 web.Web._ask = telling

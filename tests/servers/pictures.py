@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import threading
 import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from PIL import Image
 
 ALWAYS = {
     "missing": (404, b"no"),
@@ -14,6 +17,13 @@ ALWAYS = {
     "dead": (500, b""),
     "storm": (429, b""),
 }
+
+
+def jpeg(width: int = 300) -> bytes:
+    """A picture of one colour."""
+    file = io.BytesIO()
+    Image.new("RGB", (width, width), "teal").save(file, "JPEG")
+    return file.getvalue()
 
 
 class PictureServer:
@@ -65,8 +75,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif kind == "json":
             self._answer(200, b'{"answer": 42' + b"}" * (times - 1))
         elif kind == "page":
-            sort = "text/html" if times < 2 else "image/jpeg"
-            self._answer(200, self.host.picture, **{"Content-Type": sort})
+            body = b"<html>please log in</html>" if times < 2 else self.host.picture
+            self._answer(200, body, **{"Content-Type": "Text/HTML"})
         elif kind == "busy" and times < 3:
             self._answer(429, b"", **{"Retry-After": "0"})
         elif kind == "broken" and times < 2:

@@ -1,0 +1,247 @@
+"""One request: to an address that was checked, within its time, with nothing taken along.
+
+urllib3 reads an address, and what it reads is checked and connected to: a name is looked up when
+the connection is made, and the connection goes to the very number that was found public. TLS
+still asks for the name. (Behind a proxy, which the environment may name, the proxy looks it up.)
+A request runs in a thread of its own, which is left behind when its time is over or when somebody
+presses Ctrl-C, wherever it hangs. There are no cookies, and redirects are the caller's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import ipaddress
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.utils import default_headers
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import (
+    LocationParseError,
+    NameResolutionError,
+    NewConnectionError,
+    ProtocolError,
+)
+from urllib3.util import Url, parse_url
+from urllib3.util.connection import create_connection
+
+from albumlib.sources.base import Failed, SourceError
+
+SLOW = 60.0  # seconds that a whole request may take, from looking up the name to the last byte
+CONNECT = 10.0  # of these, to connect to one address
+LITTLE = 2**16  # bytes of a redirect that are read, so that its connection can be used again
+TICK = 0.1  # seconds until Ctrl-C is noticed
+POOL = 32  # connections to a host that are kept open
+UNFIT = re.compile(r"[\s\\\x00-\x20\x7f]")
+
+
+class TooMuch(Exception):
+    """An answer is longer than we take, or comes too slowly."""
+
+
+class Transport:
+    """Sends requests. Safe to use from several threads.
+
+    `agent` is the User-Agent. `admit` raises Failed for a host (name or name:port) that is none of
+    ours. `trusted` hosts (name:port) may be spoken to in plain http and at private addresses. What
+    is under way ends with SourceError once `stopped` is set.
+    """
+
+    def __init__(
+        self,
+        agent: str,
+        admit: Callable[[str], object],
+        trusted: frozenset[str],
+        stopped: threading.Event,
+    ):
+        self._agent, self._admit, self._trusted, self._stopped = agent, admit, trusted, stopped
+        self._session = requests.Session()  # knows the environment's proxies and certificates
+        self._adapter = _Adapter(self._addresses)
+
+    def prepare(self, url: str, params: Mapping[str, Any] | None = None) -> Any:
+        """A request, as requests has them. Raises Failed if the address is not fit to be asked."""
+        address, headers = self.read(url), default_headers()
+        try:
+            return requests.Request("GET", address.url, headers, params=params).prepare()
+        except (requests.RequestException, ValueError) as error:
+            raise Failed(f"{url!a} is no address") from error
+
+    def read(self, url: str) -> Url:
+        """An address as urllib3 reads it. Raises Failed if it is not fit to be asked."""
+        if UNFIT.search(url):
+            raise Failed("addresses with white space or a backslash are not fetched")
+        try:
+            address = parse_url(url)
+        except LocationParseError as error:
+            raise Failed(f"{url!a} is no address") from error
+        if address.auth is not None:
+            raise Failed("addresses with a user's name are not fetched")
+        if address.netloc in self._trusted:
+            return address
+        if address.scheme != "https" or not address.host:
+            raise Failed("only https addresses are fetched")
+        self._admit(name_of(address))
+        return address
+
+    def send(self, request: Any, most_bytes: int, answered: Callable[[int], object]) -> Any:
+        """The answer to a request, with its whole body.
+
+        `answered` is called with the status when the headers are there. Raises TooMuch, what
+        requests and urllib3 raise, Failed for addresses that are not public, or SourceError when
+        stopped.
+        """
+        request.headers["User-Agent"] = self._agent
+        exchange = _Exchange(lambda: self._exchanged(request, most_bytes, answered))
+        ends = time.monotonic() + SLOW
+        try:
+            while not wait([exchange.outcome], TICK).done:
+                if self._stopped.is_set():
+                    raise SourceError("stopped; everything gathered so far is kept")
+                if time.monotonic() > ends:
+                    raise TooMuch(f"slower than {SLOW:.0f} seconds")
+            return exchange.outcome.result()
+        finally:
+            exchange.hang_up()
+
+    def _exchanged(self, request: Any, most_bytes: int, answered: Callable[[int], object]) -> Any:
+        settings = self._session.merge_environment_settings(request.url, {}, True, None, None)
+        answer = self._adapter.send(request, timeout=(CONNECT, 2 * SLOW), **settings)
+        with contextlib.closing(answer.raw):
+            answered(answer.status_code)
+            try:
+                body = whole_body(answer.raw, LITTLE if answer.is_redirect else most_bytes)
+            except TooMuch:
+                if not answer.is_redirect:
+                    raise
+                body = b""
+        answer.raw = io.BytesIO(body)
+        return answer
+
+    def _addresses(self, host: str, port: int) -> list[str]:
+        """The numbers of a host, all of them public. Raises Failed or OSError."""
+        name = name_of(Url(host=f"[{host}]" if ":" in host else host, port=port))
+        try:
+            found = [one[4][0] for one in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+        except UnicodeError as error:
+            raise Failed(f"{host} is no name of a host") from error
+        if name not in self._trusted:
+            self._admit(name)  # again, where it counts: however the address was read on the way
+            if not all(map(_is_public, found)):
+                raise Failed(f"{host} is a private address")
+        return found
+
+
+def name_of(address: Url) -> str:
+    """How hosts are listed: the name, and the port unless it is the usual one."""
+    return address.host if address.port in (None, 443) else address.netloc
+
+
+def why_lost(error: Exception, name: str) -> tuple[str, bool]:
+    """What went wrong with a request to a host, and whether it did not answer at all."""
+    cause = next(iter(error.args), None)
+    reason = getattr(cause, "reason", cause)
+    if isinstance(reason, NameResolutionError):
+        return f"unknown host {name}", True
+    lost = isinstance(error, requests.ConnectionError) and not isinstance(cause, ProtocolError)
+    return f"no answer ({type(reason if lost else error).__name__})", lost
+
+
+def whole_body(raw: Any, most_bytes: int) -> bytes:
+    """The body of urllib3's answer, unpacked. Raises TooMuch while it streams."""
+    data = bytearray()
+    while piece := raw.read1(65536, decode_content=True):
+        data += piece
+        if len(data) > most_bytes:
+            raise TooMuch(f"more than {most_bytes / 2**20:.0f} MB")
+    return bytes(data)
+
+
+def _is_public(number: str) -> bool:
+    address = ipaddress.ip_address(number)
+    return address.is_global and not address.is_multicast
+
+
+class _Exchange(threading.Thread):
+    """A request on its way, and the connection that it uses."""
+
+    def __init__(self, work: Callable[[], Any]):
+        super().__init__(daemon=True)
+        self._work, self._connection, self._left = work, None, False
+        self.outcome: Future = Future()
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self.outcome.set_result(self._work())
+        except BaseException as error:  # noqa: BLE001, for whoever waits for it
+            self.outcome.set_exception(error)
+
+    def uses(self, connection: HTTPConnection) -> None:
+        """Called in the thread itself, before anything is sent."""
+        self._connection = connection
+        if self._left:
+            raise TooMuch("nobody waits for it")
+
+    def hang_up(self) -> None:
+        """End whatever is still under way."""
+        self._left = True
+        if not self.outcome.done() and (line := getattr(self._connection, "sock", None)):
+            with contextlib.suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
+
+
+class _Adapter(HTTPAdapter):
+    """requests' adapter, whose connections go to the addresses that `find` gives."""
+
+    def __init__(self, find: Callable[[str, int], list[str]]):
+        self._find = find
+        super().__init__(pool_maxsize=POOL)
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, **options)
+        kinds = {
+            "http": (HTTPConnectionPool, HTTPConnection),
+            "https": (HTTPSConnectionPool, HTTPSConnection),
+        }
+        self.poolmanager.pool_classes_by_scheme = {
+            scheme: type("Pool", (pool,), {"ConnectionCls": self._checked(connection)})
+            for scheme, (pool, connection) in kinds.items()
+        }
+
+    def _checked(self, kind: type) -> type:
+        return type("Connection", (_Checked, kind), {"find": staticmethod(self._find)})
+
+
+class _Checked:
+    """What a connection of ours does otherwise than urllib3's."""
+
+    find: Callable[[str, int], list[str]]
+
+    def request(self, *arguments: Any, **options: Any) -> None:
+        threading.current_thread().uses(self)
+        super().request(*arguments, **options)
+
+    def _new_conn(self) -> socket.socket:
+        threading.current_thread().uses(self)
+        try:
+            numbers = self.find(self._dns_host, self.port)
+        except OSError as error:
+            raise NameResolutionError(self.host, self, error) from error
+        reason = OSError("no address")
+        for number in numbers:
+            try:
+                return create_connection(
+                    (number, self.port), self.timeout, socket_options=self.socket_options
+                )
+            except OSError as error:
+                reason = error
+        raise NewConnectionError(self, str(reason)) from reason
