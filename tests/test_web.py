@@ -1,15 +1,18 @@
-import email.utils
 import socket
 import threading
 import time
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from albumlib.sources import answers, transport, web
 from albumlib.sources.base import SourceError
 from albumlib.sources.credentials import credentials
+from albumlib.sources.pace import Ledger
 from albumlib.sources.web import Failed, Limit, NotFound, Refused, Wait, Web
+from tests.servers.hostile import Hostile
 from tests.servers.pictures import PictureServer, jpeg
 
 PICTURE = jpeg()
@@ -229,14 +232,62 @@ def test_stopped_it_wakes_up_at_once(server):
     assert time.monotonic() - begun < 10
 
 
+NOW = 1_800_000_000.0
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("7", 7), ("0.5", 0.5), ("Fri, 31 Dec 1999 23:59:59 GMT", 0), ("soon", 0), ("", 0)],
-)
-def test_what_retry_after_says(text, seconds):
-    assert answers.retry_after({"Retry-After": text}) == seconds
-    later = email.utils.format_datetime(datetime.now(timezone.utc) + timedelta(hours=1))
-    assert answers.retry_after({"Retry-After": later}) == pytest.approx(3600, abs=5)
+    [
+        ("7", 7), (" 7 ", 7), ("0.5", 0.5), ("48925", 48_925), ("-3", 0), ("", 0), ("soon", 0),
+        ("1500ms", 1.5), ("1500 MS", 1.5), ("nan", 0), ("inf", answers.LONGEST),
+        ("1e300", answers.LONGEST), ("9" * 400, answers.LONGEST), ("-inf", 0),
+        ("1700000000", 0), ("1800000030", 30), ("1800000030000", 30), ("1900000000", 86_400),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", 0), ("Fri, 31 Dec 9999 23:59:59 GMT", 86_400),
+        ("Fri, 31 Dec 9999 23:59:59 -1200", 86_400), ("Mon, 99 Foo 2026 99:99:99 GMT", 0),
+        ("Fri, 15 Jan 2027 08:01:00 GMT", 60), ("253402300800", 86_400), ("\x00", 0),
+    ],
+)  # fmt: skip
+def test_what_retry_after_says(monkeypatch, text, seconds):
+    monkeypatch.setattr(answers.time, "time", lambda: NOW)
+    assert answers.retry_after({"Retry-After": text}) == pytest.approx(seconds, abs=1e-3)
+
+
+@given(st.text())
+def test_whatever_retry_after_says_it_is_between_nothing_and_a_day(text):
+    assert 0 <= answers.retry_after({"Retry-After": text}) <= 86_400
+
+
+@pytest.mark.parametrize("text", ["inf", "9999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_no_host_closes_for_longer_than_a_day(text, tmp_path):
+    head = f"HTTP/1.1 429 No\r\nRetry-After: {text}\r\nContent-Length: 0\r\n\r\n".encode()
+    with Hostile([head]) as host:
+        with pytest.raises(Wait):
+            client(host, memory=tmp_path / "memory").get(host.url("a"))
+        later = client(host, memory=tmp_path / "memory")
+        later._clock.now += 86_401
+        with later.gate(host.netloc):
+            pass
+
+
+def test_pauses_that_cannot_be_true_are_not_kept(tmp_path):
+    """As a version before this one, or a clock that was wrong, may have written them."""
+    clock = Clock()
+    ledger = Ledger(tmp_path / "memory")
+    ledger._db.execute("INSERT INTO closed VALUES ('a host', 1e12), ('b', 9e999)")
+    ledger._db.execute("INSERT INTO places (gate, free) VALUES ('a host', 1e12), ('b', 9e999)")
+    for gate in ("a host", "b"):
+        assert ledger.enter(gate, Limit(1, 1.0), clock.now)[0]
+
+
+def test_pauses_are_forgotten_when_asked(tmp_path):
+    polite = Web({"a": OFTEN}, memory=tmp_path / "memory")
+    polite.pause("a", 50_000)
+    with pytest.raises(Wait, match="--forget-pauses"), polite.gate("a"):
+        pass
+    assert web.forget_pauses(tmp_path / "memory") == 1
+    assert web.forget_pauses(tmp_path / "none") == 0
+    with polite.gate("a"):
+        pass
 
 
 def test_credentials_from_the_environment_or_a_file(tmp_path, monkeypatch):

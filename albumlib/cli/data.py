@@ -9,6 +9,7 @@ import typer
 
 from albumlib.cli.options import (
     AskOption,
+    ForgetOption,
     PicturesOption,
     SeedOption,
     Source,
@@ -40,6 +41,7 @@ def gather(
     size: Annotated[int, typer.Option(help="Width of the covers, pixels.")] = 300,
     workers: Annotated[int, typer.Option(help="Covers drawn or fetched at a time.")] = 2,
     seed: SeedOption = 2021,
+    forget_pauses: ForgetOption = False,
 ) -> None:
     """Gather tracks and covers into a folder.
 

@@ -69,6 +69,24 @@ AskOption = Annotated[
         "--source spotify: search:WORDS, artist:NAME, albums:LINKS or playlists:all.",
     ),
 ]
+
+
+def _forget_pauses(wanted: bool) -> bool:
+    if wanted:
+        from albumlib.sources import web
+
+        typer.echo(f"pauses forgotten: {web.forget_pauses()}")
+    return wanted
+
+
+ForgetOption = Annotated[
+    bool,
+    typer.Option(
+        "--forget-pauses",
+        callback=_forget_pauses,
+        help="Ask hosts again that asked for a pause; it is kept for a day at most.",
+    ),
+]
 SeedOption = Annotated[
     int,
     typer.Option(min=0, max=LARGEST_SEED, help="The same seed gives the same result."),

@@ -14,6 +14,7 @@ import itertools
 import re
 import shutil
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -58,7 +59,7 @@ def gather(
     Features that the source does not have come from `labels`, covers from `covers` instead of
     the source, if these are given; what nobody knows stays missing. `limit` ends the gathering
     after so many tracks in all. Covers are asked for at about `size` pixels. Returns the
-    catalogue's counts.
+    catalogue's counts, and how many odd records of a service were put aside.
 
     A folder that was gathered before is repaired: a source that has changed is read anew, and
     once every cover was tried, those that failed are tried again; `tell` is told so. What became
@@ -77,7 +78,7 @@ def gather(
             if labels:
                 _gather_labels(catalog, labels, progress)
             _gather_covers(catalog, covers or source, folder, size, workers, progress)
-            return catalog.counts()
+            return catalog.counts() | _put_aside(source, labels, covers)
     except (OSError, sqlite3.Error) as error:
         if not _disk_is_full(error):
             raise
@@ -85,6 +86,12 @@ def gather(
             f"the disk is full; free some space in {folder} and start again: "
             "everything gathered so far is kept"
         ) from error
+
+
+def _put_aside(*parts: Source | Labels | Covers | None) -> dict[str, int]:
+    """How many records of live services were odd, by what was wrong with them."""
+    reasons = sum((getattr(part, "put_aside", Counter()) for part in parts if part), Counter())
+    return {f"put aside: {reason}": count for reason, count in reasons.items()}
 
 
 def _disk_is_full(error: Exception) -> bool:

@@ -56,7 +56,7 @@ class MusicBrainz:
         api: str = API,
     ):
         self.web, self.api, self.covers = web, api, covers or CoverArtArchive(web)
-        self.put_aside: Counter[str] = Counter()
+        self.put_aside = self.covers.put_aside
         self.wish = _wish(artist=artist, label=label, tag=tag, year=year)
         if self.wish.keys() not in ({"artist"}, {"label"}, {"tag"}, {"year"}, {"tag", "year"}):
             raise SourceError("MusicBrainz needs one artist, one label, or a tag, a year, or both")
@@ -150,7 +150,7 @@ class Dump:
         year: str = "",
     ):
         self.path, self.covers, self.web = Path(path), covers, covers.web
-        self.put_aside: Counter[str] = Counter()
+        self.put_aside = self.covers.put_aside
         self.wish = _wish(artist=artist, label=label, tag=tag, year=year)
         if not self.path.is_file():
             raise SourceError(

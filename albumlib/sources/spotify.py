@@ -271,8 +271,8 @@ def _is_own(found: object) -> bool:
 
 def _by_id(found: list) -> dict[str, dict]:
     """Those that may be asked for again by their id."""
-    known = (one for one in found if isinstance(one, dict))
-    return {one["id"]: one for one in known if ID.fullmatch(str(one.get("id")))}
+    known = (one for one in found if isinstance(one, dict) and isinstance(one.get("id"), str))
+    return {one["id"]: one for one in known if ID.fullmatch(one["id"])}
 
 
 def _named(found: object) -> tuple[str, str]:

@@ -23,6 +23,9 @@ class Hostile:
         self.netloc = f"127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
+    def url(self, path: str) -> str:
+        return f"http://{self.netloc}/{path}"
+
     def __enter__(self) -> Hostile:
         return self
 
