@@ -19,7 +19,7 @@ from tests.servers.world import GROUP, Services, World, mbid, sources_for, web_f
 from tests.test_spotify import client, credentials, opened, tracks  # noqa: F401
 
 WORLD = World(albums=4, length=3)
-FEW = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 DEEP = b'{"a":' * 100_000
 
 

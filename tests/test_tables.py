@@ -11,7 +11,7 @@ from albumlib.sources.base import CoverError, SourceError
 from albumlib.sources.folder import Folder
 from albumlib.sources.tables import Table
 from albumlib.sources.web import Limit, Web
-from tests.servers.pictures import PictureServer
+from tests.servers.pictures import PictureServer, jpeg
 
 TIDY = {  # TidyTuesday
     "track_id": ["6f8", "0r7"], "track_name": ["Señorita", "Memories"],
@@ -143,7 +143,7 @@ def test_covers_from_a_folder_by_id_or_name(tmp_path):
 
 
 def test_covers_from_addresses_once_an_album(tmp_path):
-    server = PictureServer(b"\xff\xd8 picture")
+    server = PictureServer(jpeg())
     trusted = frozenset({server.netloc})
     web = Web({"*": Limit(100, 1.0)}, trusted=trusted, memory=":memory:")
     urls = [server.url("ok/1"), server.url("ok/1"), server.url("missing/2")]
