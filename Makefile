@@ -11,8 +11,9 @@ READY := .venv/ready
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-course: $(READY)  ## run the course, with PROFILE=smoke, laptop (default) or gpu
-	$(BIN)/python -m albumlib course --profile $(PROFILE) --only "$(strip $(ONLY))"
+course: $(READY)  ## run the course, with PROFILE=smoke, laptop (default) or gpu; DRY=1 to plan
+	$(BIN)/python -m albumlib course --profile $(PROFILE) --only "$(strip $(ONLY))" \
+	  $(if $(DRY),--dry-run)
 
 # On one core the notebooks, the tests that need what they leave in data/smoke, and the one that
 # watches over that folder; on another core all other tests.

@@ -25,29 +25,46 @@ from albumlib.runtime.console import ticker
 app = typer.Typer()
 
 
+ProfileOption = Annotated[Profile, typer.Option(help="How much is gathered and trained.")]
+OnlyOption = Annotated[
+    str, typer.Option(metavar="LIST", help="Notebooks, such as 1,2,4 or 05_acgan.")
+]
+FromOption = Annotated[str, typer.Option("--from", help="Begin with this notebook.")]
+OutOption = Annotated[
+    Path | None, typer.Option(help="Folder of the run [runs/PROFILE, or runs/PROFILE-SOURCE].")
+]
+JobsOption = Annotated[int, typer.Option(min=1, help="Notebooks at a time; they share the cores.")]
+TimeoutOption = Annotated[int, typer.Option(min=0, help="Seconds for a cell; 0 for no limit.")]
+DryOption = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Say what would run, why, and about how long it would take."),
+]
+FileArgument = Annotated[Path, typer.Argument(help="The runs to make, as YAML.")]
+SweepOutOption = Annotated[Path | None, typer.Option(help="Folder of the runs [runs/NAME].")]
+WorkersOption = Annotated[int, typer.Option(min=1, help="Runs at a time.")]
+GpusOption = Annotated[
+    str, typer.Option(metavar="LIST", help="Such as 0,1: a run at a time on each.")
+]
+DaskOption = Annotated[
+    str, typer.Option(metavar="ADDRESS", help="Run on the Dask cluster of this scheduler.")
+]
+
+
 @app.command()
 def course(
-    profile: Annotated[Profile, typer.Option(help="How much is gathered and trained.")] = (
-        Profile.laptop
-    ),
+    profile: ProfileOption = Profile.laptop,
     source: SourceOption = Source.imprint,
     table: TableOption = "",
     pictures: PicturesOption = "",
     ask: AskOption = "",
-    only: Annotated[
-        str, typer.Option(metavar="LIST", help="Notebooks, such as 1,2,4 or 05_acgan.")
-    ] = "",
-    start: Annotated[str, typer.Option("--from", help="Begin with this notebook.")] = "",
+    only: OnlyOption = "",
+    start: FromOption = "",
     parameter: Settings = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the run [runs/PROFILE, or runs/PROFILE-SOURCE].")
-    ] = None,
+    out: OutOption = None,
     seed: SeedOption = 2021,
-    jobs: Annotated[int, typer.Option(min=1, help="Notebooks that may run at a time.")] = 1,
-    timeout: Annotated[int, typer.Option(min=0, help="Seconds for a cell; 0 for no limit.")] = 0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and why.")] = (
-        False
-    ),
+    jobs: JobsOption = 1,
+    timeout: TimeoutOption = 0,
+    dry_run: DryOption = False,
 ) -> None:
     """Run the notebooks and write a report.
 
@@ -61,44 +78,25 @@ def course(
               python -m albumlib course --source tables --table songs.csv --from 3
               python -m albumlib course -p steps=500 --jobs 2 --dry-run
     """
-    from albumlib.course import runner as room
-    from albumlib.course.planning import find_notebooks
-    from albumlib.sources.choose import open_source
+    from albumlib.course.runner import run_course
 
-    parameters = pairs(parameter or [])
-    ending = "" if source is Source.imprint else f"-{source.value}"
-    out = out or Path("runs") / (profile.value + ending)
-    if source in (Source.parquet, Source.music, Source.spotify, Source.legacy):
-        raise AlbumlibError(_other_way(source, out))
     given = {"table": table, "pictures": pictures, "seed": seed} | ({"ask": ask} if ask else {})
-    open_source(source.value, **given)  # fail now, not in 01
-    asked = {
-        "profile": profile.value,
-        "out": out,
-        "notebooks": find_notebooks(only.replace(",", " ").split(), start),
-        "parameters": parameters,
-        "common": {"source": source.value, **given},
-    }
+    asked = _asked(profile, source, out, given) | _chosen(only, start, parameter)
     if dry_run:
-        for job, reason in room.preview(**asked):
-            typer.echo(f"{'runs' if reason else 'skipped':>8}  {job.name}  {reason}".rstrip())
+        _preview(asked)
         return
     with ticker() as progress:
-        report = room.run_course(**asked, progress=progress, workers=jobs, timeout=timeout)
+        report = run_course(**asked, progress=progress, workers=jobs, timeout=timeout)
     typer.echo(f"report: {report}")
 
 
 @app.command()
 def sweep(
-    file: Annotated[Path, typer.Argument(help="The runs to make, as YAML.")],
-    out: Annotated[Path | None, typer.Option(help="Folder of the runs [runs/NAME].")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Runs at a time.")] = 1,
-    gpus: Annotated[
-        str, typer.Option(metavar="LIST", help="Such as 0,1: a run at a time on each.")
-    ] = "",
-    dask: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Run on the Dask cluster of this scheduler.")
-    ] = "",
+    file: FileArgument,
+    out: SweepOutOption = None,
+    workers: WorkersOption = 1,
+    gpus: GpusOption = "",
+    dask: DaskOption = "",
 ) -> None:
     """Run notebooks many times with other parameters, and compare.
 
@@ -111,21 +109,59 @@ def sweep(
     profile: smoke
     data: runs/smoke/data       # what earlier chapters made; without it each run makes its own
     parameters: {steps: 500}    # of every run
-    grid: {minutes: [1, 2]}     # every combination; or `cases:`, such as [{minutes: 1}]
+    grid: {size: [64, 128]}     # every combination; or `cases:`, such as [{steps: 100}]
     seeds: [1, 2, 3]
     measures: [05_acgan.label_r2]  # numbers to compare; without it all
     """
-    from albumlib.course import sweep as room
+    from albumlib.course import sweep as sweeping
 
-    asked = room.read_sweep(file)
+    asked = sweeping.read_sweep(file)
     with ticker() as progress:
-        outcome = room.run_sweep(
+        outcome = sweeping.run_sweep(
             asked, out or Path("runs") / file.stem, workers=workers,
             gpus=[gpu for gpu in gpus.split(",") if gpu], dask=dask, progress=progress,
         )  # fmt: skip
     typer.echo(outcome.table.to_string())
     typer.echo(f"runs: {outcome.done} done, {outcome.failed} failed; see {outcome.folder}")
     raise typer.Exit(bool(outcome.failed))
+
+
+def _asked(profile: Profile, source: Source, out: Path | None, given: dict) -> dict:
+    """What `run_course` is to be called with; a source that cannot be opened fails here."""
+    from albumlib.sources.choose import open_source
+
+    ending = "" if source is Source.imprint else f"-{source.value}"
+    out = out or Path("runs") / (profile.value + ending)
+    if source in (Source.parquet, Source.music, Source.spotify, Source.legacy):
+        raise AlbumlibError(_other_way(source, out))
+    open_source(source.value, **given)
+    return {"profile": profile.value, "out": out, "common": {"source": source.value, **given}}
+
+
+def _chosen(only: str, start: str, parameter: list[str] | None) -> dict:
+    from albumlib.course.planning import find_notebooks
+
+    notebooks = find_notebooks(only.replace(",", " ").split(), start)
+    return {"notebooks": notebooks, "parameters": pairs(parameter or [])}
+
+
+def _preview(asked: dict) -> None:
+    """Say what a course would run and why, and what its trainings come to."""
+    from albumlib.course.profiles import plans
+    from albumlib.course.runner import preview
+
+    ahead = []
+    for job, reason in preview(**asked):
+        typer.echo(f"{'runs' if reason else 'skipped':>8}  {job.name}  {reason}".rstrip())
+        trainings = list(plans(job.notebook, asked["profile"], job.parameters)) if reason else []
+        for training in trainings:
+            typer.echo(f"{'':>10}{training}")
+        ahead += trainings
+    images, hours = sum(t.images for t in ahead), sum(t.seconds for t in ahead) / 3600
+    if ahead:
+        machine = "one GPU of today, not measured" if asked["profile"] == "gpu" else "two cores"
+        typer.echo(f"in all {images:,} images, about {hours:.1f} hours of training "
+                   f"(estimated for {machine})")  # fmt: skip
 
 
 def _other_way(source: Source, out: Path) -> str:
