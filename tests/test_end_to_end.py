@@ -83,3 +83,24 @@ def test_a_second_run_has_nothing_to_do(smoke_run):
     skipped = [line for line in found.stdout.splitlines() if "skipped, nothing has changed" in line]
     assert found.returncode == 0 and len(skipped) == len(NOTEBOOKS), found.stderr
     assert (OUT / "results.json").read_text(encoding="utf-8") == before
+
+
+def test_the_same_course_comes_to_the_same_numbers_to_the_last_digit(smoke_run):
+    """In another folder, beside a process that spins: what it is given is work, not time."""
+    again = OUT.with_name("test-again")
+    shutil.rmtree(again, ignore_errors=True)
+    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        command = [*COURSE[:-3], "1,2,4", "--out", again]
+        found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    finally:
+        busy.kill()
+        busy.wait()
+    assert found.returncode == 0, found.stderr
+    first, second = ((folder / "results.json").read_text() for folder in (OUT, again))
+    shutil.rmtree(again)
+    chapters = ("01_", "02_", "04_")
+    lines = [
+        line.rstrip(",") for line in first.splitlines() if line.lstrip(' "').startswith(chapters)
+    ]
+    assert lines and lines == [line.rstrip(",") for line in second.splitlines() if ":" in line]

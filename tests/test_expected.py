@@ -9,7 +9,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from albumlib.course import expected, planning
 from albumlib.course.expected import EXPECTED, Headline, headlines, marks, measured, short
-from albumlib.course.runner import PROFILES, read_results, run_course
+from albumlib.course.runner import PROFILES, check_claims, read_results, record, run_course
 
 KNOWN = {
     "headlines": [
@@ -26,7 +26,7 @@ KNOWN = {
 def known(tmp_path, monkeypatch):
     path = tmp_path / "expected.json"
     path.write_text(json.dumps(KNOWN))
-    for function in (headlines, marks, expected.ranges_of):
+    for function in (headlines, marks, expected.claims, expected.ranges_of):
         monkeypatch.setattr(function, "__defaults__", (path,))
     return path
 
@@ -66,6 +66,17 @@ def test_nothing_is_expected_of_other_profiles_and_sources(known, profile):
 
 def test_without_the_checkout_nothing_is_expected(tmp_path):
     assert marks({"05_acgan.label_r2": 0.0}, "laptop", tmp_path / "none.json") == {}
+
+
+def test_a_chapter_says_which_of_its_claims_hold(known, tmp_path, capsys):
+    record(tmp_path, "05_a", r2=0.8, steps=3000)
+    check_claims(tmp_path, "05_a", "laptop")
+    assert capsys.readouterr().out == "label recovery 0.80, as expected\n"
+    record(tmp_path, "05_a", r2=0.1, steps=9)
+    check_claims(tmp_path, "05_a", "laptop")
+    assert "expected 0.78 to 0.88: the training was stopped" in capsys.readouterr().out
+    check_claims(tmp_path, "05_a", "smoke")
+    assert capsys.readouterr().out.startswith("too little is trained here")
 
 
 def test_ranges_are_taken_from_runs(known):

@@ -8,6 +8,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "profiles": ["profile_settings"],
-        "runner": ["profile_value", "record", "settle_paths"],
+        "runner": ["check_claims", "profile_value", "record", "settle_paths"],
     },
 )

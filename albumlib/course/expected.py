@@ -82,6 +82,21 @@ def marks(results: Mapping[str, float], profile: str, path: Path = EXPECTED) -> 
     return dict(sorted(found.items()))
 
 
+def claims(results: Mapping[str, float], profile: str, chapter: str, path: Path = EXPECTED) -> str:
+    """Whether a chapter's headline numbers are as its prose has them, a line for each.
+
+    >>> claims({"05_acgan.label_r2": 0.12, "05_acgan.steps": 51}, "laptop", "05_acgan")
+    'label recovery (R²) 0.12, expected 0.76 to 0.90: the training was stopped after 51 of 1,500 steps'
+    """  # noqa: E501
+    outside = marks(results, profile, path)
+    own = [one for one in headlines(results, profile, path) if one.key.startswith(chapter + ".")]
+    lines = [
+        outside.get(one.key) or f"{one.name} {short(one.value)}, as expected"
+        for one in own if one.low is not None
+    ]  # fmt: skip
+    return "\n".join(lines) or "too little is trained here for the claims of this chapter to hold"
+
+
 def ranges_of(results: Mapping[str, float], profile: str, path: Path = EXPECTED) -> dict:
     """Ends of the ranges, to be kept beside the results: "KEY_expected_low" and "_high"."""
     found = {}

@@ -25,7 +25,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from albumlib.course.expected import marks, ranges_of
+from albumlib.course.expected import claims, marks, ranges_of
 from albumlib.course.kernels import Kernels, execute, shown
 from albumlib.course.planning import CourseError, find_notebooks, plan
 from albumlib.course.state import Job, begin, finish, reason_to_run, write_json
@@ -85,6 +85,14 @@ def record(data_dir: str | Path, notebook: str, **measured: float) -> None:
             whole = isinstance(value, numbers.Integral)
             results[f"{notebook}.{name}"] = int(value) if whole else float(value)
         write_json(path, dict(sorted(results.items())))
+
+
+def check_claims(data_dir: str | Path, notebook: str, profile: str) -> None:
+    """Print which of a notebook's recorded headline numbers are as its prose has them.
+
+    `profile` is "" where the covers are not those of the built-in imprint.
+    """
+    print(claims(read_results(Path(data_dir) / "results.json"), profile, notebook))
 
 
 def read_results(path: str | Path) -> dict[str, float]:
