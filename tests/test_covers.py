@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from albumlib.dataset.duplicates import perceptual_hash
 from albumlib.dataset.images import CoverRejected, decode
 from albumlib.sources.imprint.imprint import Imprint
 
@@ -161,19 +160,6 @@ def test_mutated_files_are_decoded_or_rejected(silent):
             data[place] = rng.integers(256)
         with contextlib.suppress(CoverRejected):
             assert decode(bytes(data), 32).pixels.shape == (32, 32, 3)
-
-
-def test_fingerprints_of_copies_are_near_and_of_others_far():
-    def distance(first, second):
-        return (perceptual_hash(first) ^ perceptual_hash(second)).bit_count()
-
-    original = decode(encoded(picture()), 64).pixels
-    small = decode(encoded(picture().resize((200, 200)), "JPEG", quality=70), 64).pixels
-    brighter = np.clip(original.astype(int) + 10, 0, 255).astype(np.uint8)
-    assert distance(original, small) <= 3
-    assert distance(original, brighter) <= 3
-    other = decode(encoded(picture(seed=8)), 64).pixels
-    assert distance(original, other) > 10
 
 
 # Hostile files -----------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from albumlib.dataset.filters import Filter, FilterError, outside
 from albumlib.dataset.imported import QUARANTINE, nothing_left, read_import, write_quarantine
 from albumlib.dataset.quarantine import released
 from albumlib.dataset.rules import check_tracks
-from albumlib.dataset.shards import ABOUT, Parts, Progress, decode_covers
+from albumlib.dataset.shards import ABOUT, HASHES, Parts, Progress, decode_covers
 from albumlib.dataset.splits import HELDOUT, groups_by_artist, split_of
 from albumlib.dataset.text_detection import find_text
 
@@ -223,7 +223,7 @@ def drop_duplicates(
     found = parts.found.assign(row=np.arange(len(parts.found)))
     found["area"] = found["width"] * found["height"]
     found["group"] = groups_of_duplicates(
-        found["perceptual_hash"].to_numpy(), parts.thumbs(thumbs), found["digest"].to_numpy()
+        found[list(HASHES)].to_numpy(), parts.thumbs(thumbs), found["digest"].to_numpy()
     )
     best = found.sort_values(["greyscale", "area", "reference"], ascending=[True, False, True])
     best = best.drop_duplicates("group").set_index("group")

@@ -22,14 +22,15 @@ import PIL
 from PIL import Image
 
 from albumlib import __version__
-from albumlib.dataset.duplicates import THUMB, perceptual_hash, thumbnail
+from albumlib.dataset.duplicates import THUMBS, perceptual_hashes, thumbnails
 from albumlib.dataset.images import ASPECT, CoverRejected, Decoded, decode, read_cover
 from albumlib.runtime.workers import spread
 
 Progress = Callable[[str, int, int], None]
 PART = 256  # covers a file, and a task
 ABOUT = ("width", "height", "mode", "cropped", "greyscale")  # of a decoded cover, for the table
-FOUND = ("reference", "file", "sha256", "digest", "perceptual_hash", *ABOUT)
+HASHES = ("perceptual_hash", "inner_hash")  # of the whole cover, and of its inner part
+FOUND = ("reference", "file", "sha256", "digest", *HASHES, *ABOUT)
 
 
 @dataclass(frozen=True)
@@ -37,23 +38,24 @@ class Parts:
     """Decoded covers: a row for each, the refused with their reasons, and the pixels on disk."""
 
     paths: list[Path]
-    found: pd.DataFrame  # FOUND: `digest` and `perceptual_hash` are of the pixels
+    found: pd.DataFrame  # FOUND: `digest` and the hashes are of the pixels
     refused: pd.DataFrame  # id, reason
 
     def thumbs(self, path: Path) -> np.ndarray:
-        """Thumbnails (N, 16, 16, 3) of the found covers, memory-mapped from a file made here."""
-        return self._copied(path, "thumbs", THUMB, np.arange(len(self.found)))
+        """Thumbnails (N,) of the found covers, of dtype THUMBS, memory-mapped from a new file."""
+        return self._copied(path, "thumbs", THUMBS, (), np.arange(len(self.found)))
 
     def images(self, path: Path, size: int, rows: np.ndarray) -> None:
         """Write some of the found covers, by ascending row, into a .npy file (n, S, S, 3).
 
         One part at a time is in memory.
         """
-        self._copied(path, _pixels(size), size, rows)
+        self._copied(path, _pixels(size), np.dtype(np.uint8), (size, size, 3), rows)
 
-    def _copied(self, path: Path, name: str, size: int, rows: np.ndarray) -> np.ndarray:
-        shape = (len(rows), size, size, 3)
-        out = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    def _copied(
+        self, path: Path, name: str, dtype: np.dtype, shape: tuple[int, ...], rows: np.ndarray
+    ) -> np.ndarray:
+        out = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=(len(rows), *shape))
         first = 0  # row of the part's first cover
         for part in self._arrays(name):
             start, stop = np.searchsorted(rows, [first, first + len(part)])
@@ -114,7 +116,7 @@ def _decode_part(folder: Path, work: Path, sizes: tuple[int, ...], part: list) -
             covers.append(cover.pixels)
             found.append((reference, file, sha256, *_row(cover)))
     arrays = {_pixels(size): _stacked((_resized(c, size) for c in covers), size) for size in sizes}
-    thumbs = _stacked(map(thumbnail, covers), THUMB)
+    thumbs = np.array([thumbnails(pixels) for pixels in covers], dtype=THUMBS)
     temporary = path.with_suffix(".tmp.npz")
     np.savez(temporary, about=json.dumps([found, refused]), thumbs=thumbs, **arrays)
     temporary.replace(path)
@@ -138,7 +140,7 @@ def _resized(pixels: np.ndarray, size: int) -> np.ndarray:
 
 def _row(cover: Decoded) -> tuple:
     digest = hashlib.sha256(cover.pixels.tobytes()).hexdigest()[:32]
-    return digest, perceptual_hash(cover.pixels), *(getattr(cover, name) for name in ABOUT)
+    return digest, *perceptual_hashes(cover.pixels), *(getattr(cover, name) for name in ABOUT)
 
 
 def _joined(paths: list[Path]) -> Parts:
@@ -148,5 +150,5 @@ def _joined(paths: list[Path]) -> Parts:
             rows, bad = json.loads(str(part["about"]))
         found += rows
         refused += bad
-    table = pd.DataFrame(found, columns=list(FOUND)).astype({"perceptual_hash": np.uint64})
+    table = pd.DataFrame(found, columns=list(FOUND)).astype(dict.fromkeys(HASHES, np.uint64))
     return Parts(paths, table, pd.DataFrame(refused, columns=["id", "reason"]))
