@@ -22,7 +22,31 @@ def test_recovery_leaves_missing_labels_out():
     asked[:, 1] = np.nan
     found = label_recovery.label_recovery(read, asked)
     assert found.r2[0] == 1
-    assert found.r2[1] == found.correlation[1] == 0
+    assert np.isnan([found.r2[1], found.correlation[1]]).all()
+
+
+@pytest.mark.parametrize("absent", [np.nan, 0.5])
+def test_features_that_are_absent_are_never_recoverable(absent):
+    """Unknown, or one value throughout: five features of which nothing can be read."""
+    rng = np.random.default_rng(0)
+    asked = rng.uniform(-1, 1, (50, 10))
+    asked[:, 5:] = absent
+    found = label_recovery.label_recovery(rng.uniform(-1, 1, (50, 10)), asked)
+    assert found.absent.tolist() == [False] * 5 + [True] * 5
+    assert found.recoverable().sum() == 1 and not found.recoverable()[5:].any()
+    assert found.mean(~found.absent) == found.mean(np.ones(10, bool))
+    assert np.isfinite(found.mean(found.recoverable())).all()
+
+
+def test_where_every_feature_is_absent_nothing_is_recoverable():
+    found = label_recovery.label_recovery(np.zeros((9, 10)), np.full((9, 10), np.nan))
+    assert not found.recoverable().any() and np.isnan(found.mean(found.recoverable())).all()
+
+
+def test_the_same_label_always_is_no_recovery():
+    asked = np.linspace(-1, 1, 9)[:, None]
+    found = label_recovery.label_recovery(np.full((9, 1), 1.0), asked)
+    assert found.correlation[0] == 0 and found.r2[0] < -1
 
 
 def test_shuffled_control_is_near_zero():

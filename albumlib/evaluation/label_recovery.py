@@ -92,26 +92,39 @@ def predict_labels(reader: LabelRegressor, pixels: np.ndarray, batch_size: int =
 
 @dataclass(frozen=True)
 class Recovery:
-    """How well asked labels were recovered, feature by feature: arrays of ten."""
+    """How well asked labels were recovered, feature by feature: arrays of ten, NaN for a feature
+    that is absent."""
 
     correlation: np.ndarray
     r2: np.ndarray
 
+    @property
+    def absent(self) -> np.ndarray:
+        """Which features nobody knows, or have one value throughout: a mask of ten."""
+        return np.isnan(self.r2)
+
     def recoverable(self) -> np.ndarray:
-        """Which features count as recoverable: a mask of ten. On covers that show none of them
-        well enough it is the one that they show best, so that there is something to compare."""
-        return self.r2 >= min(RECOVERABLE, float(self.r2.max()))
+        """Which features count as recoverable: a mask of ten, without absent ones. On covers that
+        show none of them well enough it is the one that they show best, so that there is something
+        to compare."""
+        if self.absent.all():
+            return ~self.absent
+        return self.r2 >= min(RECOVERABLE, float(np.nanmax(self.r2)))
 
     def mean(self, features: np.ndarray) -> tuple[float, float]:
-        """Mean correlation and mean R² over chosen features, a mask or indices."""
-        return float(self.correlation[features].mean()), float(self.r2[features].mean())
+        """Mean correlation and mean R² over those of the chosen features, a mask or indices, that
+        are not absent; NaN if all of them are."""
+        chosen = np.stack([self.correlation, self.r2])[:, features]
+        correlation, r2 = chosen[:, ~np.isnan(chosen[1])].mean(1) if chosen.size else (np.nan,) * 2
+        return float(correlation), float(r2)
 
 
 def label_recovery(read: np.ndarray, asked: np.ndarray) -> Recovery:
     """Compare labels read off covers with those asked for, both (N, 10); missing asked ones out.
 
     R² = 1 - sum (read - asked)² / sum (asked - mean asked)², not clamped: below zero means worse
-    than always saying the mean. Features without spread get a correlation of 0 and R² of 0.
+    than always saying the mean. Both are NaN for a feature that is absent: known for less than two
+    covers, or with one value throughout. The correlation is 0 where the same label is read always.
 
     >>> asked = np.tile([[-1.0], [0.0], [1.0]], 10)
     >>> label_recovery(asked / 2, asked).mean([0])  # in step, but too timid: correlation and R²
@@ -125,10 +138,11 @@ def label_recovery(read: np.ndarray, asked: np.ndarray) -> Recovery:
 def _recovery(read: np.ndarray, asked: np.ndarray) -> tuple[float, float]:
     known = np.isfinite(asked)
     read, asked = read[known].astype(np.float64), asked[known].astype(np.float64)
-    if len(asked) < 2 or np.ptp(asked) == 0 or np.ptp(read) == 0:
-        return 0.0, 0.0
+    if len(asked) < 2 or np.ptp(asked) == 0:
+        return np.nan, np.nan
     unexplained = np.square(read - asked).sum() / np.square(asked - asked.mean()).sum()
-    return float(np.corrcoef(read, asked)[0, 1]), float(1 - unexplained)
+    correlation = np.corrcoef(read, asked)[0, 1] if np.ptp(read) else 0.0
+    return float(correlation), float(1 - unexplained)
 
 
 def shuffled_recovery(read: np.ndarray, asked: np.ndarray, seed: int = 0) -> Recovery:

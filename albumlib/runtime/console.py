@@ -6,7 +6,10 @@ import contextlib
 import errno
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 
 import typer
 from typer.core import TyperGroup
@@ -21,12 +24,22 @@ class Sentences(TyperGroup):
     def invoke(self, context):
         """Run the command, unless `--debug` asks for the whole traceback."""
         try:
-            return super().invoke(context)
+            with warnings.catch_warnings():
+                warnings.showwarning = partial(_note, warnings.showwarning)
+                return super().invoke(context)
         except (AlbumlibError, OSError, ImportError, KeyboardInterrupt) as error:
             if context.params["debug"]:
                 raise
             typer.echo(f"error: {_sentence(error)}", err=True)
             raise typer.Exit(1) from error
+
+
+def _note(otherwise: Callable, message, category, filename: str, *place) -> None:
+    """Show a warning of ours as one line, without the place in the code."""
+    if "albumlib" in Path(filename).parts:
+        typer.echo(f"note: {message}", err=True)
+    else:
+        otherwise(message, category, filename, *place)
 
 
 def _sentence(error: BaseException) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -11,7 +12,16 @@ from albumlib import features
 from albumlib.dataset.coverset import CoverSet
 from albumlib.models.networks import Generator
 from albumlib.sampling.latent import album_label
-from albumlib.sampling.request import ALBUM, SONG, Request, RequestError, from_label, save, the_one
+from albumlib.sampling.request import (
+    ALBUM,
+    SONG,
+    Request,
+    RequestError,
+    beyond,
+    from_label,
+    save,
+    the_one,
+)
 from albumlib.sources.base import SourceError
 from albumlib.sources.columns import numbers
 from albumlib.sources.sheet import PutAside
@@ -78,8 +88,10 @@ def to_file(
             + ("-p titles=both" if deaf[0] == "title" else f"-p extras={deaf[0]}")
         )
     chosen = tuple(values.get(name) for name in features.NAMES)
-    seeds = tuple(range(seed, seed + count))
-    return save(out, Request(seeds, chosen, truncation, **more), generator, size)
+    request = Request(tuple(range(seed, seed + count)), chosen, truncation, **more)
+    for sentence in beyond(request, generator):
+        warnings.warn(sentence, stacklevel=2)
+    return save(out, request, generator, size)
 
 
 def table_to_files(

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -65,8 +66,8 @@ def sweeps(
     A label goes from the `reach` quantile of real `labels` (N, 10) to the opposite one, while
     the others stay at their median.
     """
-    middle = np.nanmedian(labels, axis=0)
-    ends = np.nanquantile(labels, [reach, 1 - reach], axis=0)
+    known = pd.DataFrame(labels)  # a label that nobody knows has no quantiles, and is left open
+    middle, ends = known.median().to_numpy(), known.quantile([reach, 1 - reach]).to_numpy()
     asked = np.tile(middle, (labels.shape[1], steps, 1)).astype(np.float32)
     for column, values in enumerate(np.linspace(*ends, steps).T):
         asked[column, :, column] = values

@@ -22,7 +22,7 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from albumlib import AlbumlibError, features
-from albumlib.models.conditions import rows
+from albumlib.models.conditions import EXTRAS, rows
 from albumlib.models.networks import Generator
 from albumlib.runtime.names import today
 from albumlib.sampling import latent
@@ -95,6 +95,33 @@ def out_of_range(feature: features.Feature, value: float) -> str:
         f"{feature.name} is from {feature.low:g} to {feature.high:g} ({feature.unit}), "
         f"not {value:g}"
     )
+
+
+def beyond(asked: Request, generator: Generator) -> list[str]:
+    """A sentence for each feature or extra label that is asked for outside of what the model
+    learned: covers show the nearest that it did (see LabelScale)."""
+    row = asked.conditions(generator)
+    if row is None or not generator.labels:
+        return []
+    limits = generator.scale.limits.cpu().numpy()
+    wanted = row[:, : generator.labels]
+    far = ((wanted < limits[0] - 1e-6) | (wanted > limits[1] + 1e-6))[0]
+    low, high, value = (_in_units(row, generator) for row in (*limits, wanted[0]))
+    names = [*features.NAMES, *generator.extras]
+    return [
+        f"{names[i]} {value[i]:.4g} is outside of what this model learned, {low[i]:.4g} to "
+        f"{high[i]:.4g}: the nearer of these is taken"
+        for i in np.flatnonzero(far)
+    ]
+
+
+def _in_units(labels: np.ndarray, generator: Generator) -> list[float]:
+    """Labels (L,) in [-1, 1] as features and extras in their own units."""
+    extras = zip(labels[features.COUNT :], (EXTRAS[name] for name in generator.extras), strict=True)
+    return [
+        *features.from_unit(labels[: features.COUNT].astype(np.float64)),
+        *(low + (label + 1) / 2 * (high - low) for label, (low, high) in extras),
+    ]
 
 
 def from_label(label: np.ndarray) -> tuple[float | None, ...]:

@@ -100,9 +100,11 @@ class Setup:
 
     @cached_property
     def recoverable(self) -> np.ndarray:
-        """The labels that the regressor can read off real covers; all where it can read none."""
-        seen = self._recovery(self.heldout)[0].r2 >= label_recovery.RECOVERABLE
-        return seen if seen.any() else ~seen
+        """The labels that the regressor can read off real covers; all that are known where it can
+        read none."""
+        real = self._recovery(self.heldout)[0]
+        seen = real.r2 >= label_recovery.RECOVERABLE
+        return seen if seen.any() else ~real.absent
 
     def _recovery(self, pixels: np.ndarray):
         asked = np.resize(self.asked, (len(pixels), self.asked.shape[1]))
