@@ -12,7 +12,7 @@ from albumlib import features
 from albumlib.dataset.cleaning import clean
 from albumlib.dataset.coverset import CoverSet, CoverSetError
 from albumlib.dataset.gathering import gather
-from albumlib.dataset.splits import SPLITS, groups_by_artist, split_of
+from albumlib.dataset.splits import SPLITS, groups_by_artist, sides, split_of
 from albumlib.sources.imprint.imprint import Imprint
 
 NAMES = pd.Series([f"album/{number}" for number in range(8000)])
@@ -38,6 +38,20 @@ def test_artists_and_near_duplicates_stay_together(pairs):
     assert (found[folded != ""].groupby(folded[folded != ""]).nunique() == 1).all()
     if folded.ne("").all() and table["group"].is_unique:  # and nothing else is
         assert found.nunique() == folded.nunique()
+
+
+@pytest.mark.parametrize("count", [3, 4, 12, 30])
+def test_no_side_of_a_small_set_is_empty(count):
+    for start in range(40):
+        groups = NAMES[start : start + count]
+        one = sides(pd.Series("A", index=groups.index), groups)
+        assert set(one) == set(SPLITS)
+        assert one.value_counts().idxmax() == "train" or count < 12
+
+
+def test_near_duplicates_stay_together_where_a_side_is_filled():
+    groups = pd.Series(["a", "a", "b", "b", "c", "c"])
+    assert (sides(groups, groups).groupby(groups).nunique() == 1).all()
 
 
 class Real(Imprint):

@@ -28,7 +28,7 @@ from albumlib.dataset.imported import QUARANTINE, nothing_left, read_import, wri
 from albumlib.dataset.quarantine import released
 from albumlib.dataset.rules import check_tracks
 from albumlib.dataset.shards import ABOUT, HASHES, Parts, Progress, decode_covers
-from albumlib.dataset.splits import HELDOUT, groups_by_artist, split_of
+from albumlib.dataset.splits import HELDOUT, sides
 from albumlib.dataset.text_detection import find_text
 
 READ = ("text", "text_area")  # columns that the search for text adds
@@ -189,8 +189,8 @@ def _labelled(
 ) -> pd.DataFrame:
     """Albums that have a cover, in the covers' order, each on its side of the split."""
     table = albums.merge(found, left_on="cover", right_on="reference").sort_values("row")
-    groups = groups_by_artist(table["artist"], table["group"]) if by_artist else table["group"]
-    return table.assign(split=split_of(groups, heldout))
+    split = sides(table["artist"], table["group"], heldout, by_artist=by_artist)
+    return table.assign(split=split)
 
 
 def _not_fetched(covers: pd.DataFrame) -> pd.DataFrame:

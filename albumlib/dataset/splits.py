@@ -25,10 +25,35 @@ def split_of(groups: pd.Series, heldout: float = HELDOUT) -> pd.Series:
     """
 
     def side(group: str) -> str:
-        chance = int.from_bytes(hashlib.sha256(group.encode()).digest()[:8], "big") / 2**64
+        chance = _chance(group)
         return "train" if chance >= heldout else "test" if chance < TEST * heldout else "validation"
 
     return groups.map(side)
+
+
+def _chance(group: str) -> float:
+    return int.from_bytes(hashlib.sha256(group.encode()).digest()[:8], "big") / 2**64
+
+
+def sides(
+    artists: pd.Series, groups: pd.Series, heldout: float = HELDOUT, *, by_artist: bool = True
+) -> pd.Series:
+    """One of SPLITS for each cover, by its artist or by its group of near-duplicates alone.
+
+    In a small set a side may be left without a cover: then artists no longer count (there may be
+    but one), and if that is not enough, the groups that came nearest to an empty side fill it.
+    """
+    found = split_of(groups_by_artist(artists, groups) if by_artist else groups, heldout)
+    if not 0 < heldout < 1 or set(found) == set(SPLITS):
+        return found
+    found = split_of(groups, heldout)
+    names = sorted(set(groups), key=_chance)
+    for side, nearest in (("test", names), ("validation", names), ("train", names[::-1])):
+        side_of = found.groupby(groups).first()
+        crowded = side_of[side_of.map(side_of.value_counts()) > 1].index
+        if side not in set(found) and len(crowded):
+            found = found.mask(groups == min(crowded, key=nearest.index), side)
+    return found
 
 
 def groups_by_artist(artists: pd.Series, groups: pd.Series) -> pd.Series:
