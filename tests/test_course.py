@@ -403,11 +403,13 @@ def test_figures_stand_under_their_heading_and_prose(tmp_path):
 
 
 def test_a_figure_is_described_by_its_own_title(tmp_path):
-    code = 'title = "Forty covers"\nfigures.covers(pixels, title=title)\nplot(title="Late")'
+    code = (
+        'title = "Forty covers"\nfigures.covers(pixels, title=title)\nplot(title=f"{n} late ones")'
+    )
     picture = nbformat.v4.new_output("display_data", data={"image/png": "AAAA"})
     write(tmp_path / "01_a.ipynb", new_code_cell(code, outputs=[picture] * 3))
     found = read_chapter(tmp_path / "01_a.ipynb").figures
-    assert [figure.alt for figure in found] == ["Forty covers", "Late", "Late"]
+    assert [figure.alt for figure in found] == ["Forty covers", "… late ones", "… late ones"]
     assert found[0].code == code
 
 
@@ -428,7 +430,7 @@ def test_a_report_begins_with_covers_and_numbers_and_folds_its_chapters(tmp_path
     order = [page.index(f'id="{name}"') for name in ("covers", "numbers", "05_acgan", "about")]
     assert order == sorted(order)
     row = page[page.index("label recovery (R²)") : page.index("</tr>", order[1] + 400)]
-    assert re.findall(r"<td>([^<]*)</td>", row)[:3] == ["0.81", "0.97", "0"]
+    assert re.findall(r"<td>([^<]*)</td>", row)[:3] == ["0.81", "0.97", "0.00"]
     assert re.search(r'id="05_acgan"><details><summary>.*?<img .*?</details></section>', page, re.S)
 
 

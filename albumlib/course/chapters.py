@@ -65,7 +65,7 @@ def _figures(cells: list) -> Iterator[Figure]:
         pictures = [kinds for output in cell.get("outputs", []) if (kinds := _picture(output))]
         titles = _titles(cell.source) if pictures else []
         for place, (kind, data) in enumerate(pictures):
-            own = titles[min(place, len(titles) - 1)] if titles else caption
+            own = titles[min(place, len(titles) - 1)] if titles else _first_sentence(caption)
             alt = ": ".join(filter(None, (section, own))) or "A figure of this chapter"
             yield Figure(heading, caption, alt, kind, data, cell.source)
             heading = caption = ""  # said once, over the first figure
@@ -89,9 +89,19 @@ def _titles(code: str) -> list[str]:
         node.value for node in nodes
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "title"
     ]  # fmt: skip
-    texts = [value for value in values if isinstance(value, ast.Constant)]
-    ordered = sorted(texts, key=lambda value: value.lineno)
-    return [value.value for value in ordered if isinstance(value.value, str)]
+    ordered = sorted(values, key=lambda value: value.lineno)
+    return [text for value in ordered if (text := _text(value))]
+
+
+def _text(value: ast.expr) -> str:
+    """A text as it stands in code, with … for what is only known when it runs."""
+    parts = value.values if isinstance(value, ast.JoinedStr) else [value]
+    known = [part.value if isinstance(part, ast.Constant) else "…" for part in parts]
+    return "".join(map(str, known)) if set(known) != {"…"} else ""
+
+
+def _first_sentence(text: str) -> str:
+    return re.split(r"(?<=[.:?!]) ", text)[0]
 
 
 def _last_paragraph(text: str, first: bool = False) -> str:

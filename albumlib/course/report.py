@@ -33,7 +33,7 @@ EXPECTED = ("_expected_low", "_expected_high")  # endings of ranges, which have 
 FIRST = 5  # headline numbers that the page begins with
 COVERS = {  # the picture that the page begins with: the first of these that a run has drawn
     "05_acgan": "figures.pairs(",
-    "04_wgan_logan": "figures.covers(",
+    "04_wgan_logan": "figures.covers(drawn",
     "02_cleaning": "figures.covers(",
 }
 VERSIONS = ("albumlib", "torch", "numpy", "pillow", "matplotlib")
@@ -128,7 +128,7 @@ def _row(one: Headline, outside: Mapping[str, str]) -> str:
     ends = "" if one.low is None else f"{short(one.low)} to {short(one.high)}"
     state = "" if one.low is None else "outside" if one.key in outside else "as expected"
     values = (one.value, one.reference, one.control)
-    cells = "".join(f"<td>{text}</td>" for text in (*map(_number, values), ends, state))
+    cells = "".join(f"<td>{text}</td>" for text in (*map(short, values), ends, state))
     mark = ' class="outside"' if one.key in outside else ""
     return f'<tr{mark}><th scope="row">{escape(one.name)}</th>{cells}</tr>'
 
