@@ -11,7 +11,8 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -86,35 +87,43 @@ def execute(
     when the kernel's process does not survive.
     """
     import papermill
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # errors are told in words
-    with log.open("w", encoding="utf-8") as stream:
-        try:
-            papermill.execute_notebook(
-                str(job.notebook),
-                str(to),
-                job.parameters,
-                kernel_name="python3",
-                progress_bar=False,
-                stdout_file=stream,
-                stderr_file=stream,
-                execution_timeout=timeout,
-                resources={"metadata": {"path": str(job.notebook.parent)}},
-                kernel_manager_class=kernels.manager(stream, environment),
-                on_cell_start=_cell_counter(job, on_cell),
-            )
-        except papermill.PapermillExecutionError as error:
-            raise CourseError(_failure(job, to, error)) from error
-        except CellTimeoutError as error:
-            reason = f"a cell took longer than the {timeout} s of --timeout"
-            raise CourseError(f"{job.name} was stopped: {reason}") from error
-        except DeadKernelError as error:
-            reason = "its process was killed, most likely because the memory was full"
-            raise KernelDied(f"{job.name} stopped: {reason}") from error
-        except RuntimeError as error:  # jupyter_client's, of a kernel that never answered
-            reason = f"its process ended while it started ({error}); see {shown(log)}"
-            raise KernelDied(f"{job.name} did not begin: {reason}") from error
+    with log.open("w", encoding="utf-8") as stream, _in_words(job, to, log, timeout):
+        papermill.execute_notebook(
+            str(job.notebook),
+            str(to),
+            job.parameters,
+            kernel_name="python3",
+            progress_bar=False,
+            stdout_file=stream,
+            stderr_file=stream,
+            execution_timeout=timeout,
+            resources={"metadata": {"path": str(job.notebook.parent)}},
+            kernel_manager_class=kernels.manager(stream, environment),
+            on_cell_start=_cell_counter(job, on_cell),
+        )
+
+
+@contextmanager
+def _in_words(job: Job, to: Path, log: Path, timeout: int | None) -> Iterator[None]:
+    """What stopped a notebook, as one sentence."""
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from papermill import PapermillExecutionError
+
+    try:
+        yield
+    except PapermillExecutionError as error:
+        raise CourseError(_failure(job, to, error)) from error
+    except CellTimeoutError as error:
+        reason = f"a cell took longer than the {timeout} s of --timeout"
+        raise CourseError(f"{job.name} was stopped: {reason}") from error
+    except DeadKernelError as error:
+        reason = "its process was killed, most likely because the memory was full"
+        raise KernelDied(f"{job.name} stopped: {reason}") from error
+    except RuntimeError as error:  # jupyter_client's, of a kernel that never answered
+        reason = f"its process ended while it started ({error}); see {shown(log)}"
+        raise KernelDied(f"{job.name} did not begin: {reason}") from error
 
 
 def _cell_counter(job: Job, on_cell: Callable[[int, int], None]) -> Callable[..., None]:
