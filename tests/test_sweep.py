@@ -104,31 +104,30 @@ def test_a_killed_kernel_is_tried_again_and_runs_share_gpus_and_cores(
     assert (tmp_path / "out" / "victim=1" / "seed=1" / "data" / "coverset").exists()
 
 
-def test_twelve_runs_on_dask_with_a_failure_and_a_lost_worker(written, tmp_path):
+def test_six_runs_on_dask_with_a_failure_and_a_lost_worker(written, tmp_path):
     distributed = pytest.importorskip("distributed")
-    sweep = written("grid: {steps: [10, 20, 30, 40]}\nparameters: {victim: 2}\nseeds: [1, 2, 3]")
+    sweep = written("grid: {steps: [20, 30]}\nparameters: {victim: 2}\nseeds: [1, 2, 3]")
     only = tmp_path / "out" / "steps=20" / "seed=2" / "data"
-    for steps in (10, 30, 40):  # one worker is lost, not four
-        marker = tmp_path / "out" / f"steps={steps}" / "seed=2" / "data" / "killed"
-        marker.parent.mkdir(parents=True)
-        marker.touch()
+    marker = tmp_path / "out" / "steps=30" / "seed=2" / "data" / "killed"  # one worker is lost
+    marker.parent.mkdir(parents=True)
+    marker.touch()
     with distributed.LocalCluster(
         2, threads_per_worker=1, processes=True, dashboard_address=None
     ) as cluster:
         outcome = run_sweep(sweep, tmp_path / "out", dask=cluster.scheduler_address, progress=str)
-    assert (only / "killed").exists() and (outcome.done, outcome.failed) == (11, 1)
+    assert (only / "killed").exists() and (outcome.done, outcome.failed) == (5, 1)
     runs = pd.read_csv(tmp_path / "out" / "runs.csv").set_index(["variant", "seed"])
     assert "ValueError: an unlucky number" in runs.loc[("steps=30", 3), "error"]
-    assert outcome.table["runs"].tolist() == [3, 3, 2, 3]
-    assert outcome.table["01_first.score"].tolist() == [102, 202, 301.5, 402]
-    spread = [1, 1, np.sqrt(0.5), 1]
+    assert outcome.table["runs"].tolist() == [3, 2]
+    assert outcome.table["01_first.score"].tolist() == [202, 301.5]
+    spread = [1, np.sqrt(0.5)]
     assert outcome.table["01_first.score sd"].to_numpy() == pytest.approx(spread)
     assert (tmp_path / "out" / "comparison.png").read_bytes().startswith(b"\x89PNG")
 
     lines = []
     again = run_sweep(sweep, tmp_path / "out", workers=1, progress=lines.append)
-    assert (again.done, again.failed) == (11, 1)
-    assert sum("skipped, nothing has changed" in line for line in lines) == 11
+    assert (again.done, again.failed) == (5, 1)
+    assert sum("skipped, nothing has changed" in line for line in lines) == 5
 
 
 def test_a_sweep_without_any_result_says_why(written, tmp_path):

@@ -19,6 +19,7 @@ from typing import Any, TextIO
 
 from albumlib.course.planning import CourseError
 from albumlib.course.state import Job
+from albumlib.runtime import threads
 
 GRACE = 10.0  # seconds in which an interrupted kernel may save what it has
 
@@ -65,7 +66,9 @@ class Kernels:
                     raise CourseError("the run was stopped before this notebook began")
                 every.started.add(self)
                 self._kernel_spec = KernelSpec(**get_kernel_dict())
-                await super().start_kernel(env={**os.environ, **environment}, stderr=log, **named)
+                known = {**os.environ, **environment}
+                threads.prepare(known)
+                await super().start_kernel(env=known, stderr=log, **named)
 
         return Kernel
 
