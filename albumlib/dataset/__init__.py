@@ -11,7 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "catalog": ["Catalog"],
         "cleaning": ["clean"],
         "coverset": ["CoverSet"],
-        "duplicates": ["differences", "perceptual_hash", "thumbnail"],
+        "duplicates": ["perceptual_hashes", "same_picture", "thumbnails"],
         "filters": ["Filter", "outside"],
         "gathering": ["gather", "tracks_of"],
         "images": ["CoverRejected", "decode"],
