@@ -16,7 +16,7 @@ from tests.servers.odd import CHANGES, JSON, odd
 from tests.servers.spotify import USER, Spotify
 from tests.servers.standin import Reply
 from tests.servers.world import GROUP, Services, World, mbid, sources_for, web_for
-from tests.test_spotify import client, credentials, opened, tracks  # noqa: F401
+from tests.test_spotify import client, credentials, opened, tracks, user_login  # noqa: F401
 
 WORLD = World(albums=4, length=3)
 FEW = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
@@ -51,7 +51,8 @@ def services():
 
 def source_of(server, folder, **wish):
     web = client(server, sleep=lambda seconds: None, longest_wait=0.0)
-    return opened(server, folder, web, **wish)
+    login = {"login": user_login()} if "playlists" in wish else {}
+    return opened(server, folder, web, **login, **wish)
 
 
 def storable(found, folder):
@@ -75,6 +76,8 @@ def storable(found, folder):
         ("/v1/search", {"artist": "The Standins"}),
         ("/v1/artists", {"artist": "The Standins"}),
         ("/v1/albums", {"artist": "The Standins"}),
+        ("/v1/me", {"playlists": "all"}),
+        ("/v1/playlists", {"playlists": "all"}),
     ],
 )
 @FEW
@@ -99,8 +102,12 @@ def test_spotify(server, tmp_path_factory, where, wish, change):
 
 def _question(server, where, wish):
     about = {"q": "artist:x", "type": "artist" if "artist" in wish else "track", "limit": "10"}
-    path = {"/v1/artists": f"/v1/artists/{server.artist()['id']}/albums",
-            "/v1/albums": f"/v1/albums/{server.album(0)['id']}"}.get(where, where)  # fmt: skip
+    path = {
+        "/v1/artists": f"/v1/artists/{server.artist()['id']}/albums",
+        "/v1/albums": f"/v1/albums/{server.album(0)['id']}",
+        "/v1/me": "/v1/me/playlists",
+        "/v1/playlists": f"/v1/playlists/{next(iter(server.playlists()))}/items",
+    }.get(where, where)
     return path, about, f"Bearer {USER}"
 
 

@@ -1,4 +1,4 @@
-"""Work spread over processes, threads or a Dask cluster, a few tasks ahead of the reader."""
+"""Work spread over processes, threads or a Dask cluster, a few tasks ahead of their results."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def spread(
     Processes are for work that computes, `threads` for work that waits: there, a result comes as
     soon as it is there, so that what waits longest holds up nothing. The task travels to each
     process once, so it may carry much. With the address of a Dask scheduler the same task runs on
-    its cluster, however many workers that has. Whatever ends the reading early (an error, Ctrl-C)
+    its cluster, however many workers that has. Whatever ends it early (an error, Ctrl-C)
     takes back the tasks that have not begun; those under way end first, and `stop` is called to
     tell them to hurry.
     """
@@ -124,7 +124,7 @@ def _pool(task: Callable, workers: int, threads: bool) -> Executor:
 
 @contextlib.contextmanager
 def _without_ctrl_c() -> Iterator[None]:
-    """Ctrl-C is for the parent alone: a worker that hears it while it starts would tell of it."""
+    """Ctrl-C is for the parent alone: a worker it met on its start would print a traceback."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return

@@ -15,7 +15,7 @@ from albumlib import AlbumlibError
 
 @dataclass(frozen=True)
 class Track:
-    """One track as a source tells it; `features` in their own units, missing ones left out."""
+    """One track as a source describes it; `features` in their own units, missing ones left out."""
 
     id: str  # stable and unique within the source
     name: str

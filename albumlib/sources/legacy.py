@@ -1,9 +1,9 @@
 """The 2021 project's own file, `spd_train.npy`: pictures, names and labels in one pickled dict.
 
-A pickle is a program, and Python's own reader would run whatever stands in it. The reader here
-knows numpy's arrays and the plain containers and imports nothing: any other name ends the
-reading. It also leaves pictures where they are, in the mapped file, and keeps only their places,
-so that half a million of them need little memory.
+A pickle is a program, and Python's own unpickler would run whatever stands in it. The unpickler
+here knows numpy's arrays and the plain containers and imports nothing: any other name ends it. It
+also leaves pictures where they are, in the mapped file, and keeps only their places, so that half
+a million of them need little memory.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Legacy:
         self._pictures, self._names, self._labels = (_listed(found[key]) for key in KEYS)
         lengths = [len(part) for part in (self._pictures, self._names, self._labels)]
         if len(set(lengths)) > 1:
-            told = ", ".join(f"{n} {key}" for n, key in zip(lengths, KEYS, strict=True))
-            raise SourceError(f"the parts of {self.path} do not fit together: {told}")
+            counts = ", ".join(f"{n} {key}" for n, key in zip(lengths, KEYS, strict=True))
+            raise SourceError(f"the parts of {self.path} do not fit together: {counts}")
 
     @property
     def identity(self) -> str:
@@ -132,7 +132,7 @@ def _is_number(value: object) -> bool:
 
 # The pickle -------------------------------------------------------------------------------------
 
-# What Python's reader and numpy may raise at bytes that are damaged or odd.
+# What Python's unpickler and numpy may raise at bytes that are damaged or odd.
 DAMAGE = (
     pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, LookupError,
     ArithmeticError, RecursionError, MemoryError, struct.error,
@@ -153,7 +153,7 @@ def read_pickle(path: str | Path) -> object:
     try:
         _skip_header(mapped)
         with _without_collector():
-            found = _Reader(mapped).load()
+            found = _Unpickler(mapped).load()
         return found.values().item() if isinstance(found, Array) and not found.shape else found
     except _Refused as error:
         raise SourceError(
@@ -187,7 +187,7 @@ class _Refused(Exception):
     """The name of something that the pickle wanted to import."""
 
 
-class _Kind:
+class _Type:
     """A pickled numpy.dtype: a code such as "u1", completed by its order of bytes."""
 
     __slots__ = ("code",)
@@ -206,9 +206,9 @@ class Array:
 
     def __init__(self, mapped: mmap.mmap):
         self._mapped = mapped
-        self.become(1, (), _Kind("u1"), False, b"")
+        self.become(1, (), _Type("u1"), False, b"")
 
-    def become(self, version: int, shape: tuple, kind: _Kind, by_column: bool, raw: object) -> None:
+    def become(self, version: int, shape: tuple, kind: _Type, by_column: bool, raw: object) -> None:
         """`raw` is where the bytes are in the file, or bytes if they are few, or a list."""
         self.shape, self.kind, self._raw, self._order = shape, kind, raw, "CF"[bool(by_column)]
 
@@ -224,8 +224,8 @@ class Array:
         return values.reshape(self.shape, order=self._order)
 
 
-class _Reader(pickle._Unpickler):
-    """Python's reader (the one in Python), less all that could call or import anything.
+class _Unpickler(pickle._Unpickler):
+    """Python's unpickler (the one in Python), less all that could call or import anything.
 
     Strings of 256 bytes and more are left in the file and stand as the range of their places.
     """
@@ -246,7 +246,7 @@ class _Reader(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> object:
         known = {
             "numpy.ndarray": None,  # the class is named, but only as an argument
-            "numpy.dtype": _Kind,
+            "numpy.dtype": _Type,
             "numpy.core.multiarray._reconstruct": self._array,
             "numpy.core.multiarray.scalar": _scalar,
             "numpy.core.numeric._frombuffer": self._frombuffer,
@@ -259,7 +259,7 @@ class _Reader(pickle._Unpickler):
     def _array(self, *arguments: object) -> Array:
         return Array(self._mapped)
 
-    def _frombuffer(self, raw: object, kind: _Kind, shape: tuple, order: str) -> Array:
+    def _frombuffer(self, raw: object, kind: _Type, shape: tuple, order: str) -> Array:
         array = Array(self._mapped)
         array.become(1, shape, kind, order == "F", raw)
         return array
@@ -284,5 +284,5 @@ class _Reader(pickle._Unpickler):
     dispatch[pickle.BYTEARRAY8[0]] = lambda self: self._place("<Q")
 
 
-def _scalar(kind: _Kind, raw: bytes) -> object:
+def _scalar(kind: _Type, raw: bytes) -> object:
     return np.frombuffer(raw, kind.code)[0].item()

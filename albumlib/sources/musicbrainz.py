@@ -37,7 +37,7 @@ LICENCE = "Names, dates and codes are MusicBrainz's, CC0. " + CoverArtArchive.li
 class MusicBrainz:
     """The service as a source: all releases of one artist or label, or of a tag, a year, or both.
 
-    `artist` and `label` are names or MusicBrainz ids.
+    `artist` and `label` (MusicBrainz' word for an imprint) are names or MusicBrainz ids.
     """
 
     name = "musicbrainz"

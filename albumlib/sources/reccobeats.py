@@ -1,6 +1,6 @@
 """ReccoBeats: Spotify-like audio features and popularity, by Spotify id or ISRC, without a key.
 
-Two steps, each up to 40 tracks a request: `find` tells which record a key means and how popular
+Two steps, each up to 40 tracks a request: `find` gives which record a key means and how popular
 it is, `measure` gives its features. Answers come in any order and leave out what is not known:
 they are matched by identity. API: https://reccobeats.com/docs
 """

@@ -237,7 +237,7 @@ class _Part(NamedTuple):
 
 
 def _track(found: dict, measured: dict[str, dict]) -> Track:
-    """A track as Spotify tells it. Raises Odd."""
+    """A track as Spotify describes it. Raises Odd."""
     date, track_id = text(found, "album", "release_date"), identity(found, "id")
     artists = part(found, "artists", kind=list)
     return Track(

@@ -36,9 +36,10 @@ from urllib3.util.connection import create_connection
 
 from albumlib.sources.base import Failed, SourceError
 
+MOST_BYTES = 8 * 2**20
 SLOW = 60.0  # seconds that a whole request may take, from looking up the name to the last byte
 CONNECT = 10.0  # of these, to connect to one address
-LITTLE = 2**16  # bytes of a redirect that are read, so that its connection can be used again
+LITTLE = 2**16  # bytes of a redirect that are read
 TICK = 0.1  # seconds until Ctrl-C is noticed
 POOL = 32  # connections to a host that are kept open
 UNFIT = re.compile(r"[\s\\\x00-\x20\x7f]")
@@ -92,7 +93,7 @@ class Transport:
         self._admit(name_of(address))
         return address
 
-    def send(self, request: Any, most_bytes: int, answered: Callable[[int], object]) -> Any:
+    def send(self, request: Any, answered: Callable[[int], object]) -> Any:
         """The answer to a request, with its whole body.
 
         `answered` is called with the status when the headers are there. Raises TooMuch, what
@@ -100,7 +101,7 @@ class Transport:
         stopped.
         """
         request.headers["User-Agent"] = self._agent
-        exchange = _Exchange(lambda: self._exchanged(request, most_bytes, answered))
+        exchange = _Exchange(lambda: self._exchanged(request, answered))
         ends = time.monotonic() + SLOW
         try:
             while not wait([exchange.outcome], TICK).done:
@@ -112,17 +113,17 @@ class Transport:
         finally:
             exchange.hang_up()
 
-    def _exchanged(self, request: Any, most_bytes: int, answered: Callable[[int], object]) -> Any:
+    def _exchanged(self, request: Any, answered: Callable[[int], object]) -> Any:
         settings = self._session.merge_environment_settings(request.url, {}, True, None, None)
         answer = self._adapter.send(request, timeout=(CONNECT, 2 * SLOW), **settings)
         with contextlib.closing(answer.raw):
             answered(answer.status_code)
-            try:
-                body = whole_body(answer.raw, LITTLE if answer.is_redirect else most_bytes)
-            except TooMuch:
-                if not answer.is_redirect:
-                    raise
+            if answer.is_redirect:  # what it says besides is read so that the line stays open
+                with contextlib.suppress(TooMuch):
+                    whole_body(answer.raw, LITTLE)
                 body = b""
+            else:
+                body = whole_body(answer.raw)
         answer.raw = io.BytesIO(body)
         return answer
 
@@ -155,7 +156,7 @@ def why_lost(error: Exception, name: str) -> tuple[str, bool]:
     return f"no answer ({type(reason if lost else error).__name__})", lost
 
 
-def whole_body(raw: Any, most_bytes: int) -> bytes:
+def whole_body(raw: Any, most_bytes: int = MOST_BYTES) -> bytes:
     """The body of urllib3's answer, unpacked. Raises TooMuch while it streams."""
     data = bytearray()
     while piece := raw.read1(65536, decode_content=True):

@@ -44,7 +44,6 @@ __all__ = ["Failed", "Limit", "NotFound", "Refused", "Unreachable", "Wait", "Web
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response
 
-MOST_BYTES = 8 * 2**20
 REDIRECTS = 5
 RETRIES = 5
 OUT_OF_ORDER = 5  # requests given up one after the other: the host is, not the address
@@ -91,13 +90,13 @@ class Web:
         agent = f"albumlib/{__version__} " + (f"( {contact} )" if contact else "(covers course)")
         self._transport = Transport(agent, self._rule, trusted, self._stopped)
 
-    def get(self, url: str, *, most_bytes: int = MOST_BYTES) -> Response:
+    def get(self, url: str) -> Response:
         """The answer at an address, redirects followed; its bytes are its `content`.
 
         Raises NotFound, Refused, or Failed for any other reason that lies with this address; Wait
         or Unreachable if it makes no sense to go on; SourceError when stopped.
         """
-        return self.send(self._transport.prepare(url), right, most_bytes)
+        return self.send(self._transport.prepare(url), right)
 
     def picture(self, url: str) -> bytes:
         """The picture at an address, whatever its content type says. Raises what `get` raises."""
@@ -111,12 +110,7 @@ class Web:
         request = self._transport.prepare(url, params)
         return self.send(request, lambda answer: parsed(right(answer), needs))
 
-    def send(
-        self,
-        request: PreparedRequest,
-        read: Callable[[Response], Result],
-        most_bytes: int = MOST_BYTES,
-    ) -> Result:
+    def send(self, request: PreparedRequest, read: Callable[[Response], Result]) -> Result:
         """What `read` makes of the answer to a request; while it raises Again, that is repeated.
 
         Redirects are followed, and what broke is asked for again: the last hop, not the whole way.
@@ -124,7 +118,7 @@ class Web:
         hop, begun = _Hop(request), self._clock()
         for attempt in itertools.count():
             try:
-                result = read(self._follow(hop, most_bytes))
+                result = read(self._follow(hop))
             except Again as error:
                 host = self._host(hop.request.url)
                 waited = self._clock() - begun
@@ -191,9 +185,9 @@ class Web:
         """Whether a host we count on is silent. Of many hosts, one may well be gone for good."""
         return error.lost and host in self.hosts
 
-    def _follow(self, hop: _Hop, most_bytes: int) -> Response:
+    def _follow(self, hop: _Hop) -> Response:
         while hop.count <= REDIRECTS:
-            answer = self._ask(hop.request, most_bytes)
+            answer = self._ask(hop.request)
             if not answer.is_redirect:
                 return answer
             hop.request, hop.count = self._next_hop(answer, hop.request), hop.count + 1
@@ -208,7 +202,7 @@ class Web:
         except (Failed, ValueError) as error:
             raise Again(f"redirected: {error}") from error
 
-    def _ask(self, request: PreparedRequest, most_bytes: int) -> Response:
+    def _ask(self, request: PreparedRequest) -> Response:
         """One request through its gate, which is left when the headers are there."""
         from requests import RequestException
         from urllib3.exceptions import HTTPError
@@ -225,7 +219,7 @@ class Web:
                 held.close()
 
             try:
-                return self._transport.send(request, most_bytes, answered)
+                return self._transport.send(request, answered)
             except TooMuch as error:
                 raise Again(str(error)) from error
             except (RequestException, HTTPError) as error:
