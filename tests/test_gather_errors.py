@@ -152,6 +152,15 @@ def test_a_service_cannot_be_reached_and_what_was_gathered_is_kept(services, gon
     assert "cannot be reached: check the network and start again, everything" in fails(*ask)
 
 
+def test_pauses_are_forgotten_when_asked(monkeypatch, tmp_path):
+    forget = partial(web.forget_pauses, tmp_path / "requests.sqlite")
+    Web({"a.host": QUICK}, memory=tmp_path / "requests.sqlite").pause("a.host", 9999)
+    monkeypatch.setattr(web, "forget_pauses", forget)
+    for count in (1, 0):
+        code, said, _ = run("gather", "--albums", "2", "--out", "out", "--forget-pauses")
+        assert code == 0 and f"pauses forgotten: {count}" in said
+
+
 # Secrets ------------------------------------------------------------------------------------------
 
 

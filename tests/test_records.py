@@ -228,6 +228,16 @@ def test_nulls_are_left_out(track):
 
 
 @pytest.mark.usefixtures("credentials")
+@pytest.mark.parametrize("page", [None, [], {"items": None}, {}])
+def test_an_album_without_tracks_costs_that_album(server, tmp_path, page):
+    server.where = f"/v1/albums/{server.album(0)['id']}"
+    server.instead = server.album(0) | {"tracks": page}
+    source = source_of(server, tmp_path, artist="The Standins")
+    assert {track.album for track in tracks(source)} == {"Album 1"}
+    assert sum(source.put_aside.values()) == 1
+
+
+@pytest.mark.usefixtures("credentials")
 def test_a_picture_whose_width_nobody_knows_is_taken_where_no_other_will_do(server, tmp_path):
     server.where = "nowhere"
     source = source_of(server, tmp_path, search="x")

@@ -262,7 +262,9 @@ def _picture(image: object) -> str:
 def _listed(album: object) -> tuple[str, dict, object]:
     """An album's id, the page of its tracks, and the album. Raises Odd."""
     page = part(album, "tracks")
-    return identity(album, "id"), page | {"items": part(page, "items", kind=list)}, album
+    if not isinstance(page.get("items"), list):
+        raise Odd("an album without a list of tracks")
+    return identity(album, "id"), page, album
 
 
 def _is_own(found: object) -> bool:

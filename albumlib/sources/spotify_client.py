@@ -33,7 +33,7 @@ SCOPE = "playlist-read-private playlist-read-collaborative"
 DASHBOARD = "https://developer.spotify.com/dashboard"
 # Where an answer has what was asked for; features are a list themselves.
 PARTS = {
-    "artist": "id", "artist_albums": "items", "album": "tracks", "albums": "albums",
+    "artist": "id", "artist_albums": "items", "album": "id", "albums": "albums",
     "album_tracks": "items", "tracks": "tracks", "playlist_items": "items",
     "current_user_playlists": "items",
 }  # fmt: skip
@@ -138,13 +138,13 @@ def _called(method: Any, about: tuple, options: dict) -> Any:
 
 
 def _is_right(found: Any, what: str, kind: str) -> bool:
-    """Whether an answer has the list that was asked for, which may be a page's; or the id."""
-    if what == "audio_features":
-        return isinstance(found, list)
-    part = found.get(f"{kind}s" if kind else PARTS[what]) if isinstance(found, dict) else None
-    if kind or what == "album":
-        part = part.get("items") if isinstance(part, dict) else None
-    return isinstance(part, str if what == "artist" else list)
+    """Whether an answer has the list that was asked for, or is the album, or the artist."""
+    if what == "audio_features" or not isinstance(found, dict):
+        return what == "audio_features" and isinstance(found, list)
+    if kind:
+        page = found.get(f"{kind}s")
+        return isinstance(page, dict) and isinstance(page.get("items"), list)
+    return isinstance(found.get(PARTS[what]), str if what in ("artist", "album") else list)
 
 
 def _out_of_order(reason: str) -> SourceError:
