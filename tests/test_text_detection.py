@@ -1,5 +1,7 @@
+import csv
 import hashlib
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,13 +14,14 @@ from albumlib.dataset.images import CoverRejected
 from albumlib.dataset.text_detection import chosen, find_text, text_of, text_on
 from albumlib.sources.imprint.imprint import Imprint
 from albumlib.sources.imprint.typography import fit_text
+from tests.benchmarks import text_detection as text_detection_benchmark
 
 IMPRINT = Imprint(seed=77, albums=30, dirt=0)
 
 
-@pytest.fixture(params=["rapidocr", "strokes"])
+@pytest.fixture(params=["rapidocr", "strict", "strokes"])
 def detector(request):
-    if request.param == "rapidocr":
+    if request.param != "strokes":
         pytest.importorskip("rapidocr", reason="the extra `text` is not installed")
         pytest.importorskip("onnxruntime", reason="the extra `text` is not installed")
     return request.param
@@ -55,7 +58,7 @@ def test_no_text_is_no_text(detector, pixels):
     assert not found and found.boxes == () and found.area == 0
 
 
-def test_verdicts_agree_with_the_truth_of_the_label(detector):
+def test_what_is_found_is_what_was_drawn(detector):
     wrong = [
         index
         for index in range(20)
@@ -63,6 +66,47 @@ def test_verdicts_agree_with_the_truth_of_the_label(detector):
         != IMPRINT.truth(index).text
     ]
     assert len(wrong) <= 1
+
+
+@pytest.mark.parametrize("turns", [1, 3])
+def test_strictly_turned_text_is_found_where_it_is(turns):
+    pytest.importorskip("rapidocr", reason="the extra `text` is not installed")
+    found = text_on(np.rot90(sign(top=60), turns).copy(), "strict")
+    assert found and found.detector == "strict"
+    left, _, right, _ = np.array(found.boxes).T
+    middle = (60 + 20) / 416 if turns == 1 else 1 - (60 + 20) / 416
+    assert (left.min() + right.max()) / 2 == pytest.approx(middle, abs=0.06)
+
+
+def test_strictly_doubtful_text_counts(monkeypatch):
+    """A line that is read with little certainty is text for "strict" alone."""
+    corners = np.array([(10, 10), (90, 10), (90, 60), (10, 60)])
+    doubtful = SimpleNamespace(boxes=[corners], txts=["ab"], scores=[0.4])
+    monkeypatch.setattr(text_detection, "_rapidocr", lambda *about: lambda pixels: doubtful)
+    blank = np.zeros((416, 416, 3), np.uint8)
+    assert len(text_detection._read_lines(blank)) == 0
+    assert text_detection._read_strictly(blank) == pytest.approx(corners[None])
+    doubtful.txts, doubtful.scores = ["o"], [0.1]  # a small mark is enough, a large disc is not
+    assert len(text_detection._read_strictly(blank)) == 1
+    doubtful.boxes = [4 * corners]
+    assert len(text_detection._read_strictly(blank)) == 0
+
+
+def test_each_label_given_by_eye_is_yes_or_no():
+    with text_detection_benchmark.LABELS.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len({row["cover"] for row in rows}) == len(rows) == 200
+    assert {row["text"] for row in rows} == {"yes", "no"}
+
+
+def test_scores_count_text_and_its_absence():
+    found = np.array([True, True, False, False, False])
+    truth = np.array([True, False, True, False, False])
+    assert text_detection_benchmark.scores(found, truth) == {
+        "precision": 0.5, "recall": 0.5, "clean_without": 0.6667, "kept_without": 0.6667,
+    }  # fmt: skip
+    nothing = text_detection_benchmark.scores(np.zeros(0, bool), np.zeros(0, bool))
+    assert set(nothing.values()) == {None}
 
 
 def test_overlapping_lines_count_once():
@@ -89,8 +133,9 @@ def test_the_better_detector_that_is_there_is_chosen(monkeypatch):
         chosen("tea leaves")
     monkeypatch.setattr(text_detection, "find_spec", lambda name: None)
     assert chosen("auto") == "strokes"
-    with pytest.raises(AlbumlibError, match=r"pip install 'albumlib\[text\]'"):
-        chosen("rapidocr")
+    for name in ("rapidocr", "strict"):
+        with pytest.raises(AlbumlibError, match=r"pip install 'albumlib\[text\]'"):
+            chosen(name)
     monkeypatch.setattr(text_detection, "find_spec", lambda name: name)
     assert chosen("auto") == "rapidocr"
 

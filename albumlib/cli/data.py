@@ -106,7 +106,17 @@ def clean(
             "release_date=1990..1999 or text=no. Repeatable.",
         ),
     ] = None,
-    text: Annotated[bool, typer.Option(help="Look for text on the covers; slow.")] = False,
+    text: Annotated[
+        bool, typer.Option(help="Look for text on the covers; slow. Misses small and faint text.")
+    ] = False,
+    text_detector: Annotated[
+        str,
+        typer.Option(
+            metavar="DETECTOR",
+            help="Look for text with rapidocr, strict or strokes. With rapidocr four of five "
+            "covers of text=no still bear some; strict finds more of it and takes longer.",
+        ),
+    ] = "",
     workers: Annotated[int, typer.Option(help="Processes that decode covers.")] = 2,
     dask: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Decode on the cluster of this scheduler.")
@@ -124,7 +134,7 @@ def clean(
 
     with bars() as progress:
         covers = cleaning.clean(
-            folder, out, size=size, where=where or [], text=text,
+            folder, out, size=size, where=where or [], text=text_detector or text,
             workers=workers, dask=dask, progress=progress,
         )  # fmt: skip
     say(covers.manifest["funnel"] | {"put aside": covers.manifest["tracks rejected"]})

@@ -51,11 +51,13 @@ def clean(
     `size` is the side of the covers in pixels; of several the first is what `CoverSet.open` takes
     unless told otherwise. `heldout` is the proportion of covers kept from training, for validation
     and test; near-duplicates and, but for the built-in imprint, covers of one artist are never on
-    two sides. `where` selects albums by windows
-    such as "popularity=50.." (see `windows`). `text` has text looked for, by the best
-    detector that is installed or by the one it names. `dask` is the address of a scheduler whose
-    workers decode instead of `workers` processes here. Raises CoverSetError if nothing was
-    gathered or nothing is left, FilterError for a window that makes no sense.
+    two sides. `where` selects albums by filters
+    such as "popularity=50.." (see `filters`). `text` has text looked for, by the best
+    detector that is installed or by the one it names; to choose covers without text take "strict",
+    since the ordinary one misses small and faint text (see `text_detection`). `dask` is the
+    address of a scheduler whose workers decode instead of `workers` processes here. Raises
+    CoverSetError if nothing was gathered or nothing is left, FilterError for a filter that makes
+    no sense.
     """
     folder = Path(folder)
     out = Path(out) if out else folder / FOLDER
