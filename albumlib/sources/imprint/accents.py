@@ -12,7 +12,7 @@ import numpy as np
 
 from albumlib.sources.imprint.canvas import Canvas
 
-BEATS = ("ticks", "dots", "holes", "bites")
+BEATS = ("ticks", "dots", "bites")
 Edge = tuple[np.ndarray, np.ndarray]
 
 
@@ -45,9 +45,8 @@ def block(canvas: Canvas, share: float) -> Edge:
     side, right, low = np.sqrt(share), *canvas.rng.integers(0, 2, 2)
     x, y = right * (1 - side), low * (1 - side)
     canvas.box(x, y, x + side, y + side, "accent")
-    inner_x, inner_y = x + side * (1 - right), y + side * (1 - low)
-    edge = _line([right, inner_y], [inner_x, inner_y], [inner_x, low])
-    return edge, np.array([x + side / 2, y + side / 2])
+    inner = y + side * (1 - low)
+    return _line([x, inner], [x + side, inner]), np.array([x + side / 2, y + side / 2])
 
 
 def triangle(canvas: Canvas, share: float) -> Edge:
@@ -92,18 +91,14 @@ FORMS = (
 )  # fmt: skip
 
 
-def beats(canvas: Canvas, edge: Edge, share: float, period: float, kind: str) -> None:
+def beats(canvas: Canvas, edge: Edge, period: float, kind: str) -> None:
     """A row of beats along the edge of an accent, of one of the kinds of BEATS."""
-    radius = 0.15 * period
+    radius = 0.18 * period
     for place, out in _along(*edge, period):
         if kind == "ticks":
-            canvas.bar(place, place + 0.4 * period * out, 0.22 * period, "accent")
+            canvas.bar(place, place + 0.5 * period * out, 0.3 * period, "accent")
         elif kind == "dots":
-            canvas.disc(*(place + 2 * radius * out), radius, "accent")
-        elif kind == "holes":
-            canvas.disc(
-                *(place - min(2 * radius, share / 2) * out), min(radius, share / 3), "mount"
-            )
+            canvas.disc(*(place + 1.6 * radius * out), radius, "accent")
         else:
             canvas.disc(*place, 1.3 * radius, "mount")
 

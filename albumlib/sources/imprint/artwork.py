@@ -3,17 +3,17 @@
 | attribute of the cover | follows | from | to |
 |---|---|---|---|
 | hue of the palette | valence | violet, then blue (sad) | by green and yellow to red (cheerful) |
-| purity of the palette | energy | nearly grey | as vivid as a screen shows |
+| purity of the palette | energy | nearly grey | nearly as vivid as a screen shows |
 | lightness of the ground | acousticness | black | white |
 | weight and contrast of the figures | loudness | thin and soft | heavy and hard |
 | margin around the picture | instrumentalness | none | a fifth of the side |
-| share of the accent, whatever its form | danceability | 5 % of the cover | 32 % |
+| share of the accent, whatever its form | danceability | 5 % of the cover | 35 % |
 | hue of the accent | speechiness | near the palette's own | its complement |
-| spotlight | liveness | even light | a bright spot, the rest in the dark |
-| distance of beats and of the pattern's elements | tempo | a quarter of the side | a tenth |
+| glow from above | liveness | none | strong |
+| distance of beats and of the pattern's elements | tempo | a third of the side | a twelfth |
 | nothing | popularity | | |
 
-Each follows its feature mostly by rank among real tracks and partly by value, so that hues,
+Each follows its feature partly by rank among real tracks and partly by value, so that hues,
 lightnesses and shares spread evenly while large values still stand out. An artist's style
 (three of the fifteen families of layouts, type, a shift of the palette) and chance come on top.
 Everything is drawn in unit coordinates, at several times the size asked for, so that a cover is
@@ -45,7 +45,7 @@ ATTRIBUTES = {
     "light": "liveness",
     "pace": "tempo",
 }
-BY_RANK = {**dict.fromkeys(ATTRIBUTES, 0.8), "margin": 0.35, "light": 0.4}
+BY_RANK = {**dict.fromkeys(ATTRIBUTES, 0.6), "hue": 0.8, "purity": 0.8, "margin": 0.35}
 LAYOUTS = layouts.NAMES
 WHEEL = [[0, 0.24, 0.4, 0.53, 0.65, 0.8, 0.9, 1], [300, 258, 205, 150, 100, 55, 25, -15]]
 VIVID = [[-32, 29, 110, 142, 195, 264, 328], [0.7, 0.63, 0.97, 0.87, 0.9, 0.45, 0.7]]
@@ -110,11 +110,11 @@ def draw_cover(
     sheet = Canvas(finer * size, palette, rng)
     _picture(sheet, layouts.LAYOUTS[_layout(style, seed)], law)
     form = accents.FORMS[rng.integers(len(accents.FORMS))]
-    share = 0.05 + 0.27 * law["share"]
-    accents.beats(sheet, form(sheet, share), share, 1 / (4 + 6 * law["pace"]), style.beats)
+    share = 0.05 + 0.3 * law["share"]
+    accents.beats(sheet, form(sheet, share), 1 / (3 + 9 * law["pace"]), style.beats)
     picture = _grained(sheet.image.reduce(finer), style, seed)
     if has_text(seed, artist_seed) if text is None else text:
-        _set_names(picture, title, artist, palette, style.font, np.random.default_rng((seed, 4)))
+        _set_names(picture, (title, artist), palette, style.font, seed)
     return picture
 
 
@@ -139,12 +139,12 @@ def _finer(size: int) -> int:
 
 def palette_of(law: dict, style: Style, rng: np.random.Generator) -> dict[str, Colour]:
     """Ground and shade, two figures, the accent, and the mount around the picture."""
-    steep = law["lightness"] - 0.12 * np.sin(2 * np.pi * law["lightness"])  # few middling greys
-    ground = 0.14 + 0.84 * steep**0.85
+    steep = law["lightness"] - 0.07 * np.sin(2 * np.pi * law["lightness"])  # few middling greys
+    ground = 0.14 + 0.84 * steep**0.75
     room = 0.93 - ground if ground < 0.56 else 0.2 - ground
-    figure = ground + room * (0.5 + 0.5 * law["weight"])
-    second = ground + room * (0.3 + 0.35 * law["weight"])
-    purity = 0.03 + 0.97 * law["purity"] ** 0.8
+    figure = ground + room * (0.35 + 0.65 * law["weight"])
+    second = ground + room * (0.22 + 0.4 * law["weight"])
+    purity = 0.03 + 0.87 * law["purity"]
     hue = np.interp(law["hue"], *WHEEL) + style.hue_shift + rng.uniform(-4, 4)
     neutral = rng.random() < 0.5 and not 0.3 < ground < 0.85
     turned = rng.choice([-35, 35])
@@ -154,10 +154,9 @@ def palette_of(law: dict, style: Style, rng: np.random.Generator) -> dict[str, C
         "shade": (ground + 0.22 * room, 0.75 * purity, hue + turned / 2),
         "figure": (figure, purity, hue),
         "second": (second, purity, hue + turned),
-        "accent": (_apart(_most_vivid(accent), ground), 0.5 + 0.4 * purity, accent),
+        "accent": (_apart(_most_vivid(accent), ground), 0.85, accent),
         "mount": _mount(ground, purity, hue, rng),
-        "dark": (0.0, 0.0, hue),
-        "glow": (0.98, 0.3, 90),
+        "glow": (0.95 if ground < 0.6 else 0.45, max(0.25, 0.8 * purity), hue - turned),
     }
     return dict(zip(table, colours(*np.array(list(table.values())).T), strict=True))
 
@@ -175,41 +174,37 @@ def _apart(lightness: float, ground: float) -> float:
 
 
 def _mount(ground: float, purity: float, hue: float, rng: np.random.Generator) -> tuple:
-    """Paper, black or a tone of the palette, whichever stand out from the ground, by chance."""
-    tone = ground + 0.3 if ground < 0.6 else ground - 0.35
-    choices = [(0.97, 0.08, hue), (0.15, 0.1, hue), (tone, 0.8 * purity, hue)]
-    fit = [choice for choice in (choices[0], *choices) if abs(choice[0] - ground) >= 0.2]
-    if ground < 0.6:
-        fit = [choice for choice in fit if choice[0] > ground]  # no black around the dark
-    return fit[rng.integers(len(fit))]
+    """Paper or a tone of the palette by chance; around a light ground always the tone."""
+    tone = ground + 0.3 if ground < 0.6 else ground - 0.4
+    if ground > 0.75 or rng.random() < 0.35:
+        return tone, 0.8 * purity, hue
+    return 0.97, 0.08, hue
 
 
 def _picture(sheet: Canvas, layout, law: dict) -> None:
     """The layout inside its margin, on the mount; not always in the middle of it."""
-    margin, rng = 0.2 * law["margin"] ** 1.7, sheet.rng
+    margin, rng = 0.2 * law["margin"] ** 1.4, sheet.rng
     sheet.box(0, 0, 1, 1, "mount")
-    left, top = margin * (1 + rng.uniform(-0.6, 0.6, 2) * (rng.random() < 0.5))
+    left, top = margin * (1 + rng.uniform(-0.4, 0.4, 2) * (rng.random() < 0.5))
     panel = Canvas(
         round(sheet.side * (1 - 2 * margin)),
         sheet.palette,
         rng,
-        count=max(2.0, (3.5 + 6 * law["pace"]) * (1 - 2 * margin)),
+        count=max(2.0, (2.5 + 8 * law["pace"]) * (1 - 2 * margin)),
         weight=law["weight"],
         focus=tuple(rng.uniform(0.3, 0.7, 2)),
     )
     layout(panel)
-    _spotlight(panel, law["light"])
+    _glow(panel, law["light"])
     sheet.image.paste(panel.image, (round(left * sheet.side), round(top * sheet.side)))
 
 
-def _spotlight(panel: Canvas, strength: float) -> None:
-    """A bright spot in the upper half of a picture, and the dark around it."""
+def _glow(panel: Canvas, strength: float) -> None:
+    """A glow from above, as of a stage: light on a dark ground, and the other way about."""
     place = (np.arange(48) + 0.5) / 48
-    x, y = panel.rng.uniform(0.2, 0.8), panel.rng.uniform(0.05, 0.5)
-    spot = np.exp(-((place[None, :] - x) ** 2 + (place[:, None] - y) ** 2) / 0.1)
-    for colour, opacity in (("dark", 0.52 * (1 - spot)), ("glow", 0.5 * spot)):
-        mask = (255 * strength * opacity).round().astype(np.uint8)
-        panel.tint(Image.fromarray(mask), colour)
+    middle = panel.rng.uniform(0.4, 0.6)
+    glow = np.exp(-((place[None, :] - middle) ** 2) / 0.25 - place[:, None] / 0.35)
+    panel.tint(Image.fromarray((255 * 0.9 * strength * glow).round().astype(np.uint8)), "glow")
 
 
 def _grained(picture: Image.Image, style: Style, seed: int) -> Image.Image:
@@ -220,16 +215,19 @@ def _grained(picture: Image.Image, style: Style, seed: int) -> Image.Image:
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
 
-def _set_names(picture, title, artist, palette, font, rng) -> None:
-    """Title and artist on a label of a colour of the palette, in one of six places."""
-    wide = rng.random() < 0.5
-    width, height = (0.88, 0.24) if wide else (0.6, 0.17)
-    left, top = (
-        rng.choice([0.06, 0.94 - width]),
-        rng.choice([0.06, 0.5 - height / 2, 0.94 - height]),
-    )
+def _set_names(
+    picture: Image.Image, names: tuple[str, str], palette: dict, font: int, seed: int
+) -> None:
+    """Title and artist on a label in a colour of the palette, in one of six places."""
+    rng = np.random.default_rng((seed, 4))
     paper = palette[("mount", "ground", "figure")[rng.integers(3)]]
     wanted = [palette[name] for name in ("accent", "figure", "ground", "mount")]
-    ink = typography.readable_ink([paper], wanted)
-    box = (left, top, left + width, top + height)
-    typography.set_names(picture, box, title, artist, font=font, ink=ink, paper=paper)
+    typography.set_names(
+        picture,
+        *names,
+        font=font,
+        size=rng.choice([0.065, 0.09, 0.13]),
+        corner=(rng.choice([0, 0, 1]), rng.choice([0, 0.5, 1])),
+        ink=typography.readable_ink([paper], wanted),
+        paper=paper,
+    )

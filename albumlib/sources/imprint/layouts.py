@@ -39,13 +39,13 @@ def dots(canvas: Canvas) -> None:
         place = (np.array([column, row]) + 0.5) / count
         away = place - canvas.focus
         level = 1 - 1.5 * np.hypot(*away) if around else 0.5 + 0.9 * (place - 0.5) @ direction
-        radius = (0.3 + 0.28 * canvas.weight) * np.clip(level, 0.2, 1) / count
+        radius = (0.22 + 0.38 * canvas.weight) * np.clip(level, 0.2, 1) / count
         canvas.disc(*place, radius, "figure" if level < 0.7 else "second")
 
 
 def blocks(canvas: Canvas) -> None:
     """A wall of rectangles that halve each other, as Mondrian and the Bauhaus set them."""
-    gap = (0.07 - 0.05 * canvas.weight) / 2
+    gap = 0.3 * (1 - canvas.weight) / canvas.count + 0.006
     waiting = [(0.0, 0.0, 1.0, 1.0)]
     while waiting:
         left, top, right, bottom = waiting.pop()
@@ -82,7 +82,7 @@ def hills(canvas: Canvas) -> None:
     """A sun above ranges of hills, one behind the other."""
     x, line = np.linspace(0, 1, 80), canvas.focus[1]
     sun = canvas.rng.uniform(0.25, 0.75), line - canvas.rng.uniform(0.02, 0.16)
-    canvas.disc(*sun, 0.12 + 0.12 * canvas.weight, "second")
+    canvas.disc(*sun, 0.07 + 0.2 * canvas.weight, "second")
     for layer, colour in enumerate(("shade", "figure", "second", "figure", "shade")):
         waves = canvas.rng.uniform(0.5, 1, 3) * canvas.count * 1.2
         phases = canvas.rng.uniform(0, TURN, 3)
@@ -96,7 +96,7 @@ def cutouts(canvas: Canvas) -> None:
     angles = np.linspace(0, TURN, 72, endpoint=False)
     for index in range(2 + round(canvas.count / 1.6)):
         lobes, bend = canvas.rng.integers(3, 7), canvas.rng.uniform(0.2, 0.5)
-        size = (0.1 + 0.16 * canvas.weight) * canvas.rng.uniform(0.7, 1.3)
+        size = (0.07 + 0.2 * canvas.weight) * canvas.rng.uniform(0.7, 1.3)
         radius = size * (1 + bend * np.sin(lobes * angles))
         turned = angles + canvas.rng.uniform(0, TURN)
         shape = np.stack([np.cos(turned), np.sin(turned)], axis=1) * radius[:, None]
@@ -129,7 +129,7 @@ def photograph(canvas: Canvas) -> None:
     photo = ImageOps.autocontrast(photo, cutoff=3)
     if sum(canvas.palette["figure"]) < sum(canvas.palette["ground"]):
         photo = ImageOps.invert(photo)  # shadows take the darker of the two colours
-    bright = 0.65 + 0.9 * canvas.weight
+    bright = 0.5 + 1.1 * canvas.weight
     canvas.tint(photo.point([min(255, round(value * bright)) for value in range(256)]), "figure")
 
 
@@ -140,7 +140,7 @@ def quarters(canvas: Canvas) -> None:
     for row, column in np.ndindex(count, count):
         corner = int(canvas.rng.integers(4))
         x, y = cell * (column + (corner in (1, 2))), cell * (row + (corner in (2, 3)))
-        radius = cell * (0.62 + 0.38 * canvas.weight)
+        radius = cell * (0.5 + 0.5 * canvas.weight)
         colour = canvas.pick("figure", "figure", "second")
         canvas.wedge(x, y, radius, 90 * corner, 90 * corner + 90, colour)
         if canvas.rng.random() < 0.4:
@@ -208,7 +208,7 @@ def arches(canvas: Canvas) -> None:
 def moons(canvas: Canvas) -> None:
     """Rows of moons that wax and wane."""
     count = max(2, round(0.62 * canvas.count))
-    radius, start = (0.32 + 0.16 * canvas.weight) / count, canvas.rng.uniform(0, 1)
+    radius, start = (0.22 + 0.27 * canvas.weight) / count, canvas.rng.uniform(0, 1)
     step = canvas.rng.uniform(0.08, 0.2)
     for row, column in np.ndindex(count, count):
         x, y = (column + 0.5) / count, (row + 0.5) / count
@@ -224,7 +224,7 @@ def confetti(canvas: Canvas) -> None:
         middle = (np.array([column, row]) + canvas.rng.uniform(0.2, 0.8, 2)) / count
         angle = canvas.rng.uniform(0, TURN)
         half = 0.42 / count * np.array([np.cos(angle), np.sin(angle)])
-        width = (0.14 + 0.26 * canvas.weight) / count
+        width = (0.1 + 0.4 * canvas.weight) / count
         canvas.bar(middle - half, middle + half, width, canvas.pick("figure", "figure", "second"))
 
 
@@ -237,7 +237,7 @@ NAMES = tuple(layout.__name__ for layout in LAYOUTS)
 
 def _duty(canvas: Canvas) -> float:
     """How much of each period a stroke fills."""
-    return 0.28 + 0.44 * canvas.weight
+    return 0.2 + 0.6 * canvas.weight
 
 
 def _arch(canvas: Canvas, x: float, top: float, radius: float, colour: str) -> None:

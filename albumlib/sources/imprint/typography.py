@@ -16,28 +16,47 @@ FILES = ("LeagueSpartan-Bold.otf", "EBGaramond-Regular.otf", "Inter-Black.otf")
 
 READABLE = 4.5  # contrast ratio that type on a cover has at least (WCAG 2, level AA)
 INKS = ((18, 18, 22), (250, 248, 242), (0, 0, 0), (255, 255, 255))
-Box = tuple[float, float, float, float]
+WIDEST = 0.8  # of the cover's side that a line of type may take
+LEADING, ARTIST = 1.06, 0.52  # distance of lines and size of the artist's, in sizes of the title
 
 
 def set_names(
-    picture: Image.Image, box: Box, title: str, artist: str, *, font: int, ink: Colour, paper=None
+    picture: Image.Image,
+    title: str,
+    artist: str,
+    *,
+    font: int,
+    size: float,
+    corner: tuple[float, float],
+    ink: Colour,
+    paper: Colour | None = None,
 ) -> None:
-    """Set title over artist in a box (left, top, right, bottom in units of the side), in `ink`.
+    """Set the title and under it the artist, ranged left, in `ink`.
 
-    With `paper`, a colour, the box is first filled with it.
+    `size` is the title's, in sides of the cover, unless it has to be smaller to fit; `corner` is
+    where the type stands: (0, 0) top left, (1, 1) bottom right. `paper` is laid behind it.
     """
-    side, finer = picture.width, 4 if picture.width <= 160 else 2
-    left, top, right, bottom = (round(side * value) for value in box)
-    area = (left, top, right, bottom)
-    patch = (
-        picture.crop(area)
-        if paper is None
-        else Image.new("RGB", (right - left, bottom - top), paper)
-    )
-    mask = Image.new("L", (finer * patch.width, finer * patch.height), 0)
-    _lines(ImageDraw.Draw(mask), mask.size, title, artist, font)
-    patch.paste(ink, (0, 0), mask.reduce(finer))
-    picture.paste(patch, area)
+    scale = picture.width * (4 if picture.width <= 160 else 2)
+    lines = _lines(title, artist, font, size)
+    if not lines:
+        return
+    pad = 0.35 * size
+    width = max(across for _, _, across in lines) + 2 * pad
+    height = sum(LEADING * high for _, high, _ in lines) + 1.6 * pad
+    mask = Image.new("L", (round(scale * width), round(scale * height)), 0)
+    pen, y = ImageDraw.Draw(mask), 0.8 * pad
+    for text, high, _ in lines:
+        face = _font(font, max(1, round(scale * high)))
+        y += LEADING * high
+        pen.text((scale * pad, scale * (y - 0.22 * high)), text, 255, face, anchor="ls")
+    mask = mask.resize((round(picture.width * width), round(picture.width * height)), Image.BOX)
+    place = [
+        round((0.05 + at * (0.9 - of)) * picture.width)
+        for at, of in zip(corner, (width, height), strict=True)
+    ]
+    if paper:
+        picture.paste(paper, (*place, place[0] + mask.width, place[1] + mask.height))
+    picture.paste(ink, tuple(place), mask)
 
 
 def readable_ink(behind: list[Colour], wanted: list[Colour]) -> Colour | None:
@@ -46,15 +65,23 @@ def readable_ink(behind: list[Colour], wanted: list[Colour]) -> Colour | None:
     return next((i for i in inks if all(contrast(i, b) >= READABLE for b in behind)), None)
 
 
-def _lines(
-    pen: ImageDraw.ImageDraw, size: tuple[int, int], title: str, artist: str, font: int
-) -> None:
-    """Title and artist on a mask, two sizes of one face, ranged left."""
-    width, height = size
-    pad = 0.12 * height
-    middle = pad + 0.52 * height
-    fit_text(pen, title, (pad, pad, width - pad, middle), 255, font)
-    fit_text(pen, artist, (pad, 0.68 * height, width - pad, height - pad), 255, font)
+def _lines(title: str, artist: str, font: int, size: float) -> list[tuple[str, float, float]]:
+    """Lines of type as (text, size, width), both in sides of the cover, none wider than WIDEST."""
+    words = _writable(title, font).split()
+    titles = [" ".join(words)] if words else []
+    if len(words) > 1 and _width(titles[0], font) * size > WIDEST:
+        breaks = [(" ".join(words[:at]), " ".join(words[at:])) for at in range(1, len(words))]
+        titles = list(min(breaks, key=lambda pair: max(_width(line, font) for line in pair)))
+    wanted = [(line, size) for line in titles] + [(_writable(artist, font), ARTIST * size)]
+    sized = (
+        (text, min(high, WIDEST / max(_width(text, font), 1e-9))) for text, high in wanted if text
+    )
+    return [(text, high, high * _width(text, font)) for text, high in sized]
+
+
+def _width(text: str, font: int) -> float:
+    """The width of a line of type in its own size."""
+    return _font(font, 100).getlength(text) / 100
 
 
 def write_names(picture: Image.Image, floor: float, title: str, artist: str, font: int) -> None:
