@@ -112,6 +112,7 @@ def draw_cover(
     form = accents.FORMS[rng.integers(len(accents.FORMS))]
     share = 0.05 + 0.3 * law["share"]
     accents.beats(sheet, form(sheet, share), 1 / (3 + 9 * law["pace"]), style.beats)
+    _lit(sheet, law)
     picture = _grained(sheet.image.reduce(finer), style, seed)
     if has_text(seed, artist_seed) if text is None else text:
         _set_names(picture, (title, artist), palette, style.font, seed)
@@ -156,8 +157,8 @@ def palette_of(law: dict, style: Style, rng: np.random.Generator) -> dict[str, C
         "second": (second, purity, hue + turned),
         "accent": (_apart(_most_vivid(accent), ground), 0.85, accent),
         "mount": _mount(ground, purity, hue, rng),
-        "dusk": (0.2 if ground > 0.45 else 0.85, 0.75 * purity, hue + 1.5 * turned),
-        "glow": (0.95 if ground < 0.6 else 0.45, max(0.25, 0.8 * purity), hue - turned),
+        "dusk": (0.2 if ground > 0.56 else 0.85, 0.75 * purity, hue + 1.5 * turned),
+        "glow": (0.96 if ground < 0.56 else 0.4, max(0.25, 0.8 * purity), hue - turned),
     }
     return dict(zip(table, colours(*np.array(list(table.values())).T), strict=True))
 
@@ -196,23 +197,18 @@ def _picture(sheet: Canvas, layout, law: dict) -> None:
         focus=tuple(rng.uniform(0.3, 0.7, 2)),
     )
     layout(panel)
-    _lit(panel, law)
     _rule(panel, 0.004 + 0.05 * law["weight"] * sheet.side / panel.side)
     sheet.image.paste(panel.image, (round(left * sheet.side), round(top * sheet.side)))
 
 
-def _lit(panel: Canvas, law: dict) -> None:
+def _lit(sheet: Canvas, law: dict) -> None:
     """A glow from above, as of a stage, and dusk from the right, both of them light on a dark
     ground and the other way about."""
     place = (np.arange(48) + 0.5) / 48
-    middle = panel.rng.uniform(0.4, 0.6)
-    glow = np.exp(-((place[None, :] - middle) ** 2) / 0.25 - place[:, None] / 0.45)
+    glow = np.exp(-((place[None, :] - 0.5) ** 2) / 0.25 - place[:, None] / 0.45)
     dusk = np.broadcast_to(place[None, :] ** 1.5, glow.shape)
-    for colour, opacity in (
-        ("dusk", 0.65 * law["pace"] * dusk),
-        ("glow", 0.9 * law["light"] * glow),
-    ):
-        panel.tint(Image.fromarray((255 * opacity).round().astype(np.uint8)), colour)
+    for colour, opacity in (("dusk", 0.6 * law["pace"] * dusk), ("glow", law["light"] * glow)):
+        sheet.tint(Image.fromarray((255 * opacity).round().astype(np.uint8)), colour)
 
 
 def _rule(panel: Canvas, width: float) -> None:
