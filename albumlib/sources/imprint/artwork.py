@@ -5,12 +5,13 @@
 | hue of the palette | valence | violet, then blue (sad) | by green and yellow to red (cheerful) |
 | purity of the palette | energy | nearly grey | nearly as vivid as a screen shows |
 | lightness of the ground | acousticness | black | white |
-| weight and contrast of the figures | loudness | thin and soft | heavy and hard |
+| weight and contrast of the figures, rule around them | loudness | thin, soft | heavy, hard |
 | margin around the picture | instrumentalness | none | a fifth of the side |
 | share of the accent, whatever its form | danceability | 5 % of the cover | 35 % |
 | hue of the accent | speechiness | near the palette's own | its complement |
 | glow from above | liveness | none | strong |
-| distance of beats and of the pattern's elements | tempo | a third of the side | a twelfth |
+| beats and elements of the pattern | tempo | three across | twelve |
+| dusk from the right | tempo | none | deep |
 | nothing | popularity | | |
 
 Each follows its feature partly by rank among real tracks and partly by value, so that hues,
@@ -100,18 +101,12 @@ def draw_cover(
     Chance follows from `seed`, style from `artist_seed`; the features decide the rest by the law
     above. `text` says whether artist and title are set on it; by default, chance does.
     """
-    rng, style, law = (
-        np.random.default_rng((seed, 2)),
-        artist_style(artist_seed),
-        attributes(values),
-    )
-    finer = _finer(size)
+    style, law = artist_style(artist_seed), attributes(values)
+    rng, finer = np.random.default_rng((seed, 2)), _finer(size)
     palette = palette_of(law, style, rng)
     sheet = Canvas(finer * size, palette, rng)
     _picture(sheet, layouts.LAYOUTS[_layout(style, seed)], law)
-    form = accents.FORMS[rng.integers(len(accents.FORMS))]
-    share = 0.05 + 0.3 * law["share"]
-    accents.beats(sheet, form(sheet, share), 1 / (3 + 9 * law["pace"]), style.beats)
+    _accent(sheet, law, style.beats)
     _lit(sheet, law)
     picture = _grained(sheet.image.reduce(finer), style, seed)
     if has_text(seed, artist_seed) if text is None else text:
@@ -199,6 +194,13 @@ def _picture(sheet: Canvas, layout, law: dict) -> None:
     layout(panel)
     _rule(panel, 0.004 + 0.05 * law["weight"] * sheet.side / panel.side)
     sheet.image.paste(panel.image, (round(left * sheet.side), round(top * sheet.side)))
+
+
+def _accent(sheet: Canvas, law: dict, kind: str) -> None:
+    """The accent in a form by chance, and the beats along its edge."""
+    form = accents.FORMS[sheet.rng.integers(len(accents.FORMS))]
+    edge = form(sheet, 0.05 + 0.3 * law["share"])
+    accents.beats(sheet, edge, 1 / (3 + 9 * law["pace"]), kind)
 
 
 def _lit(sheet: Canvas, law: dict) -> None:
