@@ -76,16 +76,16 @@ def to_file(
 ) -> Path:
     """Draw `count` covers with successive seeds for features by name, and write them as one file.
 
-    Raises RequestError for a value out of range, or for one that the model was not trained to
-    listen to.
+    Warns of values outside of what the model learned, which are limited. Raises RequestError for a
+    value out of its feature's range, or for one that the model is not conditioned on.
     """
     more = {"title": title, "year": year, "text": text}
     asked = [name for name, value in more.items() if value not in ("", None)]
-    deaf = [name for name in asked if name not in generator.conditioned_on]
-    if deaf:
+    unknown = [name for name in asked if name not in generator.conditioned_on]
+    if unknown:
         raise RequestError(
-            f"this model was trained without {deaf[0]}: train one with "
-            + ("-p titles=both" if deaf[0] == "title" else f"-p extras={deaf[0]}")
+            f"this model was trained without {unknown[0]}: train one with "
+            + ("-p titles=both" if unknown[0] == "title" else f"-p extras={unknown[0]}")
         )
     chosen = tuple(values.get(name) for name in features.NAMES)
     request = Request(tuple(range(seed, seed + count)), chosen, truncation, **more)

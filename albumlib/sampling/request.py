@@ -1,4 +1,4 @@
-"""A drawing: all that determines covers, kept inside the picture files that show them.
+"""A request: all that determines covers, kept inside the picture files that show them.
 
 A picture that was saved can be opened again: what made it stands in its file as JSON, with a
 fingerprint of the model, so that the same model draws the identical picture.
@@ -45,7 +45,7 @@ class Request:
     steps: tuple[float, ...] = ()  # along the directions of `directions`
     z: tuple[float, ...] | None = None  # a latent that was found by projection, for the seeds'
     model: str = ""  # fingerprint, filled in by `save`
-    title: str = ""  # these three for models that were trained to listen to them
+    title: str = ""  # these three for models that are conditioned on them
     year: float | None = None
     text: bool | None = None  # whether there is to be text on the cover
 
@@ -75,14 +75,14 @@ class Request:
         return latent.steer(z, directions(generator), list(self.steps)) if any(self.steps) else z
 
     def draw(self, generator: Generator) -> np.ndarray:
-        """Covers (n, S, S, 3) uint8. What the model was not trained to hear is left out."""
+        """Covers (n, S, S, 3) uint8. What the model is not conditioned on is left out."""
         return latent.draw(generator, self.latents(generator), self.conditions(generator))
 
     def conditions(self, generator: Generator) -> np.ndarray | None:
-        """The row of conditions (1, C) that this model listens to, None if to none."""
+        """The row of conditions (1, C) of this model, None if it has none."""
         if not generator.columns:
             return None
-        label = self.label[: generator.labels][None]  # a model hears all ten, or none
+        label = self.label[: generator.labels][None]  # a model is conditioned on all ten, or none
         extras = {
             name: np.array([getattr(self, name, None)], dtype=float) for name in generator.extras
         }
@@ -199,7 +199,7 @@ def load(file: bytes | str | Path, generator: Generator | None = None) -> Reques
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about oddities: the verdict is below
+            warnings.simplefilter("ignore")  # about oddities: the error is raised below
             with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as picture:
                 text = picture.info.get(KEY) or picture.info.get("comment", b"{}")
         about = json.loads(text)

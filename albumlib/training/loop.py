@@ -137,7 +137,7 @@ def _begin(
 def _loop(trainer: Trainer, batches: Batches, folder: Path, progress: Progress | None) -> None:
     config, since = trainer.config, time.monotonic()
     started = since - 60 * trainer.minutes
-    watch = Monitor(trainer, batches, folder)
+    monitor = Monitor(trainer, batches, folder)
     forecast = Pace(config.steps, math.lcm(config.penalty_every, config.latent_every))
     last = trainer.finished
     while not last:
@@ -148,7 +148,7 @@ def _loop(trainer: Trainer, batches: Batches, folder: Path, progress: Progress |
         if progress and trainer.distributed.main and (known := forecast.after(trainer.step)):
             progress({"step": trainer.step, "steps": config.steps, **known})
         if trainer.step % config.sample_every == 0 or last:
-            watch.look()
+            monitor.look()
         if trainer.step % config.log_every == 0 or last:
             now = time.monotonic()
             pace = config.log_every * config.batch_size / (now - since)
@@ -158,7 +158,7 @@ def _loop(trainer: Trainer, batches: Batches, folder: Path, progress: Progress |
             }
             numbers = {"step": trainer.step, "steps": config.steps, **numbers}
             _guard(numbers, folder)
-            numbers |= watch.news() | {"images_per_s": round(pace, 1)}
+            numbers |= monitor.news() | {"images_per_s": round(pace, 1)}
             if trainer.distributed.main:
                 _write_record(folder, numbers)
                 if progress:
@@ -177,7 +177,7 @@ def _save(trainer: Trainer, folder: Path) -> None:
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
     """Ctrl-C waits until this is over: one cannot go on from half a step."""
-    if threading.current_thread() is not threading.main_thread():  # which alone hears of it
+    if threading.current_thread() is not threading.main_thread():  # which alone gets signals
         yield
         return
     pressed: list[tuple] = []
