@@ -236,6 +236,19 @@ def test_json_lines_that_are_none_are_put_aside(tmp_path):
     assert (first.name, first.artist, first.features) == ("A", "Ann", {"energy": 1})
 
 
+def test_half_a_character_in_json_costs_itself_alone(tmp_path):
+    lines = [
+        '{"name": "A\\ud800", "energy": 0.5}',
+        '{"name": "B", "energy": "\\udc00"}',
+        '["\\ud800"]',
+    ]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    table = Table(tmp_path / "a.jsonl")
+    assert gather(table, tmp_path / "out", size=32)["tracks"] == 2
+    assert table.table["name"].tolist() == ["A?", "B"]
+    assert len(table.account.put_aside) == 1
+
+
 FMA = """,echonest,echonest,echonest
 ,audio_features,audio_features,metadata
 ,energy,tempo,artist_name

@@ -48,8 +48,8 @@ TableOption = Annotated[
     str,
     typer.Option(
         metavar="FILE",
-        help="CSV or Parquet of tracks, for --source tables; spd_train.npy, for --source legacy; "
-        "release.tar.xz, for --source musicbrainz without requests for tracks.",
+        help="Tracks as CSV, Excel, JSON or Parquet, for --source tables; spd_train.npy, for "
+        "--source legacy; release.tar.xz, for --source musicbrainz without requests for tracks.",
     ),
 ]
 PicturesOption = Annotated[

@@ -63,7 +63,7 @@ def open_source(
     if name == "spotify" and ask:
         return _spotify(ask)
     missing = {
-        "tables": "a table, a CSV or Parquet file, given as --table",
+        "tables": "a table (CSV, Excel, JSON lines or Parquet, packed or not), given as --table",
         "folder": "a folder of pictures, given as --pictures",
         "parquet": "a folder of Parquet files with pictures, given as --pictures",
         "music": "a folder of music, given as --pictures",

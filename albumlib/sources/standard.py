@@ -61,9 +61,9 @@ class Account:
         about = {"rows": self.rows, "tracks": self.tracks, "put_aside": self.reasons}
         about |= {"columns": self.columns, "notes": self.notes}
         text = json.dumps(about, indent=2, ensure_ascii=False)
-        (folder / IMPORT).write_text(text + "\n", encoding="utf-8")
+        (folder / IMPORT).write_text(text + "\n", encoding="utf-8", errors="replace")
         rows = pd.DataFrame(self.put_aside, columns=["line", "reason", "text"])
-        rows.to_csv(folder / ASIDE, index=False, encoding="utf-8")
+        rows.to_csv(folder / ASIDE, index=False, encoding="utf-8", errors="replace")
 
     def lines(self) -> list[str]:
         """The account for people."""
@@ -176,16 +176,24 @@ def _doubles(columns: Mapping[str, Column]) -> list[str]:
 def _texts(cells: pd.Series | None, name: str) -> pd.Series:
     if cells is None:
         return pd.Series(dtype=object)
-    texts = cells.map(as_text).astype(object)
-    return texts.map(WAYS[name]) if name in WAYS else texts
+    if pd.api.types.is_string_dtype(cells.dtype) and cells.dtype != object:
+        texts = cells.fillna("").str.strip().astype(object)
+    else:
+        texts = cells.map(as_text).astype(object)
+    if name not in WAYS:
+        return texts
+    codes, different = pd.factorize(texts)  # many rows share an artist or a date
+    read = np.array([*map(WAYS[name], different)], dtype=object)
+    return pd.Series(read[codes], texts.index) if len(read) else texts
 
 
 def _unknown_dates(sheet: Sheet, table: pd.DataFrame) -> list[str]:
     """What is said of dates that nobody can read."""
     if "release_date" not in sheet.cells:
         return []
-    said = sheet.cells["release_date"].map(as_text).reindex(table.index)
-    lost = said[(table["release_date"] == "") & ~said.isin(["", "-", "0"])]
+    unknown = sheet.cells["release_date"].reindex(table.index[table["release_date"] == ""])
+    lost = unknown.map(as_text)
+    lost = lost[~lost.isin(["", "-", "0"])]
     return [f"{len(lost)} dates cannot be, such as {lost.iloc[0]!r}: unknown"] if len(lost) else []
 
 

@@ -79,7 +79,7 @@ def _read_json(path: Path) -> Sheet:
         first = file.read(1)
         file.seek(0)
         if first == "[":
-            rows = list(enumerate(json.load(file), 1))
+            rows = list(enumerate(_parsed(file.read()), 1))
             bad: list[PutAside] = []
         else:
             rows, bad = _json_lines(file)
@@ -92,6 +92,14 @@ def _read_json(path: Path) -> Sheet:
     return Sheet(sheet.cells, sheet.columns, sheet.headers, sorted(bad, key=lambda row: row.line))
 
 
+def _parsed(text: str) -> object:
+    """What a JSON text says, its halves of characters, which no table can hold, as "?"."""
+    said = json.loads(text)
+    if "\\ud" not in text.lower():
+        return said
+    return json.loads(json.dumps(said, ensure_ascii=False).encode("utf-8", "replace"))
+
+
 def _is_object(row: object) -> bool:
     return isinstance(row, dict)
 
@@ -101,7 +109,7 @@ def _json_lines(file: io.TextIOWrapper) -> tuple[list[tuple[int, object]], list[
     for number, line in enumerate(file, 1):
         try:
             if line.strip():
-                rows.append((number, json.loads(line)))
+                rows.append((number, _parsed(line)))
         except (ValueError, RecursionError):
             bad.append(PutAside(number, "no JSON object", line.strip()))
     return rows, bad

@@ -26,8 +26,8 @@ def as_text(cell: object) -> str:
     >>> as_text(["Maroon 5", "Wiz Khalifa"]), as_text(None), as_text({"name": "Ann"})
     ('Maroon 5', '', 'Ann')
     """
-    if isinstance(cell, str):
-        return cell.strip()
+    if isinstance(cell, str):  # JSON may hold halves of characters
+        return cell.encode("utf-8", "replace").decode().strip()
     if isinstance(cell, (datetime, date)):
         return cell.isoformat() if cell == cell else ""  # pandas' NaT is not itself
     if isinstance(cell, (list, tuple, np.ndarray)):
