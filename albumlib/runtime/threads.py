@@ -1,37 +1,68 @@
 """How the threads of one operation wait for each other, and how many there are.
 
 Torch's operations end at a barrier. OpenMP's threads spin there for up to 10 ms before they sleep,
-which is quickest on an idle machine, and wasteful on a busy one: a thread that waits for another
-one, which waits for the processor, keeps that very processor busy. `tests/benchmarks/busy.py`
-measures what the settings here keep of a fair share of the machine, and what they cost.
+which is quickest on an idle machine. On a busy one it is waste: a thread that waits for another
+one, which waits for the processor, keeps that very processor busy. So they sleep at once where the
+machine is busy when a process starts, and spin for a millisecond where it is not, in case that it
+gets busy later. `tests/benchmarks/busy.py` measures what is kept of a fair share, and what it
+costs. No number that is computed depends on it, as it would on the number of threads.
 
-They take effect when torch is imported, so they are put into the environment before: by the
-command line for itself and for all that it starts, and by `make lab` for the notebooks, as
+The settings take effect when torch is imported, so they are put into the environment before: by
+the command line for itself, by the course for each kernel, and by `make lab` for the notebooks, as
 
     env $(python -m albumlib.runtime.threads) jupyter lab
 
-What the environment says already is left as it is.
+What a person has set is left as it is.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import MutableMapping
+from pathlib import Path
 
 # Images of a training for each second of the processor, beside a score of other processes: 6 with
 # libgomp's own setting, 26 with 20,000 turns, 38 with 4,000, 42 with 1,000 or 300, 43 with none.
 # Idle, 1,000 turns cost 9 % and 20,000 nothing.
-WAITING = {
-    "GOMP_SPINCOUNT": "4000",  # libgomp, in torch's wheels for Linux: turns of the waiting loop
+QUIET = {
+    "GOMP_SPINCOUNT": "20000",  # libgomp, in torch's wheels for Linux: turns of the waiting loop
     "KMP_BLOCKTIME": "1",  # libiomp and libomp, in conda's torch and on macOS: milliseconds
 }
+BUSY = {"GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
+SAMPLES, APART = 5, 0.01  # looks at what runs, and seconds between them
+
+_chosen: set[str] = set()  # what `prepare` has put into this process's own environment
 
 
 def prepare(environment: MutableMapping[str, str] = os.environ) -> None:
     """Put the settings into an environment, such as this process's before it imports torch."""
-    for name, value in WAITING.items():
-        if "OMP_WAIT_POLICY" not in environment:
-            environment.setdefault(name, value)
+    if "OMP_WAIT_POLICY" in environment:
+        return
+    for name, value in (BUSY if crowded() else QUIET).items():
+        if name not in environment or name in _chosen:
+            environment[name] = value
+            if environment is os.environ:
+                _chosen.add(name)
+
+
+def crowded() -> bool:
+    """Whether more wants to run just now than this machine has cores."""
+    return _running() > (os.cpu_count() or 1)
+
+
+def _running() -> float:
+    """Threads that run or want to, this one among them: the least of some looks, for many are
+    there for a moment only. Where Linux does not count them, the average of a minute."""
+    counts = []
+    for _ in range(SAMPLES):
+        try:
+            text = Path("/proc/stat").read_text(encoding="ascii")
+        except OSError:
+            return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+        counts.append(int(text.partition("procs_running ")[2].split()[0]))
+        time.sleep(APART)
+    return min(counts)
 
 
 def cores() -> int:
@@ -52,4 +83,4 @@ def shared(processes: int) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    print(*(f"{name}={value}" for name, value in WAITING.items()))
+    print(*(f"{name}={value}" for name, value in (BUSY if crowded() else QUIET).items()))
