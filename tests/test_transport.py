@@ -13,6 +13,8 @@ from functools import partial
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from albumlib.sources import transport, web
 from albumlib.sources.base import Failed, SourceError
@@ -121,6 +123,28 @@ def test_what_was_checked_is_what_is_connected_to(monkeypatch):
     with pytest.raises(Failed, match="no answer"):
         client(hosts={"*": OFTEN}).get("https://x.archive.org/")
     assert set(reached) == {("93.184.216.34", 443), ("93.184.216.35", 443)}
+
+
+PIECES = [
+    "x.archive.org", "127.0.0.1", "evil.net", "archive.org", "[::1]", "[", "]", "me", "8443", "%2e",
+    "%40", "%5c", "//", "https://", "xn--a", *"@:/\\?#%.&=; \t\n\x00é。\ud800",
+]  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=7).map("".join))
+def test_no_address_leads_to_a_host_that_is_not_listed(rest):
+    looked_up = []
+
+    def find(host, port, *arguments, **options):
+        looked_up.append((host, port))
+        raise socket.gaierror(-2, "Name or service not known")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transport.socket, "getaddrinfo", find)
+        with pytest.raises(SourceError):
+            client(hosts=ARCHIVE).get("https://" + rest)
+    assert all(host.endswith(".archive.org") and port == 443 for host, port in looked_up)
 
 
 @pytest.fixture(scope="module")
@@ -263,6 +287,15 @@ def test_no_cookie_is_kept_and_no_password_sent(tmp_path, monkeypatch):
             assert polite.get(f"http://{server.netloc}/").content == b"ok"
     everything = b"".join(server.requests).lower()
     assert b"cookie" not in everything and b"authorization" not in everything
+
+
+def test_a_proxy_that_the_environment_names_is_asked(monkeypatch):
+    pieces = [b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"]
+    with Hostile(pieces) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url(""))
+        monkeypatch.setenv("no_proxy", "")
+        assert client("x.example:80").get("http://x.example:80/a").content == b"ok"
+        assert proxy.requests[0].startswith(b"GET http://x.example:80/a ")
 
 
 @pytest.mark.parametrize("kind", ["image/jpeg", "IMAGE/JPEG", "Application/Octet-Stream", ""])

@@ -66,7 +66,7 @@ class Transport:
     ):
         self._agent, self._admit, self._trusted, self._stopped = agent, admit, trusted, stopped
         self._session = requests.Session()  # knows the environment's proxies and certificates
-        self._adapter = _Adapter(self._addresses)
+        self._adapter = _Adapter(pool_maxsize=POOL)
 
     def prepare(self, url: str, params: Mapping[str, Any] | None = None) -> Any:
         """A request, as requests has them. Raises Failed if the address is not fit to be asked."""
@@ -101,7 +101,7 @@ class Transport:
         stopped.
         """
         request.headers["User-Agent"] = self._agent
-        exchange = _Exchange(lambda: self._exchanged(request, answered))
+        exchange = _Exchange(lambda: self._exchanged(request, answered), self._addresses)
         ends = time.monotonic() + SLOW
         try:
             while not wait([exchange.outcome], TICK).done:
@@ -171,13 +171,16 @@ def _is_public(number: str) -> bool:
     return address.is_global and not address.is_multicast
 
 
+Find = Callable[[str, int], list[str]]  # the numbers of a host
+
+
 class _Exchange(threading.Thread):
     """A request on its way, and the connection that it uses."""
 
-    def __init__(self, work: Callable[[], Any]):
+    def __init__(self, work: Callable[[], Any], find: Find):
         super().__init__(daemon=True)
+        self.find, self.outcome = find, Future()
         self._work, self._connection, self._left = work, None, False
-        self.outcome: Future = Future()
         self.start()
 
     def run(self) -> None:
@@ -200,41 +203,18 @@ class _Exchange(threading.Thread):
                 line.shutdown(socket.SHUT_RDWR)
 
 
-class _Adapter(HTTPAdapter):
-    """requests' adapter, whose connections go to the addresses that `find` gives."""
-
-    def __init__(self, find: Callable[[str, int], list[str]]):
-        self._find = find
-        super().__init__(pool_maxsize=POOL)
-
-    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        super().init_poolmanager(*arguments, **options)
-        kinds = {
-            "http": (HTTPConnectionPool, HTTPConnection),
-            "https": (HTTPSConnectionPool, HTTPSConnection),
-        }
-        self.poolmanager.pool_classes_by_scheme = {
-            scheme: type("Pool", (pool,), {"ConnectionCls": self._checked(connection)})
-            for scheme, (pool, connection) in kinds.items()
-        }
-
-    def _checked(self, kind: type) -> type:
-        return type("Connection", (_Checked, kind), {"find": staticmethod(self._find)})
-
-
 class _Checked:
-    """What a connection of ours does otherwise than urllib3's."""
-
-    find: Callable[[str, int], list[str]]
+    """What a connection of ours does otherwise than urllib3's, within an exchange."""
 
     def request(self, *arguments: Any, **options: Any) -> None:
         threading.current_thread().uses(self)
         super().request(*arguments, **options)
 
     def _new_conn(self) -> socket.socket:
-        threading.current_thread().uses(self)
+        exchange = threading.current_thread()
+        exchange.uses(self)
         try:
-            numbers = self.find(self._dns_host, self.port)
+            numbers = exchange.find(self._dns_host, self.port)
         except OSError as error:
             raise NameResolutionError(self.host, self, error) from error
         reason = OSError("no address")
@@ -246,3 +226,19 @@ class _Checked:
             except OSError as error:
                 reason = error
         raise NewConnectionError(self, str(reason)) from reason
+
+
+class _HTTP(HTTPConnectionPool):
+    ConnectionCls = type("Connection", (_Checked, HTTPConnection), {})
+
+
+class _HTTPS(HTTPSConnectionPool):
+    ConnectionCls = type("Connection", (_Checked, HTTPSConnection), {})
+
+
+class _Adapter(HTTPAdapter):
+    """requests' adapter with connections of ours; those to a proxy are urllib3's."""
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _HTTP, "https": _HTTPS}
