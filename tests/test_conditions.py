@@ -130,6 +130,19 @@ def test_a_model_grows_an_ear_and_keeps_what_it_knew(covers, tmp_path):
     torch.testing.assert_close(old(z, labels), new(z, labels), atol=1e-3, rtol=0)
 
 
+@pytest.mark.parametrize("kind", ["folded", "residual"])
+def test_residual_critics_grow_too(covers, tmp_path, kind):
+    more = {"critic_blocks": kind, "generator_residual": True, "generator_noise": True}
+    small = recipe("acgan", **SMALL, **more, steps=1)
+    loop.train(small, covers.images, covers.labels, tmp_path / "a")
+    sides = SMALL | {"size": 64, "generator_width": 2, "critic_width": 2}
+    large = recipe("acgan", **sides, **more, steps=1, generator_rate=1e-9, critic_rate=1e-9)
+    images = covers.images.repeat(2, axis=1).repeat(2, axis=2)
+    loop.train(large, images, covers.labels, tmp_path / "b", start=tmp_path / "a")
+    (_, before, _), (_, after, _) = (read_networks(tmp_path / name) for name in "ab")
+    torch.testing.assert_close(before["blocks.1.first.weight"], after["blocks.2.first.weight"])
+
+
 def test_a_model_grows_and_keeps_all_but_the_layers_at_the_picture(covers, tmp_path):
     small = SMALL | {"generator_width": 4, "critic_width": 4}
     loop.train(recipe("acgan", **small, steps=2), covers.images, covers.labels, tmp_path / "a")

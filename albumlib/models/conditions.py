@@ -123,14 +123,14 @@ def smoothed(
     word_dropout: float = 0.0,
     extras: int = 0,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Conditions (B, C) as a training step tells them, and labels (B, L): all that are known, and
-    those to which drawn covers are held.
+    """Conditions (B, C) of a training step, and labels (B, L): all that are known, and those that
+    generated covers are to have.
 
-    Told is less than is known: labels get `noise` in units of their `spread` (L,) (CcGAN, arXiv
-    2011.07466), `word_dropout` of a title's words become unknown, and by `dropout` the ten
+    Conditions are less than is known: labels get `noise` in units of their `spread` (L,) (CcGAN,
+    arXiv 2011.07466), `word_dropout` of a title's words become unknown, and by `dropout` the ten
     features together, each of the last `extras` labels and the title are left out by chance, so
-    that any of them may be all there is. A cover is held to the labels
-    that were told, and to the features also if only the title was: it leads to expect them.
+    that any of them may be all there is. A generated cover is to have the labels that are among
+    its conditions, and the features also if the title is: it leads to expect them.
     """
     labels, title = rows.tensor_split([len(spread)], dim=1)
     labels = labels + noise * spread * rng.randn(*labels.shape).to(labels)
@@ -143,6 +143,6 @@ def smoothed(
     columns = missing[:, :-1].repeat_interleave(sizes, dim=1).to(labels.device)
     title = title.masked_fill(missing[:, -1:].to(title.device), 0)
     features = torch.arange(labels.shape[1]) < sizes[0]
-    unheld = columns & ~(features.to(columns.device) & (title > 0).any(1, keepdim=True))
-    told = torch.cat([labels.masked_fill(columns, torch.nan), title], dim=1)
-    return told, labels, labels.masked_fill(unheld, torch.nan)
+    free = columns & ~(features.to(columns.device) & (title > 0).any(1, keepdim=True))
+    conditions = torch.cat([labels.masked_fill(columns, torch.nan), title], dim=1)
+    return conditions, labels, labels.masked_fill(free, torch.nan)

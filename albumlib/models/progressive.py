@@ -1,7 +1,7 @@
 """What a new network takes over from one that was trained: all that the two have in common.
 
-For larger covers it gets deeper at the picture (ProGAN's growing, arXiv 1710.10196, without the
-fading in); for more labels it gets wider where conditions enter.
+For larger covers it gets deeper at the finest resolution (ProGAN's growing, arXiv 1710.10196,
+without the fading in); for more labels it gets wider where conditions enter.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def deepened(
     at the picture. The generator's blocks count from the coarsest, the critic's from the finest."""
 
     def place(name: str) -> str:
-        _, number, rest = name.split(".")
+        _, number, rest = name.split(".", 2)
         return f"blocks.{int(number) + doublings}.{rest}"
 
     coarse = {name: weight for name, weight in generator.items() if "to_rgb" not in name}

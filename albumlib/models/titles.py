@@ -93,10 +93,10 @@ def _bucket(letter: str) -> int:
     )
 
 
-def forget_words(titles: Tensor, share: float, rng: Rng) -> Tensor:
+def forget_words(titles: Tensor, proportion: float, rng: Rng) -> Tensor:
     """The same tokens with some words made unknown, so that the unknown word is learned too, and
     the characters have to be read as well."""
-    dropped = rng.rand(*titles.shape).to(titles.device) < share
+    dropped = rng.rand(*titles.shape).to(titles.device) < proportion
     dropped[:, :CHARACTERS] = False
     return torch.where(dropped & (titles > UNKNOWN), float(UNKNOWN), titles)
 
@@ -106,8 +106,8 @@ def titles_to_labels(
 ) -> None:
     """Teach an encoder which labels a title leads to expect (`guess`), by regression.
 
-    `titles` (N, TOKENS) and standardised labels `wanted` (N, L), missing ones NaN; a share of
-    the words is `forgotten`, as in training.
+    `titles` (N, TOKENS) and standardised labels `wanted` (N, L), missing ones NaN; a proportion
+    of the words is `forgotten`, as in training.
     """
     rng, adam = Rng(seed), torch.optim.Adam(encoder.parameters(), lr=RATE)
     for _ in range(EPOCHS):
@@ -125,7 +125,7 @@ class TrackNameEncoder(nn.Module):
     Characters pass a convolution over neighbours of five and the strongest response counts
     (Kim 2014, arXiv 1408.5882; Zhang et al. 2015, arXiv 1509.01626); words are averaged
     (fastText, arXiv 1607.01759). `reads` is one of ENCODERS. `guess` says what labels a title
-    leads to expect, in standardised units, where they are not told.
+    leads to expect, in standardised units, where they are missing.
     """
 
     def __init__(self, words: int, reads: str = "both", labels: int = 0):
@@ -143,8 +143,8 @@ class TrackNameEncoder(nn.Module):
     def forward(self, titles: Tensor) -> Tensor:
         letters, words = titles.long().split([CHARACTERS, WORDS], dim=1)
         there = (titles > 0).any(1, keepdim=True)
-        read = torch.cat([self._characters(letters), self._words(words)], dim=1)
-        return torch.tanh(self.both(read)) * there
+        parts = [self._characters(letters), self._words(words)]
+        return torch.tanh(self.both(torch.cat(parts, dim=1))) * there
 
     def _characters(self, letters: Tensor) -> Tensor:
         if self.reads == "words":

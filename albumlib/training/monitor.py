@@ -1,4 +1,4 @@
-"""Looking at a training while it goes on: sample grids, and a warning when covers get alike."""
+"""Sample grids of a training while it goes on, and a warning when covers become alike."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from albumlib.dataset.coverset import Batches
 from albumlib.models.networks import Generator, draw_latents, to_pixels
 from albumlib.training.trainer import Trainer
 
-LOOKED_AT, NEIGHBOURS = 256, 5  # real covers and as many drawn; those that span a cover's ground
+COVERS, NEIGHBOURS = 256, 5  # real and generated covers; neighbours that a k-NN ball reaches to
 LOST = 0.4  # of the best coverage so far: less is a collapse
 SPACING = 250  # steps from one measurement of it to the next, at least; before, nothing is settled
 
 
 class CollapseWarning(UserWarning):
-    """A generator that draws fewer different covers than it used to."""
+    """A generator of fewer different covers than before."""
 
 
 class Monitor:
-    """Looks at the averaged generator: sample grids at fixed latents, and whether it collapses.
+    """Watches the averaged generator: sample grids at fixed latents, and whether it collapses.
 
-    Coverage is the share of some real covers that have a drawn one near them (arXiv 2002.09797),
-    by small thumbnails. A generator that draws ever the same loses it.
+    Coverage is the proportion of some real covers in whose k-NN ball, by small thumbnails, a
+    generated one lies (arXiv 2002.09797). A generator of ever the same cover loses it.
     """
 
     def __init__(self, trainer: Trainer, batches: Batches, folder: Path):
         self.trainer, self.folder, self.best, self.seen = trainer, folder, 0.0, {}
         self.last = 0  # step of the last measurement
         self.grid = fixed_latents(trainer, batches)
-        wanted = range(max(1, LOOKED_AT // batches.batch_size))
+        wanted = range(max(1, COVERS // batches.batch_size))
         pairs = [batches.batch(step) for step in wanted if step < batches.per_epoch]
         self.real = torch.cat([covers for covers, _ in pairs])
-        self.told = None if pairs[0][1] is None else torch.cat([rows for _, rows in pairs])
+        self.conditions = None if pairs[0][1] is None else torch.cat([rows for _, rows in pairs])
         rng = torch.Generator().manual_seed(trainer.config.seed + 1)
         self.z = draw_latents(len(self.real), trainer.config.latent, rng).to(trainer.device)
 
@@ -59,7 +59,7 @@ class Monitor:
         self.best = max(self.best, coverage)
         if coverage < LOST * self.best:
             warnings.warn(
-                f"step {trainer.step}: drawn covers reach {coverage:.0%} of the real ones, and "
+                f"step {trainer.step}: generated covers reach {coverage:.0%} of the real ones, and "
                 f"reached {self.best:.0%} before: the generator may be collapsing; look at "
                 f"{path}, and try a lower generator_rate or minibatch_stddev=4",
                 CollapseWarning,
@@ -72,17 +72,17 @@ class Monitor:
         return news
 
     def _coverage(self) -> float:
-        parts = zip(self.z.split(64), self._told_parts(), strict=True)
-        drawn = torch.cat([self.trainer.ema(z, told) for z, told in parts])
-        real, fake = (F.adaptive_avg_pool2d(x, 8).flatten(1) for x in (self.real, drawn))
+        parts = zip(self.z.split(64), self._condition_parts(), strict=True)
+        generated = torch.cat([self.trainer.ema(z, rows) for z, rows in parts])
+        real, fake = (F.adaptive_avg_pool2d(x, 8).flatten(1) for x in (self.real, generated))
         reach = torch.cdist(real, real).kthvalue(NEIGHBOURS + 1, dim=1).values
         return (torch.cdist(real, fake) < reach[:, None]).any(1).float().mean().item()
 
-    def _told_parts(self) -> Iterable[Tensor | None]:
+    def _condition_parts(self) -> Iterable[Tensor | None]:
         return (
             itertools.repeat(None, -(-len(self.z) // 64))
-            if self.told is None
-            else self.told.split(64)
+            if self.conditions is None
+            else self.conditions.split(64)
         )
 
 

@@ -3,7 +3,7 @@ penalty, Adam's beta2, the half-life of the averaged weights.
 
 Each keeps its first value for a burn-in, then goes to its last by half a cosine, as R3GAN's do
 (Huang et al. 2024, arXiv 2501.05441): early, large steps and a strong penalty find the covers'
-rough distribution; late, small ones draw the details.
+rough distribution; late, small ones bring the details.
 """
 
 from __future__ import annotations
