@@ -39,6 +39,7 @@ class Recipe(str, Enum):
     acgan = "acgan"
     acgan_wgan_logan = "acgan_wgan_logan"
     wgan_logan = "wgan_logan"
+    acgan_long = "acgan_long"
     small_set = "small_set"
     style = "style"
 

@@ -27,6 +27,7 @@ from albumlib.models.quantum import PRIORS
 from albumlib.models.titles import TOKENS, WIDTH, TrackNameEncoder
 
 SIZES = (32, 64, 128, 256)
+DECIDED = 60.0  # how sharply a latent chooses its family of layouts
 FAR = 10.0  # standard deviations from the mean: no label is learned beyond
 
 
@@ -174,11 +175,12 @@ class Generator(nn.Module):
 
     def _with_layout(self, labels: Tensor, z: Tensor) -> Tensor:
         """Rows of conditions (B, C) with a family of layouts in all: where a row leaves it out,
-        the latent decides, each family as often as any other."""
+        the latent decides, each family as often as any other. On a way between two latents one
+        family passes quickly into the next."""
         labels = F.pad(labels, (0, self.columns - labels.shape[1]), value=torch.nan)
         start = self.labels - len(self.extras) + self.extras.index(self.layouts[0])
         columns = slice(start, start + len(self.layouts))
-        chosen = F.one_hot((z.float() @ self.choice).argmax(1), len(self.layouts)) * 2.0 - 1
+        chosen = (DECIDED * z.float() @ self.choice).softmax(1) * 2 - 1
         missing = labels[:, columns].isnan().all(1, keepdim=True)
         filled = torch.where(missing, chosen.to(labels), labels[:, columns])
         return torch.cat([labels[:, :start], filled, labels[:, columns.stop :]], dim=1)
