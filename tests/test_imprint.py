@@ -173,7 +173,7 @@ def vividness(covers):
     return np.ptp(covers, axis=3).mean((1, 2))
 
 
-def accent_share(covers):
+def accent_area(covers):
     """How much of each cover has the colour that spreads: what differs from the first cover."""
     return [np.mean(np.abs(cover - covers[0]).max(-1) > 40) for cover in covers]
 
@@ -185,7 +185,7 @@ MEASURES = [
     (first_law, "liveness", lambda p: p[:, :6, 26:38].mean((1, 2, 3))),  # light from above
     (first_law, "tempo", lambda p: p[:, :, :8].mean((1, 2, 3)) - p[:, :, -8:].mean((1, 2, 3))),
     (artwork, "energy", vividness),
-    (artwork, "danceability", accent_share),
+    (artwork, "danceability", accent_area),
     (artwork, "liveness", lambda p: np.abs(p - p[0]).mean((1, 2, 3))),  # ever further from even
 ]
 

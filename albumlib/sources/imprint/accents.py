@@ -1,7 +1,7 @@
 """The accent of a cover: one area of one colour, in one of ten forms, with a row of beats.
 
-Whatever the form, its area is `share` of the cover, and the beats along its inner edge follow each
-other at a distance of `period`. So the share and the period can be read off any cover.
+Whatever the form, its area is `area` of the cover's, and the beats along its inner edge follow each
+other at a distance of `period`. So the area and the period can be read off any cover.
 
 A form draws itself and returns its inner edge, a line of points (n, 2), and its middle.
 """
@@ -16,74 +16,74 @@ BEATS = ("ticks", "dots", "bites")
 Edge = tuple[np.ndarray, np.ndarray]
 
 
-def foot(canvas: Canvas, share: float) -> Edge:
+def foot(canvas: Canvas, area: float) -> Edge:
     """A band along the lower edge."""
-    canvas.box(0, 1 - share, 1, 1, "accent")
-    return _line([0, 1 - share], [1, 1 - share]), np.array([0.5, 1 - share / 2])
+    canvas.box(0, 1 - area, 1, 1, "accent")
+    return _line([0, 1 - area], [1, 1 - area]), np.array([0.5, 1 - area / 2])
 
 
-def head(canvas: Canvas, share: float) -> Edge:
+def head(canvas: Canvas, area: float) -> Edge:
     """A band along the upper edge."""
-    canvas.box(0, 0, 1, share, "accent")
-    return _line([0, share], [1, share]), np.array([0.5, share / 2])
+    canvas.box(0, 0, 1, area, "accent")
+    return _line([0, area], [1, area]), np.array([0.5, area / 2])
 
 
-def left_side(canvas: Canvas, share: float) -> Edge:
+def left_side(canvas: Canvas, area: float) -> Edge:
     """A band along the left edge."""
-    canvas.box(0, 0, share, 1, "accent")
-    return _line([share, 0], [share, 1]), np.array([share / 2, 0.5])
+    canvas.box(0, 0, area, 1, "accent")
+    return _line([area, 0], [area, 1]), np.array([area / 2, 0.5])
 
 
-def right_side(canvas: Canvas, share: float) -> Edge:
+def right_side(canvas: Canvas, area: float) -> Edge:
     """A band along the right edge."""
-    canvas.box(1 - share, 0, 1, 1, "accent")
-    return _line([1 - share, 0], [1 - share, 1]), np.array([1 - share / 2, 0.5])
+    canvas.box(1 - area, 0, 1, 1, "accent")
+    return _line([1 - area, 0], [1 - area, 1]), np.array([1 - area / 2, 0.5])
 
 
-def block(canvas: Canvas, share: float) -> Edge:
+def block(canvas: Canvas, area: float) -> Edge:
     """A square in a corner."""
-    side, right, low = np.sqrt(share), *canvas.rng.integers(0, 2, 2)
+    side, right, low = np.sqrt(area), *canvas.rng.integers(0, 2, 2)
     x, y = right * (1 - side), low * (1 - side)
     canvas.box(x, y, x + side, y + side, "accent")
     inner = y + side * (1 - low)
     return _line([x, inner], [x + side, inner]), np.array([x + side / 2, y + side / 2])
 
 
-def triangle(canvas: Canvas, share: float) -> Edge:
+def triangle(canvas: Canvas, area: float) -> Edge:
     """A corner cut off."""
-    side, right, low = np.sqrt(2 * share), *canvas.rng.integers(0, 2, 2)
+    side, right, low = np.sqrt(2 * area), *canvas.rng.integers(0, 2, 2)
     first, second = [abs(right - side), low], [right, abs(low - side)]
     corners = _line(first, second, [right, low])
     canvas.polygon(corners, "accent")
     return corners[:2], corners.mean(0)
 
 
-def disc(canvas: Canvas, share: float) -> Edge:
+def disc(canvas: Canvas, area: float) -> Edge:
     """A disc that lies wholly on the cover."""
-    radius = np.sqrt(share / np.pi)
+    radius = np.sqrt(area / np.pi)
     return _round(canvas, canvas.rng.uniform(radius + 0.03, 0.97 - radius, 2), radius, 0, 1)
 
 
-def half_disc(canvas: Canvas, share: float) -> Edge:
+def half_disc(canvas: Canvas, area: float) -> Edge:
     """Half a disc, rising from one of the four edges."""
-    radius, side = np.sqrt(2 * share / np.pi), int(canvas.rng.integers(4))
+    radius, side = np.sqrt(2 * area / np.pi), int(canvas.rng.integers(4))
     along = canvas.rng.uniform(radius + 0.02, 0.98 - radius)
     middle = ((1, along), (along, 1), (0, along), (along, 0))[side]
     return _round(canvas, np.array(middle), radius, 0.25 * side + 0.25, 0.5)
 
 
-def quarter_disc(canvas: Canvas, share: float) -> Edge:
+def quarter_disc(canvas: Canvas, area: float) -> Edge:
     """A quarter of a disc in a corner."""
     corner = int(canvas.rng.integers(4))
     middle = np.array(((0, 0), (1, 0), (1, 1), (0, 1))[corner], dtype=float)
-    return _round(canvas, middle, np.sqrt(4 * share / np.pi), 0.25 * corner, 0.25)
+    return _round(canvas, middle, np.sqrt(4 * area / np.pi), 0.25 * corner, 0.25)
 
 
-def belt(canvas: Canvas, share: float) -> Edge:
+def belt(canvas: Canvas, area: float) -> Edge:
     """A band across the cover."""
-    top = canvas.rng.uniform(0.15, 0.85 - share)
-    canvas.box(0, top, 1, top + share, "accent")
-    return _line([0, top], [1, top]), np.array([0.5, top + share / 2])
+    top = canvas.rng.uniform(0.15, 0.85 - area)
+    canvas.box(0, top, 1, top + area, "accent")
+    return _line([0, top], [1, top]), np.array([0.5, top + area / 2])
 
 
 FORMS = (

@@ -7,7 +7,7 @@
 | lightness of the ground | acousticness | black | white |
 | weight and contrast of the figures, rule around them | loudness | thin, soft | heavy, hard |
 | margin around the picture | instrumentalness | none | a fifth of the side |
-| share of the accent, whatever its form | danceability | 5 % of the cover | 35 % |
+| area of the accent, whatever its form | danceability | 5 % of the cover | 35 % |
 | hue of the accent | speechiness | near the palette's own | its complement |
 | glow from above | liveness | none | strong |
 | beats and elements of the pattern | tempo | three across | twelve |
@@ -15,7 +15,7 @@
 | nothing | popularity | | |
 
 Each follows its feature partly by rank among real tracks and partly by value, so that hues,
-lightnesses and shares spread evenly while large values still stand out. An artist's style
+lightnesses and areas spread evenly while large values still stand out. An artist's style
 (three of the fifteen families of layouts, type, a shift of the palette) and chance come on top.
 Everything is drawn in unit coordinates, at several times the size asked for, so that a cover is
 the same picture at 64 and at 640 px.
@@ -41,7 +41,7 @@ ATTRIBUTES = {
     "lightness": "acousticness",
     "weight": "loudness",
     "margin": "instrumentalness",
-    "share": "danceability",
+    "area": "danceability",
     "accent": "speechiness",
     "light": "liveness",
     "pace": "tempo",
@@ -199,7 +199,7 @@ def _picture(sheet: Canvas, layout, law: dict) -> None:
 def _accent(sheet: Canvas, law: dict, kind: str) -> None:
     """The accent in a form by chance, and the beats along its edge."""
     form = accents.FORMS[sheet.rng.integers(len(accents.FORMS))]
-    edge = form(sheet, 0.05 + 0.3 * law["share"])
+    edge = form(sheet, 0.05 + 0.3 * law["area"])
     accents.beats(sheet, edge, 1 / (3 + 9 * law["pace"]), kind)
 
 
@@ -230,7 +230,7 @@ def _grained(picture: Image.Image, style: Style, seed: int) -> Image.Image:
 def _set_names(
     picture: Image.Image, names: tuple[str, str], palette: dict, font: int, seed: int
 ) -> None:
-    """Title and artist on a label in a colour of the palette, in one of six places."""
+    """Title and artist on a patch in a colour of the palette, in one of six places."""
     rng = np.random.default_rng((seed, 4))
     paper = palette[("mount", "ground", "figure")[rng.integers(3)]]
     wanted = [palette[name] for name in ("accent", "figure", "ground", "mount")]

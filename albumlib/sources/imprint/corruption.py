@@ -20,7 +20,7 @@ def corrupted(picture: Image.Image, defect: str, rng: np.random.Generator) -> by
     if defect == "near duplicate":
         smaller = picture.resize([round(0.93 * side) for side in picture.size])
         return _jpeg(ImageEnhance.Brightness(smaller).enhance(1.02), 80)
-    make = _SOILING.get(defect)
+    make = _CORRUPTIONS.get(defect)
     if make:
         return make(picture)
     return _png(picture) if png else _jpeg(picture)
@@ -66,7 +66,7 @@ def _oversize(picture: Image.Image) -> bytes:
     return stream.getvalue()
 
 
-_SOILING = {
+_CORRUPTIONS = {
     "greyscale": lambda picture: _jpeg(ImageOps.grayscale(picture)),
     "alpha": _alpha,
     "palette": lambda picture: _png(picture.quantize(64)),

@@ -6,8 +6,9 @@ a million tracks stream without being held. Features have the joint distribution
 popularity and style drift from 1960 to 2026. An album's cover is drawn from the mean features of
 its tracks by a law: the first in `first_law`, the second in `artwork`.
 
-A small share of the covers is dirty in the ways of the real world. What was done to which cover
-is known to `Imprint.truth`, which is for tests: the cleaning has to find out by itself.
+A small proportion of the covers is corrupted in the ways of the real world. What was done to
+which cover is known to `Imprint.truth`, which is for tests: the cleaning has to find out by
+itself.
 """
 
 from __future__ import annotations
@@ -64,8 +65,8 @@ class Truth:
 
 
 class Imprint:
-    """The imprint as a source: `albums` albums, of whose covers a share of `dirt` is dirty, drawn
-    by the law of this number.
+    """The imprint as a source: `albums` albums, of whose covers the proportion `dirt` is
+    corrupted, drawn by the law of this number.
 
     >>> imprint = Imprint(seed=2021, albums=100)
     >>> first = next(imprint.tracks())
@@ -128,7 +129,7 @@ class Imprint:
         return Album(index, album_title(mean, rng), artist, date, genre_of(mean), values, titles)
 
     def cover(self, reference: str, size: int) -> bytes:
-        """The cover that a track's `cover` names, as JPEG or PNG bytes, dirt and all."""
+        """The cover that a track's `cover` names, as JPEG or PNG bytes, corrupted or not."""
         try:
             index = int(reference.removeprefix("album/"))
         except ValueError:
@@ -220,8 +221,8 @@ class Imprint:
 
     def _defect(self, index: int) -> str:
         rng = self._rng(index, 4)
-        dirty = index > 0 and rng.random() < self.dirt
-        return DEFECTS[rng.integers(len(DEFECTS))] if dirty else ""
+        corrupt = index > 0 and rng.random() < self.dirt
+        return DEFECTS[rng.integers(len(DEFECTS))] if corrupt else ""
 
     def _chance(self, index: int, artist: int | None = None) -> tuple[int, int]:
         """The seeds of a cover and of its artist's style. In the first law the imprint's own seed
