@@ -52,3 +52,11 @@ def test_the_arithmetic_beside_the_estimate(size):
             critic(covers, rows)
     step = 10.5 * scored.get_total_flops() + 3 * drawn.get_total_flops()
     assert step == pytest.approx(profiles.STEP[size], rel=0.05)
+
+
+@pytest.mark.parametrize("notebook", find_notebooks(), ids=lambda path: path.stem)
+def test_no_training_of_a_profile_ends_by_the_clock(notebook):
+    """`minutes` is there for those who ask for it, and off."""
+    text = notebook.read_text(encoding="utf-8")
+    assert "minutes = minutes or" not in text
+    assert text.count("minutes: float = ") == text.count("minutes: float = 0.0")
