@@ -1,5 +1,6 @@
 """What a reader, and a reviewer, may expect of each notebook; read with nbformat, nothing runs."""
 
+import ast
 import re
 from functools import cache
 from pathlib import Path
@@ -122,3 +123,16 @@ def test_it_imports_from_at_most_one_level_down(path):
     code = "\n".join(cell.source for cell in code_cells(path))
     found = set(re.findall(r"from (albumlib[\w.]*) import", code))
     assert all(name.count(".") <= 1 for name in found - {"albumlib.sources.imprint"})
+
+
+@each
+def test_no_name_of_a_module_is_given_to_something_else(path):
+    """`figures = {...}` in one cell breaks `figures.covers(...)` in the next."""
+    trees = [
+        ast.parse(re.sub(r"^[%!].*", "", cell.source, flags=re.M)) for cell in code_cells(path)
+    ]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    imports = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+    modules = {(one.asname or one.name).split(".")[0] for node in imports for one in node.names}
+    stored = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    assert not modules & stored
