@@ -133,6 +133,19 @@ def test_pictures_and_covers_added_since_are_found(tmp_path):
     assert (counts["tracks"], counts["covers done"]) == (2, 2)
 
 
+def test_a_picture_that_was_replaced_is_taken_anew(tmp_path):
+    pictures, said = tmp_path / "pictures", []
+    pictures.mkdir()
+    for name in "ab":
+        (pictures / f"{name}.jpg").write_bytes(b"\xff\xd8 broken")
+    gather(Folder(pictures), tmp_path / "out")
+    (pictures / "a.jpg").write_bytes(b"\xff\xd8 a whole one")
+    gather(Folder(pictures), tmp_path / "out", tell=said.append)
+    assert said == ["1 pictures were replaced since, and are taken anew"]
+    file = state(tmp_path / "out")[1].set_index("reference").loc["a.jpg", "file"]
+    assert (tmp_path / "out" / file).read_bytes() == b"\xff\xd8 a whole one"
+
+
 def test_half_a_character_costs_itself_alone(tmp_path):
     class Torn(Shelf):
         def tracks(self, start=0):

@@ -119,6 +119,8 @@ def _repair(catalog: Catalog, source: Source, folder: Path, tell: Callable[[str]
         source.account.write(folder)
     if not catalog.counts()["covers todo"] and (count := catalog.retry_failed()):
         tell(f"{count:,} covers could not be had before, and are tried again")
+    if replaced := _replaced(catalog, source, folder):
+        tell(f"{replaced:,} pictures were replaced since, and are taken anew")
     fingerprint = getattr(source, "fingerprint", "")
     if fingerprint == catalog.noted("fingerprint"):
         return
@@ -131,6 +133,19 @@ def _repair(catalog: Catalog, source: Source, folder: Path, tell: Callable[[str]
         catalog.retry(catalog.covers()["reference"])
         shutil.rmtree(folder / "covers", ignore_errors=True)
     catalog.begin_again(fingerprint)
+
+
+def _replaced(catalog: Catalog, source: Source, folder: Path) -> int:
+    """Forget covers whose file at the source is another one now; returns how many."""
+    if not hasattr(source, "size_of"):
+        return 0
+    covers = catalog.covers().query("state == 'done'")
+    now = covers["reference"].map(source.size_of)
+    covers = covers[now.notna() & (now != covers["bytes"])]
+    for file in covers["file"]:
+        (folder / file).unlink(missing_ok=True)
+    catalog.retry(covers["reference"])
+    return len(covers)
 
 
 def _gather_tracks(

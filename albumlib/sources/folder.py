@@ -55,6 +55,10 @@ class Folder:
         """The file as it is. Raises CoverError if it cannot be read."""
         return read_file(self.path / reference)
 
+    def size_of(self, reference: str) -> int | None:
+        """The file's bytes as it is now, None if it is gone."""
+        return size_of(self.path / reference)
+
 
 class NamedPictures:
     """A folder of pictures that are found by their names, whatever case, suffix or Unicode form."""
@@ -130,6 +134,14 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise CoverError(f"cannot be read ({error.strerror})") from error
+
+
+def size_of(path: Path | None) -> int | None:
+    """A file's bytes, None if there is none."""
+    try:
+        return path.stat().st_size if path else None
+    except OSError:
+        return None
 
 
 def folded(text: str) -> str:

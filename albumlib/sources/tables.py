@@ -16,7 +16,7 @@ import pandas as pd
 
 from albumlib import features
 from albumlib.sources.base import CoverError, SourceError, Track
-from albumlib.sources.folder import NamedPictures, folded, read_file
+from albumlib.sources.folder import NamedPictures, folded, read_file, size_of
 from albumlib.sources.sheet import Sheet
 from albumlib.sources.standard import Account, standard
 from albumlib.sources.table_reading import read_table
@@ -106,14 +106,24 @@ class Table:
         )
         return corrupted(picture, "", np.random.default_rng(_number(album_id)))
 
-    def _from_folder(self, album_id: str) -> bytes:
+    def size_of(self, reference: str) -> int | None:
+        """The bytes of a cover's file as it is now, None if it is in no folder."""
+        in_folder = self.waits and self.covers != "url" and reference in self._albums.groups
+        return size_of(self._find(reference)) if in_folder else None
+
+    def _find(self, album_id: str) -> Path | None:
+        """The picture that is named after the album or one of its tracks."""
         rows = self._albums.get_group(album_id)
         title, artist = rows.iloc[0][["album", "artist"]]
+        names = [album_id, *rows["id"], f"{artist} - {title}"]
+        names += [title] if self._titles[folded(title)] == 1 else []
+        return next((path for name in names if (path := self._pictures.find(name))), None)
+
+    def _from_folder(self, album_id: str) -> bytes:
+        if path := self._find(album_id):
+            return read_file(path)
+        title, artist = self._albums.get_group(album_id).iloc[0][["album", "artist"]]
         shared = self._titles[folded(title)] > 1
-        names = [album_id, *rows["id"], f"{artist} - {title}", *([] if shared else [title])]
-        for name in names:
-            if path := self._pictures.find(name):
-                return read_file(path)
         alike = f" (other albums have this title: call it {artist} - {title})" if shared else ""
         raise CoverError(f"no file named {album_id} or {title[:SHOWN]} in {self.covers}{alike}")
 

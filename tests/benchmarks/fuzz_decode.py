@@ -60,6 +60,13 @@ def sound_files() -> list[bytes]:
         (picture, "WEBP", frames),
         (picture, "GIF", frames),
         (picture.quantize(16), "GIF", {"transparency": 2, "interlace": True}),
+        (picture, "BMP", {}),
+        (picture.quantize(16), "BMP", {}),
+        (picture, "AVIF", {"quality": 70}),
+        (picture, "TIFF", {"compression": "tiff_lzw"}),
+        (grey, "TIFF", {"compression": "tiff_deflate", **about}),
+        (picture.convert("CMYK"), "TIFF", {"compression": "packbits"}),
+        (deep, "TIFF", {}),
     ]
     return [_encoded(image, kind, options) for image, kind, options in kinds]
 
