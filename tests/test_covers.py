@@ -287,7 +287,7 @@ def gif_of_frames_larger_than_itself():
 
 
 def hostile_files():
-    """Name, bytes and verdict: a reason, or "" for a cover. The names lie about the format."""
+    """Name, bytes and outcome: a reason, or "" for a cover. The names lie about the format."""
     jpeg, png = encoded(picture(), "JPEG", quality=95), encoded(picture())
     archive = b"PK\x05\x06" + bytes(18)
     large = zlib.compress(bytes(30_000_000))
@@ -350,5 +350,5 @@ def test_a_folder_of_hostile_files_goes_through(tmp_path, silent, capfd):
             found[path.name] = "" if cover.pixels.shape == (64, 64, 3) else "odd shape"
         except CoverRejected as error:
             found[path.name] = str(error)
-    assert found == {name: verdict for name, (_, verdict) in files.items()}
+    assert found == {name: outcome for name, (_, outcome) in files.items()}
     assert capfd.readouterr() == ("", "")

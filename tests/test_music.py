@@ -21,7 +21,7 @@ from albumlib.sources.music import (
     decoded,
     embedded_cover,
     energy,
-    listen,
+    features_of,
     loudness,
     tags_of,
 )
@@ -137,7 +137,7 @@ def test_tags_cover_and_sound_of_every_format(tmp_path, suffix):
 
 @pytest.mark.parametrize("bpm", [84, 100, 120, 128, 150])
 def test_the_tempo_of_a_drum_machine(tmp_path, bpm):
-    found = listen(encode(tmp_path / "a.flac", clicks(bpm)))
+    found = features_of(encode(tmp_path / "a.flac", clicks(bpm)))
     assert found["tempo"] == pytest.approx(bpm, rel=0.01)
 
 
@@ -150,10 +150,10 @@ def test_loudness_is_that_of_a_sine_whatever_the_channels():
 
 
 def test_energy_orders_sounds_as_ears_do(tmp_path):
-    lullaby = listen(encode(tmp_path / "a.flac", tone(0.02, 220)))
-    drums = listen(encode(tmp_path / "b.flac", clicks(120)))
+    lullaby = features_of(encode(tmp_path / "a.flac", tone(0.02, 220)))
+    drums = features_of(encode(tmp_path / "b.flac", clicks(120)))
     storm = np.clip(4 * clicks(330, 5) + noise() / 10, -1, 1)
-    loud = listen(encode(tmp_path / "c.flac", storm))
+    loud = features_of(encode(tmp_path / "c.flac", storm))
     assert lullaby["energy"] < 0.1 < drums["energy"] < loud["energy"] <= 1
     assert "tempo" not in lullaby  # a tone has no beat
 

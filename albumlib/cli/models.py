@@ -164,7 +164,7 @@ def generate(
         return
     if (song or album) and data is None:
         raise typer.BadParameter("--song and --album need --data, the cover set to search")
-    values = generate.heard(music) if music else generate.wanted(data, song, album)
+    values = generate.measured(music) if music else generate.wanted(data, song, album)
     if music:
         told = ", ".join(f"{name} {v:.3g}" for name, v in values.items() if v is not None)
         typer.echo(f"heard {told}; the other features are left open", err=True)

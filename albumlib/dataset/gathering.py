@@ -62,8 +62,8 @@ def gather(
     catalogue's counts, and how many odd records of a service were put aside.
 
     A folder that was gathered before is repaired: a source that has changed is read anew, and
-    once every cover was tried, those that failed are tried again; `tell` is told so. What became
-    of a table's rows is written beside the catalogue (`import.json`).
+    once every cover was tried, those that failed are tried again; `tell` gets a sentence about
+    it. What became of a table's rows is written beside the catalogue (`import.json`).
 
     Raises SourceError if the folder belongs to another source, if the disk is full, or if a
     service cannot go on; Ctrl-C leaves all that was done in place.
@@ -299,7 +299,7 @@ def _place(folder: Path, reference: str) -> Path:
 
 
 def _kept(folder: Path, reference: str) -> tuple[str, str, int] | None:
-    """A file that was there before the catalogue heard of it, as after a kill."""
+    """A file that was there before it was in the catalogue, as after a kill."""
     for suffix in SUFFIXES:
         path = _place(folder, reference).with_suffix(suffix)
         if path.is_file() and (data := path.read_bytes()):

@@ -46,16 +46,16 @@ def wanted(data: Path | None, song: str = "", album: str = "") -> dict[str, floa
     return dict(zip(features.NAMES, from_label(label), strict=True))
 
 
-def heard(file: Path) -> dict[str, float | None]:
-    """Features by name of a music file, by listening; None for what cannot be heard.
+def measured(file: Path) -> dict[str, float | None]:
+    """Features by name of a music file, measured from its sound; None for what cannot be.
 
     Raises RequestError if there is no sound in it.
     """
-    from albumlib.sources.music import listen
+    from albumlib.sources.music import features_of
 
     if not file.is_file():
         raise RequestError(f"there is no music file {file}")
-    found = listen(file)
+    found = features_of(file)
     if not found:
         raise RequestError(f"{file} holds no sound that can be decoded")
     return dict.fromkeys(features.NAMES) | found

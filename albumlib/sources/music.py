@@ -28,8 +28,8 @@ SUFFIXES = (".mp3", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".mp4")
 PICTURES = ("cover", "folder", "front", "albumart")  # beside the music, where none is in it
 FRONT, ICONS = 3, (1, 2)  # kinds of pictures, in ID3 and in FLAC
 PAGE = 8  # tracks that are kept together, and lost together by a kill
-RATE = 22_050  # samples a second that are listened to
-LONGEST = 600  # seconds of a file that are listened to
+RATE = 22_050  # samples a second that are measured
+LONGEST = 600  # seconds of a file that are measured
 HOP = 512  # samples between two moments
 CLEAR = 1.0  # dB over all bands: by how much the beginning of a note stands out
 BEATS = 4  # fewer notes, or beats, are no tempo
@@ -42,7 +42,7 @@ DULL, BRIGHT = 500.0, 4000.0  # Hz, the centre of the spectrum
 class Music:
     """The folder as a source. A file's place below the folder is its track's id.
 
-    `workers` files are listened to at a time. Files that cannot be read keep their tracks,
+    `workers` files are measured at a time. Files that cannot be read keep their tracks,
     without what could not be had. Raises SourceError if there is no such folder or no music.
     """
 
@@ -77,7 +77,7 @@ class Music:
         """Tracks in the order of their files; the position is the last one's file."""
         rest = [file for file in self._files if file > position]
         new = [self.path / file for file in rest if file not in self.known]
-        measured = spread(listen, new, self.workers)
+        measured = spread(features_of, new, self.workers)
         with contextlib.closing(measured):
             known = self.known
             pairs = ((f, known[f] if f in known else next(measured)) for f in rest)
@@ -192,10 +192,10 @@ def _pictures(file: object) -> Iterator[tuple[int, bytes]]:
                 yield picture.type, picture.data
 
 
-# What can be heard ------------------------------------------------------------------------------
+# What can be measured ---------------------------------------------------------------------------
 
 
-def listen(path: Path) -> dict[str, float]:
+def features_of(path: Path) -> dict[str, float]:
     """Tempo, loudness and energy of a file, those that can be measured; {} if it has no sound."""
     sound = decoded(path)
     if sound is None or not sound.any():

@@ -159,10 +159,12 @@ def _named(raw: pd.DataFrame, schema: pa.Schema) -> pd.DataFrame:
 
 def _image_column(schema: pa.Schema) -> str:
     """The first column of pictures: as the metadata says, else by its type; "" if there is none."""
-    told = [name for name, feature in _features(schema).items() if feature.get("_type") == "Image"]
+    marked = [
+        name for name, feature in _features(schema).items() if feature.get("_type") == "Image"
+    ]
     typed = [field.name for field in schema if _holds_files(field.type)]
     binary = [field.name for field in schema if pa.types.is_binary(field.type)]
-    return next((name for name in (*told, *typed, *binary) if name in schema.names), "")
+    return next((name for name in (*marked, *typed, *binary) if name in schema.names), "")
 
 
 def _holds_files(kind: pa.DataType) -> bool:
@@ -173,10 +175,10 @@ def _holds_files(kind: pa.DataType) -> bool:
 
 
 def _features(schema: pa.Schema) -> dict[str, dict]:
-    """What the schema's metadata tells of each column."""
+    """What the schema's metadata says of each column."""
     try:
         about = json.loads((schema.metadata or {}).get(METADATA, b"{}"))
-        told = about["info"]["features"]
+        columns = about["info"]["features"]
     except (ValueError, KeyError, TypeError):
         return {}
-    return {name: feature for name, feature in told.items() if isinstance(feature, dict)}
+    return {name: feature for name, feature in columns.items() if isinstance(feature, dict)}
