@@ -98,7 +98,7 @@ def test_what_cannot_be_understood_exits_with_2(arguments):
         (["generate", "nowhere"], "no checkpoint nowhere"),
         (
             ["gather", "--source", "tables"],
-            "needs a table, a CSV or Parquet",
+            "needs a table (CSV, Excel",
         ),
         (["gather", "--source", "tables", "--table", "no.csv"], "no.csv"),
         (["gather", "--source", "folder", "--pictures", "no"], "no folder no"),

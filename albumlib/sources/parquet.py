@@ -159,9 +159,8 @@ def _named(raw: pd.DataFrame, schema: pa.Schema) -> pd.DataFrame:
 
 def _image_column(schema: pa.Schema) -> str:
     """The first column of pictures: as the metadata says, else by its type; "" if there is none."""
-    marked = [
-        name for name, feature in _features(schema).items() if feature.get("_type") == "Image"
-    ]
+    about = _features(schema).items()
+    marked = [name for name, feature in about if feature.get("_type") == "Image"]
     typed = [field.name for field in schema if _holds_files(field.type)]
     binary = [field.name for field in schema if pa.types.is_binary(field.type)]
     return next((name for name in (*marked, *typed, *binary) if name in schema.names), "")
