@@ -24,7 +24,7 @@ test: $(READY)  ## all tests, and all notebooks as tests
 	@rm -rf data/smoke && mkdir -p build
 	@$(PYTEST) --nbval-lax --nbval-current-env --nbval-cell-timeout 600 \
 	  --nbval-sanitize-with tests/nbval.cfg -p no:cacheprovider \
-	  $(sort $(wildcard notebooks/*.ipynb)) $(AFTER_NOTEBOOKS) > build/notebooks.log 2>&1 & \
+	  $(sort $(wildcard notebooks/*.ipynb)) $(sort $(wildcard notebooks/solutions/*.ipynb)) $(AFTER_NOTEBOOKS) > build/notebooks.log 2>&1 & \
 	$(PYTEST) tests $(addprefix --ignore=,$(AFTER_NOTEBOOKS)); others=$$?; \
 	wait $$!; notebooks=$$?; cat build/notebooks.log; exit $$((others || notebooks))
 

@@ -21,7 +21,11 @@ GALLERY = {  # picture in figures/: the notebook that makes it, a piece of the c
     "funnel.png": ("02_cleaning", "figures.funnel(", "from gathered files to covers in the set"),
     "training.png": ("04_wgan_logan", "figures.sample_history(", "the same latents while training"),
     "logan.png": ("04_wgan_logan", "Four kinds of latent step", "LOGAN's step, ablated"),
-    "nearest.png": ("04_wgan_logan", "the training covers nearest", "generated covers are no copies"),
+    "nearest.png": (
+        "04_wgan_logan",
+        "the training covers nearest",
+        "generated covers are no copies",
+    ),
     "networks.png": ("05_acgan", "diagram.networks(", "both networks"),
     "feature_sweeps.png": ("05_acgan", "figures.feature_sweeps(", "one feature turned in each row"),
     "label_recovery.png": (
@@ -45,7 +49,11 @@ GALLERY = {  # picture in figures/: the notebook that makes it, a piece of the c
         "The same albums and the same latents",
         "text on request",
     ),
-    "decades.png": ("12_popularity_and_time", "A latent a row", "the same latents through the decades"),
+    "decades.png": (
+        "12_popularity_and_time",
+        "A latent a row",
+        "the same latents through the decades",
+    ),
 }
 CHAPTERS = {  # for the README's table: a piece of the cell; left, top and width of what is cut out
     "01_scraping": ("Twenty-four covers", (0, 36, 400)),
@@ -145,9 +153,12 @@ def main() -> None:
     if not names:
         shutil.rmtree(NOTEBOOKS.parent / "data" / "smoke", ignore_errors=True)
     to.mkdir(parents=True, exist_ok=True)
-    for path in find_notebooks(names):
+    paths = find_notebooks(names)
+    solved = [path.parent / "solutions" / path.name for path in paths]
+    (to / "solutions").mkdir(exist_ok=True)
+    for path in [*paths, *(path for path in solved if path.exists())]:
         print(path.name, flush=True)
-        refresh(path, to)
+        refresh(path, to / path.parent.relative_to(NOTEBOOKS))
     hang(to)
 
 

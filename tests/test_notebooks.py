@@ -14,6 +14,9 @@ COMMON = {"profile": 'str = "smoke"', "data_dir": 'str = "../data/smoke"', "seed
 MACHINE = re.compile(r"/home/|/Users/|/root/|/tmp/|/work/|[A-Z]:\\\\")
 SIZE = 1.5e6  # bytes
 LINES = 25  # of a code cell
+SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
+WORDS = 150  # of a markdown cell
+LINKS = 8  # to papers and documentation, a chapter
 
 pytestmark = pytest.mark.skipif(not NOTEBOOKS, reason="there are no notebooks yet")
 each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -89,7 +92,8 @@ def test_it_is_small_and_its_cells_are_short(path):
 
 @each
 def test_at_least_one_output_is_compared(path):
-    assert any("NBVAL_CHECK_OUTPUT" in cell.source for cell in code_cells(path))
+    marked = ("nbval-check-output" in cell.metadata.get("tags", []) for cell in code_cells(path))
+    assert any(marked) or any("NBVAL_CHECK_OUTPUT" in cell.source for cell in code_cells(path))
 
 
 @each
@@ -136,3 +140,41 @@ def test_no_name_of_a_module_is_given_to_something_else(path):
     modules = {(one.asname or one.name).split(".")[0] for node in imports for one in node.names}
     stored = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     assert not modules & stored
+
+
+# Chapters in their new form: short cells, sources, every exercise solved.
+
+
+solved = pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
+
+
+def words(text: str) -> int:
+    """Words that are read: formulas and the addresses of links do not count."""
+    text = re.sub(r"\$\$.*?\$\$|\]\([^)]*\)", "", text, flags=re.S)
+    return len(re.findall(r"[\w'-]+", text))
+
+
+@solved
+def test_a_chapter_is_short_in_its_cells_and_names_its_sources(path):
+    chapter = ROOT / "notebooks" / path.name
+    texts = [cell.source for cell in read(chapter).cells if cell.cell_type == "markdown"]
+    assert max(map(words, texts)) <= WORDS
+    assert prose(chapter).count("](http") >= LINKS
+    assert prose(chapter).count("<details><summary>Answer") >= 3
+    assert max(len(cell.source.splitlines()) for cell in code_cells(chapter)) <= 15
+
+
+@solved
+def test_every_exercise_is_solved(path):
+    asked = read(ROOT / "notebooks" / path.name).cells[-1].source
+    numbers = re.findall(r"^(\d+)\. ", asked, re.M)
+    assert re.findall(r"^## (\d+)\. ", prose(path), re.M) == numbers
+    assert f"solutions/{path.name}" in asked
+
+
+@solved
+def test_solutions_were_run(path):
+    counts = [cell.execution_count for cell in code_cells(path)]
+    assert counts == list(range(1, len(counts) + 1))
+    for cell in code_cells(path):
+        assert not any(output.output_type == "error" for output in cell.outputs)
