@@ -21,7 +21,7 @@ from PIL import Image
 
 MARGIN = 0.04  # of the side, that the inner part leaves out at each edge
 NEAR = 4  # bits of a 64-bit perceptual hash, within which every pair is compared
-FAR = 12  # bits within which those pairs are compared that share two blocks, as most do
+FAR = 10  # bits within which those pairs are compared that share two blocks, as most do
 ALIKE = 0.9  # similarity of two grey thumbnails, from which they show the same picture
 ALIKE_INSIDE = 0.85  # and of their middles, lest a frame in common make two pictures the same
 ALIKE_SLOPES = 0.65  # and of the steps between their pixels, lest light and dark areas do
@@ -122,16 +122,18 @@ def same_picture(
     inner part is meant, 0 where the whole is.
     """
     inner = [np.broadcast_to(which, len(first)) for which in (inner_first, inner_second)]
-    found = np.empty(len(first), dtype=bool)
+    found = np.zeros(len(first), dtype=bool)
     for start in range(0, len(first), _BATCH):
         some = slice(start, start + _BATCH)
         x, y = (
             _normalised(thumbs["grey"][rows[some], which[some]])
             for rows, which in zip((first, second), inner, strict=True)
         )
+        same = np.flatnonzero(similarity(x, y) >= ALIKE)  # the rest is for few pairs
+        x, y = x[same], y[same]
         middles = similarity(x[:, MIDDLE, MIDDLE], y[:, MIDDLE, MIDDLE], FLAT)
-        found[some] = (similarity(x, y) >= ALIKE) & (middles >= ALIKE_INSIDE)
-        found[some] &= similarity(_slopes(x), _slopes(y)) >= ALIKE_SLOPES
+        slopes = similarity(_slopes(x), _slopes(y))
+        found[start + same] = (middles >= ALIKE_INSIDE) & (slopes >= ALIKE_SLOPES)
     return found
 
 
@@ -145,7 +147,7 @@ def similarity(x: np.ndarray, y: np.ndarray, flat: float = 0.0) -> np.ndarray:
     x, y = (part - part.mean((1, 2), keepdims=True) for part in (x, y))
     both = np.einsum("nij,nij->n", x, y)
     own = np.einsum("nij,nij->n", x, x) + np.einsum("nij,nij->n", y, y)
-    small = flat * x[0].size
+    small = flat * x.shape[1] * x.shape[2]
     return (2 * both + small) / np.maximum(own + small, 1e-6)
 
 
