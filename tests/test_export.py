@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from albumlib.models.conditions import extra_columns
 from albumlib.models.networks import Generator
 from albumlib.sampling import export, request
 
@@ -62,6 +63,18 @@ def test_page_draws_pythons_picture_and_follows_a_slider(tmp_path):
         wanted = request.Request((2021,), (*mean[:3], 1.0, *mean[4:])).draw(generator)[0]
         assert np.abs(_pixels(tab) - wanted.astype(int)).max() <= 2
         browser.close()
+
+
+def test_residual_blocks_noise_and_a_layout_of_the_latents_choice_are_exported():
+    extras = extra_columns("layout")
+    generator = Generator(
+        32, latent=16, labels=10 + len(extras), width=4, extras=extras, residual=True, noise=True
+    )
+    generator.eval().requires_grad_(False)
+    for name, weight in generator.named_parameters():
+        if name.endswith("grain"):
+            weight.fill_(0.5)
+    assert export.onnx_difference(generator, export.to_onnx(generator)) <= export.TOLERANCE
 
 
 def _pixels(tab) -> np.ndarray:
