@@ -47,7 +47,7 @@ figures: $(READY)  ## run the notebooks and renew the gallery in figures/
 	$(DRAW) --valence 0.05 --energy 0.25 --acousticness 0.7 --out build/sad.png
 	$(DRAW) --valence 0.5 --energy 0.9 --acousticness 0.05 --out build/wild.png
 	$(DRAW) --valence 0.97 --energy 0.6 --acousticness 0.3 --out build/glad.png
-	$(BIN)/python -m albumlib film $(MODEL) $(addprefix build/,sad.png wild.png glad.png) \
+	$(BIN)/python -m albumlib video $(MODEL) $(addprefix build/,sad.png wild.png glad.png) \
 	  --loop --seconds 0.75 --size 64 --out figures/moods.gif
 
 QUIETLY := --silent --no-audit --no-fund

@@ -1,6 +1,7 @@
 """The command line: exit codes, one sentence for what went wrong, and help that helps."""
 
 import errno
+import io
 import subprocess
 import sys
 
@@ -25,7 +26,7 @@ from tests.test_music import clicks, encode
 
 COMMANDS = (
     "doctor", "gather", "budget", "clean", "export", "quarantine", "train", "generate", "course",
-    "sweep", "explore", "film",
+    "sweep", "explore", "video",
 )  # fmt: skip
 
 
@@ -388,10 +389,75 @@ def test_a_table_becomes_a_file_for_each_row_and_bad_rows_are_named(listener):
     assert "energy is from 0 to 1" in rejected["reason"][0] and "number" in rejected["reason"][1]
 
 
-def test_a_music_file_is_listened_to(listener):
+PLAYLIST = "Track URI,Track Name,Energy\n" + "".join(
+    f"spotify:track:{number:022},Song,0.5\n" for number in range(20)
+)
+
+
+def covers_of(folder, model, table: str, *options) -> dict[str, bytes]:
+    """Files by name that a table becomes."""
+    (folder / "list.csv").write_text(table)
+    out = folder / "covers"
+    code, _, errors = run("generate", model, "--table", folder / "list.csv", "--out", out, *options)
+    assert code == 0, errors
+    return {path.name: path.read_bytes() for path in sorted(out.iterdir())}
+
+
+def test_each_song_of_a_playlist_has_its_own_cover_and_twice_the_same(listener):
+    first = covers_of(listener, listener, PLAYLIST)
+    assert len(first) == len({Image.open(io.BytesIO(f)).tobytes() for f in first.values()}) == 20
+    assert covers_of(listener, listener, PLAYLIST) == first
+    head, *songs = PLAYLIST.splitlines(keepends=True)
+    turned = covers_of(listener, listener, head + "".join(reversed(songs)))
+    assert set(turned.values()) == set(first.values())  # whatever the order
+    assert not set(covers_of(listener, listener, PLAYLIST, "--seed", 1).values()) & {
+        *first.values()
+    }
+
+
+def test_seeds_of_a_table_are_honoured_or_refused(listener):
+    table = "name,energy,seed\na,0.5,7\nb,0.5,-1\nc,0.5,x\nd,0.5,\ne,0.5,1.5\n"
+    covers = covers_of(listener, listener, table)
+    assert [*covers] == ["1_a.png", "4_d.png", "rejected.csv"]
+    assert request.load(covers["1_a.png"]).seeds == (7,)
+    assert covers["rejected.csv"].decode().count("seed must be a whole number") == 3
+
+
+def test_options_hold_for_all_rows_of_a_table(listener):
+    table = "name,energy,valence\na,0.5,0.1\nb,0.6,0.2\n"
+    covers = covers_of(listener, listener, table, "--valence", 0.9, "--count", 4)
+    found = [request.load(file) for file in covers.values()]
+    assert [dict(zip(features.NAMES, one.features, strict=True))["valence"] for one in found] == [
+        0.9, 0.9,
+    ]  # fmt: skip
+    assert [len(one.seeds) for one in found] == [4, 4]
+
+
+def test_titles_and_years_of_a_table_are_honoured_or_said_to_be_left_out(listener):
+    torch.manual_seed(0)
+    told = networks.Generator(32, 8, 11, 4, extras=("year",), words=("rain",), titles="both")
+    folder = listener / "titles"
+    folder.mkdir()
+    checkpoint.save_generator(folder / "generator.safetensors", told, {})
+    table = "title,year,energy\nRain,1985-06-01,0.5\nSun,,0.5\nOdd,soon,0.5\n"
+    covers = covers_of(folder, folder, table)
+    found = [request.load(covers[name]) for name in ("1_Rain.png", "2_Sun.png")]
+    assert [(one.title, one.year) for one in found] == [("Rain", 1985), ("Sun", None)]
+    assert "year must be a year or a date, not 'soon'" in covers["rejected.csv"].decode()
+    covers = covers_of(folder, folder, table, "--year", 1999, "--title", "All")
+    assert {(one.title, one.year) for one in map(request.load, covers.values())} == {("All", 1999)}
+    arguments = ["--table", folder / "list.csv", "--out", folder / "covers"]
+    errors = run("generate", listener, *arguments)[2]
+    assert "trained without title" in errors and "trained without year" in errors
+    run("generate", listener, *arguments, "--year", 1999)
+    rejected = (folder / "covers" / "rejected.csv").read_text()
+    assert rejected.count("this model was trained without year") == 3
+
+
+def test_features_of_a_music_file_are_measured(listener):
     song, out = encode(listener / "song.flac", clicks(120)), listener / "a.png"
     code, _, errors = run("generate", listener, "--music", song, "--out", out)
-    assert code == 0 and "heard" in errors and "are left open" in errors
+    assert code == 0 and "measured: " in errors and "are left open" in errors
     found = asked(out)
     assert found["tempo"] == pytest.approx(120, rel=0.02)
     assert found["loudness"] is not None and found["valence"] is None
@@ -408,17 +474,21 @@ def test_the_explorer_is_served_only_if_it_can_be(listener, monkeypatch):
     assert "pip install voila" in fails("explore", listener / "coverset", *given)
 
 
-def test_saved_pictures_become_a_film(listener):
+def test_saved_pictures_become_a_video(listener):
     pictures = [listener / "quiet.png", listener / "loud.png"]
     for picture, energy in zip(pictures, (0.1, 0.9), strict=True):
-        assert run("generate", listener, "--energy", energy, "--count", 1, "--out", picture)[0] == 0
-    out = listener / "film.gif"
-    code, said, errors = run("film", listener, *pictures, "--seconds", 0.25, "--out", out, "--loop")
+        options = ["--energy", energy, "--count", 1, "--out", picture]
+        assert run("generate", listener, *options)[0] == 0
+    out = listener / "video.gif"
+    code, said, errors = run(
+        "video", listener, *pictures, "--seconds", 0.25, "--out", out, "--loop"
+    )
     assert code == 0 and str(out) in said, errors
     assert Image.open(out).n_frames == 12
-    assert "two drawings" in fails("film", listener, pictures[0], "--out", out)
+    assert "two key frames" in fails("video", listener, pictures[0], "--out", out)
     Image.new("RGB", (32, 32)).save(listener / "foreign.png")
-    foreign = fails("film", listener, pictures[0], listener / "foreign.png", "--out", out)
+    assert run("film", listener, *pictures, "--seconds", 0.1, "--out", out)[0] == 0  # its old name
+    foreign = fails("video", listener, pictures[0], listener / "foreign.png", "--out", out)
     assert "does not say how it was drawn" in foreign
 
 

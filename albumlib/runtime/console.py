@@ -15,11 +15,19 @@ import typer
 from typer.core import TyperGroup
 
 from albumlib import AlbumlibError
+from albumlib.runtime.names import COMMANDS
 from albumlib.runtime.progress import forecast
 
 
 class Sentences(TyperGroup):
     """Turns an error that the user can put right into one sentence and exit code 1."""
+
+    def get_command(self, context, name):
+        """A command, also by its former name."""
+        now = COMMANDS.get(name, name)
+        if now != name:
+            typer.echo(f"note: {name} is now called {now}", err=True)
+        return super().get_command(context, now)
 
     def invoke(self, context):
         """Run the command, unless `--debug` asks for the whole traceback."""

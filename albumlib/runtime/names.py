@@ -1,4 +1,4 @@
-"""Names that settings, values and files bore before, and what to write now: the one table."""
+"""Former names of settings, values, commands and files, and what to write now: the one table."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ FORMER = {
     "r3": "rpgan",
     "synthetic": "imprint",
 }
+COMMANDS = {"film": "video"}  # apart: networks have layers of that name (FiLM)
 
 
 def today(name: str, warn: bool = False) -> str:

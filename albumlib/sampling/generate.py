@@ -6,11 +6,13 @@ import csv
 import re
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from albumlib import features
 from albumlib.dataset.coverset import CoverSet
 from albumlib.models.networks import Generator
+from albumlib.runtime import LARGEST_SEED
 from albumlib.sampling.latent import album_label
 from albumlib.sampling.request import (
     ALBUM,
@@ -23,10 +25,12 @@ from albumlib.sampling.request import (
     the_one,
 )
 from albumlib.sources.base import SourceError
-from albumlib.sources.columns import numbers
+from albumlib.sources.columns import MISSING, numbers
 from albumlib.sources.sheet import PutAside
 from albumlib.sources.table_reading import read_table
-from albumlib.sources.texts import as_text
+from albumlib.sources.texts import as_text, hashed, release_date, spotify_id
+
+EXTRA = ("title", "year", "text")  # what only some models are conditioned on
 
 
 def wanted(data: Path | None, song: str = "", album: str = "") -> dict[str, float | None]:
@@ -61,65 +65,62 @@ def measured(file: Path) -> dict[str, float | None]:
     return dict.fromkeys(features.NAMES) | found
 
 
-def to_file(
-    generator: Generator,
-    out: Path,
-    values: Mapping[str, float | None],
-    *,
-    count: int = 1,
-    size: int = 0,
-    seed: int = 2021,
-    truncation: float = 1.0,
-    title: str = "",
-    year: float | None = None,
-    text: bool | None = None,
-) -> Path:
-    """Draw `count` covers with successive seeds for features by name, and write them as one file.
+def to_file(generator: Generator, out: Path, request: Request, size: int = 0) -> Path:
+    """Generate the request's covers, `size` pixels a side (0: the model's own), into one file.
 
-    Warns of values outside of what the model learned, which are limited. Raises RequestError for a
-    value out of its feature's range, or for one that the model is not conditioned on.
+    Warns of values outside of what the model learned, which are limited. Raises RequestError for
+    something that the model is not conditioned on.
     """
-    more = {"title": title, "year": year, "text": text}
-    asked = [name for name, value in more.items() if value not in ("", None)]
+    asked = [name for name in EXTRA if getattr(request, name) not in ("", None)]
     unknown = [name for name in asked if name not in generator.conditioned_on]
     if unknown:
         raise RequestError(
             f"this model was trained without {unknown[0]}: train one with "
             + ("-p titles=both" if unknown[0] == "title" else f"-p extras={unknown[0]}")
         )
-    chosen = tuple(values.get(name) for name in features.NAMES)
-    request = Request(tuple(range(seed, seed + count)), chosen, truncation, **more)
     for sentence in beyond(request, generator):
         warnings.warn(sentence, stacklevel=2)
     return save(out, request, generator, size)
+
+
+def request_for(
+    values: Mapping[str, float | None], seed: int = 2021, count: int = 1, **more
+) -> Request:
+    """A request of `count` covers with successive seeds for features by name, in their units.
+
+    `more` are other fields of Request. Raises RequestError for a value out of its range.
+    """
+    seeds = tuple(range(seed, seed + count))
+    return Request(seeds, tuple(values.get(name) for name in features.NAMES), **more)
 
 
 def table_to_files(
     generator: Generator,
     table: Path,
     out: Path,
+    request: Request,
     *,
     size: int = 0,
-    seed: int = 2021,
-    truncation: float = 1.0,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> dict[str, int]:
-    """One PNG for each row of a table with columns named like features, and `name` if it has.
+    """One PNG for each row of a table: its features, and its title and year where the model is
+    conditioned on them. What `request` asks for holds for all rows, before what they say.
 
-    The table is read as by `sources.tables`, but for units, which only its headers can say.
-    Rows that cannot be drawn go to `rejected.csv` with the reason. Returns counts. Raises
-    RequestError if the table has no feature at all or is no table.
+    A row's seed is its column `seed`, or else follows from the track's id (or its name, artist and
+    album) and the request's seed: another song is another cover, and always the same. The table
+    is read as by `sources.tables`, but for units, which only its headers can say. Rows that cannot
+    be used go to `rejected.csv` with the reason. Returns counts. Raises RequestError if the table
+    has no feature at all or is no table.
     """
-    rows = _read(table)
+    rows = _read(table, generator)
     out.mkdir(parents=True, exist_ok=True)
     digits, rejected = len(str(len(rows))), []
     for number, row in enumerate(rows, 1):
         try:
-            if isinstance(row, PutAside):
-                raise RequestError(f"{row.reason} (line {row.line})")
+            wanted = _of_row(row, number, request, generator)
             name = re.sub(r"[^\w-]+", "_", as_text(row.get("name"))).strip("_")[:80]
             path = out / f"{number:0{digits}d}{'_' if name else ''}{name}.png"
-            to_file(generator, path, _values(row), size=size, seed=seed, truncation=truncation)
+            to_file(generator, path, wanted, size)
         except RequestError as error:
             rejected.append({"row": number, "reason": str(error)})
         if progress:
@@ -128,18 +129,64 @@ def table_to_files(
     return {"covers drawn": len(rows) - len(rejected), "rows rejected": len(rejected)}
 
 
-def _read(table: Path) -> list[dict | PutAside]:
-    """The table's rows in its order, features as numbers; those that could not be read as such."""
+def _of_row(row: dict | PutAside, number: int, request: Request, generator: Generator) -> Request:
+    """What a row asks for, with what is asked for all rows."""
+    if isinstance(row, PutAside):
+        raise RequestError(f"{row.reason} (line {row.line})")
+    given = zip(request.features, _values(row).values(), strict=True)
+    seed, known = _seed(row, number, request.seeds[0]), generator.conditioned_on
+    return replace(
+        request,
+        seeds=tuple(range(seed, seed + len(request.seeds))),
+        features=tuple(theirs if own is None else own for own, theirs in given),
+        title=request.title or (as_text(row.get("name")) if "title" in known else ""),
+        year=_year(row) if request.year is None and "year" in known else request.year,
+    )
+
+
+def _seed(row: Mapping[str, object], number: int, seed: int) -> int:
+    """The row's own seed, or one that follows from which song it is."""
+    own = row.get("seed")
+    if isinstance(own, str) or (own == own and own is not None and (own < 0 or own % 1)):
+        raise RequestError(f"seed must be a whole number from 0 on, not {own!r}")
+    if own is not None and own == own:
+        return int(own)
+    words = spotify_id(as_text(row.get("id"))) or "\n".join(
+        as_text(row.get(column)) for column in SONG
+    )
+    return int(hashed(f"{seed} {words.strip() or number}"), 16) % LARGEST_SEED
+
+
+def _year(row: Mapping[str, object]) -> float | None:
+    text = as_text(row.get("release_date"))
+    found = release_date(text)
+    if text and not found and text.casefold() not in MISSING:
+        raise RequestError(f"year must be a year or a date, not {text!r}")
+    return float(found[:4]) if found else None
+
+
+def _read(table: Path, generator: Generator) -> list[dict | PutAside]:
+    """The table's rows in its order, features as numbers; those that could not be read as such.
+
+    Warns of columns that the model has no use for.
+    """
     try:
         sheet = read_table(table)
     except SourceError as error:
         raise RequestError(str(error)) from error
     if not set(features.NAMES) & set(sheet.columns):
         raise RequestError(f"{table} has no feature; name its columns {', '.join(features.NAMES)}")
+    for name, header in (("title", "name"), ("year", "release_date")):
+        said = header in sheet.columns and sheet.columns[header].header.casefold() == name
+        if said and name not in generator.conditioned_on:
+            warnings.warn(
+                f"this model was trained without {name}: that column does not count", stacklevel=3
+            )
     cells = sheet.cells.copy()
-    for name in set(features.NAMES) & set(sheet.columns):
+    for name in {*features.NAMES, "seed"} & set(sheet.columns):
         values, odd = numbers(cells[name])
-        percent = features.HIGH[features.NAMES.index(name)] == 1 and sheet.columns[name].unit == "%"
+        share = name in features.NAMES and features.HIGH[features.NAMES.index(name)] == 1
+        percent = share and sheet.columns[name].unit == "%"
         cells[name] = (values / 100 if percent else values).astype(object).mask(odd, cells[name])
     rows = dict(zip(cells.index, cells.to_dict("records"), strict=True))
     rows |= {row.line: row for row in sheet.put_aside}

@@ -1,4 +1,4 @@
-"""Films: from one drawing to the next, as GIF or MP4."""
+"""Interpolation videos: from one request to the next, as GIF or MP4."""
 
 from __future__ import annotations
 
@@ -22,39 +22,39 @@ FRAMES_A_SECOND = 24
 def between(first: Request, last: Request, share: float, generator: Generator) -> np.ndarray:
     """Covers (n, S, S, 3) at `share` of the way, from 0 to 1.
 
-    Latents walk along an arc, labels in a straight line; a label that one of the two leaves open,
+    Latents are interpolated along an arc, labels linearly; a label that one of the two leaves open,
     and a title, are those of the nearer one. Raises RequestError if they differ in how many.
     """
     if len(first.seeds) != len(last.seeds):
-        raise RequestError("all frames of a film must show as many covers")
-    ends = [drawing.latents(generator) for drawing in (first, last)]
+        raise RequestError("all key frames of a video must show as many covers")
+    ends = [request.latents(generator) for request in (first, last)]
     z = torch.stack([latent.slerp(*pair, share) for pair in zip(*ends, strict=True)])
-    told = [drawing.conditions(generator) for drawing in (first, last)]
-    if told[0] is None:
+    conditions = [request.conditions(generator) for request in (first, last)]
+    if conditions[0] is None:
         return latent.draw(generator, z, None)
-    rows = told[int(share >= 0.5)].copy()
-    labels = [one[:, : generator.labels] for one in told]
+    rows = conditions[int(share >= 0.5)].copy()
+    labels = [row[:, : generator.labels] for row in conditions]
     mixed = (1 - share) * labels[0] + share * labels[1]
     rows[:, : generator.labels] = np.where(np.isfinite(mixed), mixed, rows[:, : generator.labels])
     return latent.draw(generator, z, rows)
 
 
 def frames(
-    drawings: Sequence[Request], generator: Generator, each: int, loop: bool = False
+    requests: Sequence[Request], generator: Generator, each: int, loop: bool = False
 ) -> Iterator[np.ndarray]:
-    """Covers of a film through all drawings, `each` frames from one to the next.
+    """Covers of a video through all requests, `each` frames from one to the next.
 
-    The last drawing is its last frame; with `loop` it goes on to where it began.
+    The last request is its last frame; with `loop` it goes on to where it began.
     """
-    for first, last in itertools.pairwise([*drawings, *drawings[: int(loop)]]):
+    for first, last in itertools.pairwise([*requests, *requests[: int(loop)]]):
         for number in range(each):
             yield between(first, last, number / each, generator)
     if not loop:
-        yield between(drawings[-1], drawings[-1], 0.0, generator)
+        yield between(requests[-1], requests[-1], 0.0, generator)
 
 
-def film(
-    drawings: Sequence[Request],
+def write(
+    requests: Sequence[Request],
     generator: Generator,
     path: str | Path,
     *,
@@ -63,22 +63,22 @@ def film(
     loop: bool = False,
     progress: Progress | None = None,
 ) -> Path:
-    """Write a film that takes `seconds` from each drawing to the next, covers `size` px wide.
+    """Write a video that takes `seconds` from each request to the next, covers `size` px wide.
 
-    `path` ends in .gif or .mp4. Raises RequestError for another ending, or fewer than two drawings.
+    `path` ends in .gif or .mp4. Raises RequestError for another ending, or fewer than two requests.
     """
     path = Path(path)
-    if len(drawings) < 2:
-        raise RequestError("a film needs two drawings at least, to go from one to the other")
+    if len(requests) < 2:
+        raise RequestError("a video needs two key frames at least, to go from one to the other")
     if path.suffix.lower() not in WRITERS:
-        raise RequestError(f"a film's name must end in .gif or .mp4, not {path.name}")
+        raise RequestError(f"a video's name must end in .gif or .mp4, not {path.name}")
     each = max(1, round(seconds * FRAMES_A_SECOND))
-    count = each * (len(drawings) - 1 + loop) + (not loop)
-    columns = max(1, int(len(drawings[0].seeds) ** 0.5))
+    count = each * (len(requests) - 1 + loop) + (not loop)
+    columns = max(1, int(len(requests[0].seeds) ** 0.5))
     size = max(size, generator.size)
 
     def sheets() -> Iterator[np.ndarray]:
-        for number, covers in enumerate(frames(drawings, generator, each, loop), 1):
+        for number, covers in enumerate(frames(requests, generator, each, loop), 1):
             yield contact_sheet(enlarge(covers, size), columns)
             if progress:
                 progress("frames", number, count)
@@ -105,7 +105,7 @@ def _mp4(path: Path, pictures: Iterable[np.ndarray]) -> None:
 
     first, pictures = _peeked(pictures)
     height, width = (side - side % 2 for side in first.shape[:2])
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
         stream = container.add_stream("libx264", rate=Fraction(FRAMES_A_SECOND))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.options = {"crf": "18"}

@@ -33,6 +33,7 @@ SYNONYMS = {
     ),
     "genre": ("genre", "genres", "playlist_genre", "top_genre", "main_genre", "artist_genres"),
     "isrc": ("isrc", "isrc_code"),
+    "seed": ("seed",),  # of the cover that is to be generated for it
     "cover": (
         "cover_url", "image_url", "album_image_url", "album_cover_url", "artwork_url", "cover",
         "image", "img", "album_image_file", "album_cover",
@@ -48,7 +49,7 @@ SYNONYMS = {
     "tempo": ("tempo", "bpm", "beats_per_minute"),
     "valence": ("valence", "val", "happy", "happiness"),
 }  # fmt: skip
-TEXTS = tuple(name for name in SYNONYMS if name not in features.NAMES)
+TEXTS = tuple(name for name in SYNONYMS if name not in (*features.NAMES, "seed"))
 # Before a name, and of no meaning here: "track_energy", "audio_features.energy".
 PREFIXES = r"^(?:(?:track|song|spotify|audio|audio_features|echonest|features)_)+(?=.)"
 FLAGS = {"pop", "acoustic", "dance", "instrumental", "live"}  # such columns may be yes or no

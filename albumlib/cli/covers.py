@@ -1,0 +1,197 @@
+"""Commands about what a trained model makes: generate, video, explore."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from albumlib import AlbumlibError
+from albumlib.cli.options import SeedOption, extra_features, feature_values
+from albumlib.runtime.console import bars, say
+
+app = typer.Typer()
+
+ModelArgument = Annotated[Path, typer.Argument(help="A checkpoint, or its folder from `train`.")]
+PictureOption = Annotated[
+    Path, typer.Option(help="The picture to write, PNG or JPEG; a folder with --table.")
+]
+CountOption = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        help="How many covers, of each row with --table [16; 1 for songs, albums and rows].",
+    ),
+]
+FeatureOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-f",
+        "--feature",
+        metavar="NAME=VALUE",
+        help="An audio feature in its own unit, repeatable, also as --energy 0.9; others stay in "
+        "the middle, or as the song, the album or the table's row has them.",
+    ),
+]
+SongOption = Annotated[str, typer.Option(help="A song of --data, words of its title.")]
+AlbumOption = Annotated[str, typer.Option(help="An album of --data, its songs' average.")]
+DataOption = Annotated[
+    Path | None, typer.Option(metavar="FOLDER", help="The cover set with --song or --album.")
+]
+TableOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="A table of songs with features, a cover for each row."),
+]
+MusicOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="A song: tempo, loudness and energy are measured."),
+]
+SizeOption = Annotated[int, typer.Option(help="Pixels a side; 0 for the model's own.")]
+TitleOption = Annotated[
+    str, typer.Option(help="Of a record, a song or both, for a model conditioned on titles.")
+]
+YearOption = Annotated[float | None, typer.Option(help="For a model conditioned on years.")]
+TextOption = Annotated[
+    bool | None, typer.Option("--text/--no-text", help="For a model conditioned on text.")
+]
+TruncationOption = Annotated[
+    float, typer.Option(min=0, max=1, help="1 for variety, less for ordinary covers.")
+]
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def generate(
+    context: typer.Context,
+    model: ModelArgument,
+    out: PictureOption = Path("covers.png"),
+    count: CountOption = 0,
+    feature: FeatureOption = None,
+    song: SongOption = "",
+    album: AlbumOption = "",
+    data: DataOption = None,
+    table: TableOption = None,
+    music: MusicOption = None,
+    size: SizeOption = 0,
+    title: TitleOption = "",
+    year: YearOption = None,
+    text: TextOption = None,
+    truncation: TruncationOption = 1.0,
+    seed: SeedOption = 2021,
+) -> None:
+    """Generate covers with a trained model.
+
+    What was asked for is kept in the picture, so that the explorer can open it again.
+
+    \b
+    Examples: python -m albumlib generate data/model --energy 0.9 --valence 0.2 --out loud.png
+              python -m albumlib generate data/model --album Harvest --data data/imprint/coverset
+              python -m albumlib generate data/model --table songs.csv --out covers --size 512
+              python -m albumlib generate data/model --music song.flac --out song.png
+    """
+    from albumlib.models import checkpoint
+    from albumlib.sampling.generate import request_for, to_file
+
+    _one_of(song=song, album=album, music=music, table=table)
+    generator = checkpoint.load_generator(model)
+    given = feature_values([*(feature or []), *extra_features(context.args)])
+    if (given or song or album or table or music) and not generator.labels:
+        raise AlbumlibError(f"{model} was trained without labels: only --seed changes its covers")
+    values = _values(data, song, album, music) | given
+    count = count or (1 if song or album or music or table else 16)
+    more = {"truncation": truncation, "title": title, "year": year, "text": text}
+    request = request_for(values, seed, count, **more)
+    if table:
+        _table(generator, table, out, request, size)
+    else:
+        typer.echo(to_file(generator, out, request, size))
+
+
+def _one_of(**options) -> None:
+    """Refuse more than one of these."""
+    if sum(map(bool, options.values())) > 1:
+        raise typer.BadParameter(
+            " and ".join(f"--{name}" for name, value in options.items() if value)
+            + ": choose one of them"
+        )
+
+
+def _values(data: Path | None, song: str, album: str, music: Path | None) -> dict:
+    """Features by name of what is given: a song or album of the cover set, or a music file."""
+    from albumlib.sampling import generate
+
+    if (song or album) and data is None:
+        raise typer.BadParameter("--song and --album need --data, the cover set to search")
+    if not music:
+        return generate.wanted(data, song, album)
+    values = generate.measured(music)
+    found = ", ".join(f"{name} {v:.3g}" for name, v in values.items() if v is not None)
+    typer.echo(f"measured: {found}; the other features are left open", err=True)
+    return values
+
+
+def _table(generator, table: Path, out: Path, request, size: int) -> None:
+    from albumlib.sampling.generate import table_to_files
+
+    with bars() as progress:
+        say(table_to_files(generator, table, out, request, size=size, progress=progress))
+
+
+@app.command()
+def video(
+    model: Annotated[Path, typer.Argument(help="The checkpoint that made the pictures.")],
+    pictures: Annotated[
+        list[Path], typer.Argument(help="Two or more, as `generate` or the explorer saved them.")
+    ],
+    out: Annotated[Path, typer.Option(help="The video, .mp4 or .gif.")] = Path("video.mp4"),
+    seconds: Annotated[float, typer.Option(min=0.1, help="From one picture to the next.")] = 2.0,
+    size: Annotated[int, typer.Option(help="Pixels that a cover is wide.")] = 256,
+    loop: Annotated[bool, typer.Option("--loop", help="And back to the first.")] = False,
+) -> None:
+    """Interpolate from one saved picture to the next, as a video.
+
+    \b
+    Example: python -m albumlib video data/model quiet.png loud.png --loop --out video.gif
+    """
+    from albumlib.models import checkpoint
+    from albumlib.sampling import request
+    from albumlib.sampling import video as interpolation
+
+    generator = checkpoint.load_generator(model)
+    requests = [request.load(picture, generator) for picture in pictures]
+    with bars() as progress:
+        typer.echo(interpolation.write(
+            requests, generator, out, seconds=seconds, size=size, loop=loop, progress=progress
+        ))  # fmt: skip
+
+
+@app.command()
+def explore(
+    coverset: Annotated[
+        Path | None,
+        typer.Argument(help="Gives songs and albums [one of the built-in imprint, made in --out]."),
+    ] = None,
+    model: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="CHECKPOINT", help="Repeatable [the pretrained ones]."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for saved pictures.")] = Path("data/explore"),
+    port: Annotated[int, typer.Option(help="Of the page on this machine.")] = 8866,
+    browser: Annotated[bool, typer.Option(help="Open it in a browser.")] = True,
+) -> None:
+    """Serve the explorer, sliders and a cover, as a page.
+
+    \b
+    Examples: python -m albumlib explore
+              python -m albumlib explore data/mine/coverset --model data/model --no-browser
+    """
+    from albumlib.explorer import serve as serving
+
+    models = {str(path): path for path in model or []} or serving.pretrained()
+    with bars() as progress:
+        covers = coverset or serving.cover_set(out, progress)
+    page = serving.write_page(out, models, covers)
+    command = serving.command(page, port, browser)
+    typer.echo("the address stands below; Ctrl-C ends it", err=True)
+    raise typer.Exit(subprocess.run(command).returncode)
