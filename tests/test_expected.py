@@ -128,6 +128,8 @@ def test_a_run_tells_at_its_end_what_is_not_as_expected(known, tmp_path):
     assert page.count("expected 0.78 to 0.88") == 2 and "outside" in page
     results = read_results(tmp_path / "out" / "results.json")
     assert results["05_a.r2_expected_low"] == 0.78 and results["05_a.r2_expected_high"] == 0.88
+    assert expected.without_ranges(results) == {"05_a.r2": 0.12, "05_a.steps": 50}
+    assert "expected low" not in page
 
 
 def test_numbers_are_written_as_prose_has_them():

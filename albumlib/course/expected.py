@@ -23,6 +23,7 @@ from albumlib.runtime.paths import MEASURED
 
 EXPECTED = MEASURED / "expected.json"
 WIDER = 0.15  # of the way from a number to its reference or control: where a seed may bring it
+ENDS = ("_expected_low", "_expected_high")  # endings of a range's ends among the results
 STEPS = ".steps"  # ending of what says how far a chapter's training came
 
 
@@ -102,8 +103,17 @@ def ranges_of(results: Mapping[str, float], profile: str, path: Path = EXPECTED)
     found = {}
     for one in headlines(results, profile, path):
         if one.low is not None:
-            found |= {f"{one.key}_expected_low": one.low, f"{one.key}_expected_high": one.high}
+            found |= dict(zip([one.key + end for end in ENDS], (one.low, one.high), strict=True))
     return found
+
+
+def without_ranges(results: Mapping[str, float]) -> dict[str, float]:
+    """What a run measured, without the ranges that `ranges_of` puts beside it.
+
+    >>> without_ranges({"05_acgan.label_r2": 0.8, "05_acgan.label_r2_expected_low": 0.76})
+    {'05_acgan.label_r2': 0.8}
+    """
+    return {name: value for name, value in results.items() if not name.endswith(ENDS)}
 
 
 def _sentence(one: Headline, stops: Mapping[str, str]) -> str:

@@ -91,7 +91,7 @@ def execute(
     """
     import papermill
 
-    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # errors are told in words
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # errors are said in words
     with log.open("w", encoding="utf-8") as stream, _in_words(job, to, log, timeout):
         papermill.execute_notebook(
             str(job.notebook),
@@ -154,5 +154,5 @@ def _failure(job: Job, to: Path, error: Any) -> str:
 
 
 def shown(path: Path) -> Path:
-    """A path as short as it can be told from here."""
+    """A path as short as it can be from here."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

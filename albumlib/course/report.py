@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from albumlib.course.chapters import Chapter, Figure, read_chapter
-from albumlib.course.expected import Headline, headlines, marks, short
+from albumlib.course.expected import Headline, headlines, marks, short, without_ranges
 from albumlib.runtime.paths import ASSETS
 from albumlib.runtime.progress import spoken
 from albumlib.runtime.threads import cores
@@ -29,7 +29,6 @@ COMPARED = {  # endings of names that say what a number is to be compared with
     "_shuffled": "labels shuffled",
     "_floor": "real covers",
 }
-EXPECTED = ("_expected_low", "_expected_high")  # endings of ranges, which have a place of their own
 FIRST = 5  # headline numbers that the page begins with
 COVERS = {  # the picture that the page begins with: the first of these that a run has drawn
     "05_acgan": "figures.pairs(",
@@ -120,8 +119,8 @@ def _numbers(found: list[Headline], outside: Mapping[str, str]) -> str:
     )
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>" if found else ""
     items = "".join(f"<li>{escape(text)}</li>" for text in outside.values())
-    told = f'<div class="outside"><p>Not as expected:</p><ul>{items}</ul></div>' if outside else ""
-    return f'<section id="numbers"><h2>The numbers that matter</h2>{table}{told}</section>'
+    notes = f'<div class="outside"><p>Not as expected:</p><ul>{items}</ul></div>' if outside else ""
+    return f'<section id="numbers"><h2>The numbers that matter</h2>{table}{notes}</section>'
 
 
 def _row(one: Headline, outside: Mapping[str, str]) -> str:
@@ -138,15 +137,15 @@ def _row(one: Headline, outside: Mapping[str, str]) -> str:
 
 def _section(chapter: Chapter, results: dict[str, float], outside: Mapping[str, str]) -> str:
     prefix = chapter.name + "."
-    own = {k.removeprefix(prefix): v for k, v in results.items() if k.startswith(prefix)}
-    own = {name: value for name, value in own.items() if not name.endswith(EXPECTED)}
+    own = {k.removeprefix(prefix): v for k, v in without_ranges(results).items()
+           if k.startswith(prefix)}  # fmt: skip
     marked = {k.removeprefix(prefix): t for k, t in outside.items() if k.startswith(prefix)}
     title = re.sub(r"^\d+[\s.:·–-]*", "", chapter.title)
-    told = "".join(f'<p class="outside">{escape(text)}</p>' for text in marked.values())
+    notes = "".join(f'<p class="outside">{escape(text)}</p>' for text in marked.values())
     return (
         f'<section id="{chapter.name}"><details><summary><h2><span>{chapter.name[:2]}</span> '
         f'{escape(title)}</h2></summary><p class="lead">{escape(chapter.lead)}</p>'
-        f"{told}{_table(own, marked)}{''.join(map(_figure, chapter.figures))}</details></section>"
+        f"{notes}{_table(own, marked)}{''.join(map(_figure, chapter.figures))}</details></section>"
     )
 
 

@@ -23,6 +23,7 @@ from typing import Any
 import pandas as pd
 
 from albumlib import AlbumlibError
+from albumlib.course.expected import without_ranges
 from albumlib.course.kernels import KernelDied, Kernels
 from albumlib.course.planning import NOTEBOOKS, checked_seed, find_notebooks, plan
 from albumlib.course.runner import Progress, profile_value, read_results, run_course
@@ -216,7 +217,7 @@ def _attempt(sweep: Sweep, out: Path, run: Run, group: Group | None = None) -> d
                 _run(sweep, run, folder, device, group)
     except (AlbumlibError, OSError) as error:
         return row | {"state": "failed", "error": str(error)}
-    return row | read_results(folder / "results.json")
+    return row | without_ranges(read_results(folder / "results.json"))
 
 
 def _run(sweep: Sweep, run: Run, folder: Path, device: Mapping, group: Group) -> None:
