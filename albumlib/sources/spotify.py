@@ -268,7 +268,8 @@ def _listed(album: object) -> tuple[str, dict, object]:
 
 
 def _is_own(found: object) -> bool:
-    return isinstance(found, dict) and bool(found.get("is_local"))
+    """Whether it is a file of the user's, which has no id."""
+    return isinstance(found, dict) and bool(found.get("is_local")) and not found.get("id")
 
 
 def _by_id(found: list) -> dict[str, dict]:
