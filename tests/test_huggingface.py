@@ -107,7 +107,7 @@ def test_foreign_data_sets_are_understood(tmp_path):
     told = {"huggingface": json.dumps({"info": {"features": names}})}
     columns = {
         "track_name": [f"Song {n}" for n in range(8)],
-        "artists": ["A;B"] * 8,
+        "artists": [["A", "B"]] * 8,
         "Energy": [10.0 * n for n in range(8)],
         "genre": [0, 1] * 4,
     }

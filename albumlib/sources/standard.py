@@ -67,7 +67,8 @@ class Account:
 
     def lines(self) -> list[str]:
         """The account for people."""
-        lines = [f"{self.rows:,} rows read: {self.tracks:,} tracks, {len(self.put_aside):,} aside"]
+        aside = f"{len(self.put_aside):,} put aside"
+        lines = [f"{self.rows:,} rows in the file: {self.tracks:,} tracks, {aside}"]
         lines += [f"  {count:,} put aside: {reason}" for reason, count in self.reasons.items()]
         if self.put_aside:
             lines += [f"  line {row.line}: {row.reason}" for row in self.put_aside[:SHOWN]]

@@ -24,6 +24,7 @@ from albumlib.sources.sheet import BEFORE, PutAside, Sheet, header_place
 SEPARATORS = ",;\t|"
 SAMPLE = 20  # rows that show whether each begins with a name that has no header
 LONGEST = 50  # lines that one row may span
+LONGEST_TEXT = 1000  # letters that are kept of a row that could not be split
 CHUNK = 50_000  # rows that are turned into columns at a time
 
 
@@ -81,7 +82,7 @@ def read_text(path: Path) -> Sheet:
             if cells and len(cells) == layout.width:
                 table.add(number, cells)
             else:
-                put_aside.append(PutAside(number, _misfit(cells, layout), text))
+                put_aside.append(PutAside(number, _misfit(cells, layout), text[:LONGEST_TEXT]))
     return Sheet(table.finished(), columns, headers, put_aside, _notes(table, encoding))
 
 
