@@ -18,7 +18,11 @@ else:
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-MODULES = {"pillow": "PIL", "ruamel.yaml": "ruamel"}  # imported under another name than installed
+MODULES = {
+    "pillow": "PIL",
+    "ruamel.yaml": "ruamel",
+    "scikit_learn": "sklearn",
+}  # imported under another name than installed
 
 # The wings from the ground up: each imports only from those before it, and from itself.
 WINGS = [

@@ -46,6 +46,7 @@ CHAPTERS = {  # a notebook that is not among them needs all before it
     "11_lettering": Work(("01_scraping", "02_cleaning"), ("lettered",)),
     "12_popularity_and_time": Work(("02_cleaning",), ("windows",)),
     "13_quantum_prior": Work(("02_cleaning",), ("priors",)),
+    "14_real_music": Work(("02_cleaning",)),
 }
 
 

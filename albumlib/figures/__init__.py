@@ -13,7 +13,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "data_plots": [
             "album_spread", "catalogue_state", "correlations", "distances",
             "feature_histograms", "feature_positions", "funnel", "over_time",
-            "real_and_independent", "timeline", "visible"
+            "real_and_independent", "shown_by_covers", "timeline", "visible"
         ],
         "grids": [
             "album_row", "before_after", "covers", "duplicates", "extremes", "feature_sweeps",
