@@ -69,6 +69,7 @@ CHAPTERS = {  # for the README's table: a piece of the cell; left, top and width
     "11_lettering": ("The same albums and the same latents", (200, 36, 400)),
     "12_popularity_and_time": ("A latent a row", (0, 40, 400)),
     "13_quantum_prior": ('draw("mpl"', (0, 0, 360)),
+    "14_real_music": ("figures.shown_by_covers(shown", (0, 60, 400)),
 }
 FIGURES = NOTEBOOKS.parent / "figures"
 BUILD = NOTEBOOKS.parent / "build" / "notebooks"
