@@ -122,7 +122,7 @@ def extract(extractor: nn.Module, pixels: np.ndarray) -> np.ndarray:
 
 def _parts(pixels: np.ndarray, size: int = 64):
     for start in range(0, len(pixels), size):
-        yield to_covers(pixels[start : start + size])
+        yield to_covers(np.array(pixels[start : start + size]))
 
 
 def _frozen(extractor: Extractor) -> Extractor:

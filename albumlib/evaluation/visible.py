@@ -162,7 +162,7 @@ def beyond(
 def unflat(numbers: dict[str, float]) -> pd.DataFrame:
     """The table back from what `flat` made of it.
 
-    >>> unflat({"n": 9, "artists": 3, "r2_energy": 0.1, "r2_energy_low": 0.0}).loc["energy"].tolist()
+    >>> unflat({"n": 9, "r2_energy": 0.1, "r2_energy_low": 0.0}).loc["energy"].tolist()
     [0.1, 0.0]
     """
     found: dict[str, dict[str, float]] = {}

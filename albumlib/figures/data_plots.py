@@ -253,7 +253,7 @@ def shown_by_covers(tables: Mapping[str, pd.DataFrame], title: str = "") -> Figu
     """R² of each target with its interval, a panel for each table of `evaluation.visible`; a grey
     mark is the largest of the controls."""
     rows = list(dict.fromkeys(name for table in tables.values() for name in table.index))[::-1]
-    note = "R² out of sample with its 95 % interval; grey: labels shuffled"
+    note = "R² out of sample with its 95 % interval; grey: labels shuffled; mind the scales"
     figure = new_figure(0.27 * len(rows) + 1, title or "What covers show", note)
     panels = figure.subplots(1, len(tables), sharey=True, squeeze=False)[0]
     for axes, (name, table) in zip(panels, tables.items(), strict=True):
