@@ -90,21 +90,28 @@ def clean(
     rejects = [_not_fetched(wanted), parts.refused, unused, unwanted, unread, repeated]
     bad_covers = pd.concat(rejects).assign(what="cover")
     bad_tracks = pd.concat([bad_tracks, orphans(kept, table, bad_covers)])
-    manifest = about | {
+    manifest = about | _settings(sizes, heldout, (*early, *late), let_go)
+    manifest["funnel"] = rows | funnel(tracks, kept, bad_tracks, covers, parts, bad_covers, table)
+    manifest["tracks rejected"] = _counted(bad_tracks)
+    quarantine = pd.concat([bad_rows, bad_tracks, bad_covers])
+    _write(work / "set", table, parts, sizes, kept, quarantine, manifest, progress)
+    _publish(work, out)
+    return CoverSet.open(out)
+
+
+def _settings(
+    sizes: tuple[int, ...], heldout: float, filters: Sequence[Filter], let_go: set[str]
+) -> dict:
+    """How the set was made, for its manifest."""
+    return {
         "version": __version__,
         "pillow": PIL.__version__,
         "size": sizes[0],
         "sizes": list(sizes),
         "heldout": heldout,
-        "selection": [str(window) for window in (*early, *late)],
+        "selection": [str(one) for one in filters],
         "released": sorted(let_go),
-        "funnel": rows | funnel(tracks, kept, bad_tracks, covers, parts, bad_covers, table),
-        "tracks rejected": _counted(bad_tracks),
     }
-    quarantine = pd.concat([bad_rows, bad_tracks, bad_covers])
-    _write(work / "set", table, parts, sizes, kept, quarantine, manifest, progress)
-    _publish(work, out)
-    return CoverSet.open(out)
 
 
 def _windows(where: Sequence[str], text: bool) -> tuple[list[Filter], list[Filter]]:

@@ -212,36 +212,47 @@ def project(
     inside [-1, 1], where latents live. The loss is `likeness_loss` and a weak `pull` of the
     label towards the average of the training set, in standard deviations.
     """
-    device = generator.stem.weight.device
-    target = to_covers(np.array(cover[None])).to(device)  # a copy: it may be mapped from disk
-    scores = torch.randn(64, generator.labels, generator=torch.Generator().manual_seed(seed))
-    z = latents(generator, list(range(seed, seed + 64))).to(device)
-    with torch.no_grad():
-        loss = likeness_loss(_decode(generator, z, scores.to(device)), target)
-    nearest = loss.topk(candidates, largest=False).indices
-    z, scores = (values[nearest].requires_grad_() for values in (z, scores.to(device)))
+    target = to_covers(np.array(cover[None])).to(generator.stem.weight.device)  # a copy
+    z, scores = _nearest_starts(generator, target, candidates, seed)
     optimiser = torch.optim.Adam([z, scores], lr=rate, betas=(0.9, 0.99))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     losses, shown, best = [], [], (torch.inf, z.detach()[:1], scores.detach()[:1])
     kept = set(np.linspace(0, steps - 1, stages).round().astype(int).tolist())
     for step in range(steps):
-        drawn = _decode(generator, z, scores)
-        loss = likeness_loss(drawn, target)
+        covers = _decode(generator, z, scores)
+        loss = likeness_loss(covers, target)
         least = int(loss.argmin())
         losses.append(loss[least].item())
         if losses[-1] < best[0]:
-            place = slice(least, least + 1)
-            best = losses[-1], z.detach()[place].clone(), scores.detach()[place].clone()
+            best = losses[-1], *(x.detach()[least : least + 1].clone() for x in (z, scores))
         if step in kept:
-            shown.append(to_pixels(drawn.detach()[least : least + 1])[0])
+            shown.append(to_pixels(covers.detach()[least : least + 1])[0])
         optimiser.zero_grad(set_to_none=True)
         (loss + pull * scores.square().sum(1)).sum().backward()
         optimiser.step()
         schedule.step()
-        with torch.no_grad():
-            z.clamp_(-1, 1)
+        z.data.clamp_(-1, 1)
         if progress:
             progress("project", step + 1, steps)
+    return _projection(generator, best, losses, shown)
+
+
+def _nearest_starts(
+    generator: Generator, target: Tensor, candidates: int, seed: int
+) -> tuple[Tensor, Tensor]:
+    """The latents and labels, in standard deviations, of the nearest of 64 random covers."""
+    scores = torch.randn(64, generator.labels, generator=torch.Generator().manual_seed(seed))
+    z = latents(generator, list(range(seed, seed + 64)))
+    z, scores = z.to(target.device), scores.to(target.device)
+    with torch.no_grad():
+        loss = likeness_loss(_decode(generator, z, scores), target)
+    nearest = loss.topk(candidates, largest=False).indices
+    return z[nearest].requires_grad_(), scores[nearest].requires_grad_()
+
+
+def _projection(
+    generator: Generator, best: tuple, losses: list[float], shown: list[np.ndarray]
+) -> Projection:
     _, z, scores = best
     labels = scores * generator.scale.spread + generator.scale.mean
     found = labels[0].clamp(-1, 1).cpu().numpy() if generator.labels else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 
 from albumlib.runtime.names import today
 from albumlib.sources.base import Covers, Labels, Source, SourceError
@@ -11,6 +12,24 @@ NAMES = ("imprint", "tables", "folder", "musicbrainz", "music", "spotify", "lega
 ASKED = {  # what the live sources may be asked for
     "musicbrainz": ("artist", "label", "tag", "year"),
     "spotify": ("search", "artist", "albums", "playlists"),
+}
+
+
+# What a source cannot do without: one of these options, and how that is said.
+NEEDED = {
+    "tables": (
+        ["table"],
+        "a table (CSV, Excel, JSON lines or Parquet, packed or not), given as --table",
+    ),
+    "folder": (["pictures"], "a folder of pictures, given as --pictures"),
+    "parquet": (["pictures"], "a folder of Parquet files with pictures, given as --pictures"),
+    "music": (["pictures"], "a folder of music, given as --pictures"),
+    "legacy": (["table"], "the file of 2021, given as --table"),
+    "musicbrainz": (
+        ["ask", "table"],
+        "to know what to ask for, such as --ask 'artist:Nina Simone'",
+    ),
+    "spotify": (["ask"], "to know what to ask for, such as --ask 'artist:Nina Simone'"),
 }
 
 
@@ -35,44 +54,29 @@ def open_source(
     and `law` are those of "imprint".
     Raises SourceError for an unknown name or a missing path.
     """
-    from albumlib.sources.folder import Folder
-    from albumlib.sources.imprint.imprint import Imprint
-    from albumlib.sources.tables import Table
-
     name = today(name, warn=True)
     if name == "imprint":
+        from albumlib.sources.imprint.imprint import Imprint
+
         return Imprint(seed=seed, albums=albums, dirt=dirt, law=law)
-    if name == "tables" and table:
+    if name not in NEEDED:
+        raise SourceError(f"there is no source {name!r}; there are {', '.join(NAMES)}")
+    given = {"table": table, "pictures": pictures, "ask": ask}
+    of, words = NEEDED[name]
+    if not any(given[one] for one in of):
+        raise SourceError(f"the source {name!r} needs {words}")
+    if name in ASKED:
+        return _musicbrainz(ask, table) if name == "musicbrainz" else _spotify(ask)
+    return _of_files(name, table, pictures)
+
+
+def _of_files(name: str, table: str, pictures: str) -> Source:
+    if name == "tables":
+        from albumlib.sources.tables import Table
+
         return Table(table, covers=pictures or "draw")
-    if name == "folder" and pictures:
-        return Folder(pictures)
-    if name == "parquet" and pictures:
-        from albumlib.sources.parquet import Parquet
-
-        return Parquet(pictures)
-    if name == "music" and pictures:
-        from albumlib.sources.music import Music
-
-        return Music(pictures)
-    if name == "legacy" and table:
-        from albumlib.sources.legacy import Legacy
-
-        return Legacy(table)
-    if name == "musicbrainz" and (ask or table):
-        return _musicbrainz(ask, table)
-    if name == "spotify" and ask:
-        return _spotify(ask)
-    missing = {
-        "tables": "a table (CSV, Excel, JSON lines or Parquet, packed or not), given as --table",
-        "folder": "a folder of pictures, given as --pictures",
-        "parquet": "a folder of Parquet files with pictures, given as --pictures",
-        "music": "a folder of music, given as --pictures",
-        "legacy": "the file of 2021, given as --table",
-        **dict.fromkeys(ASKED, "to know what to ask for, such as --ask 'artist:Nina Simone'"),
-    }
-    if name in missing:
-        raise SourceError(f"the source {name!r} needs {missing[name]}")
-    raise SourceError(f"there is no source {name!r}; there are {', '.join(NAMES)}")
+    kind = getattr(import_module(f"albumlib.sources.{name}"), name.capitalize())
+    return kind(pictures if NEEDED[name][0] == ["pictures"] else table)
 
 
 def _musicbrainz(ask: str, dump: str) -> Source:

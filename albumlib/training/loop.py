@@ -99,13 +99,18 @@ def train(
         trainer = Trainer(config, _rows(labels, rows), device, known, distributed)
         _begin(trainer, _rows(labels, rows), folder, resumed, start)
         batches = Batches(images, labels, rows, config.batch_size, config.seed, device)
-        try:
-            _loop(trainer, batches, folder, progress)
-        except KeyboardInterrupt:
-            _save(trainer, folder)
-            raise
-        _save(trainer, folder)
+        _finish(trainer, batches, folder, progress)
     return trainer.ema
+
+
+def _finish(trainer: Trainer, batches: Batches, folder: Path, progress: Progress | None) -> None:
+    """All steps that are left, and a checkpoint behind them or where Ctrl-C ends the run."""
+    try:
+        _loop(trainer, batches, folder, progress)
+    except KeyboardInterrupt:
+        _save(trainer, folder)
+        raise
+    _save(trainer, folder)
 
 
 def _rows(labels: np.ndarray | None, rows: np.ndarray) -> torch.Tensor | None:
