@@ -16,7 +16,10 @@ import urllib.request
 from pathlib import Path
 
 import nbformat
+import numpy as np
+import psutil
 import pytest
+from PIL import Image
 
 from albumlib.explorer import serve
 
@@ -63,11 +66,11 @@ def free_port() -> int:
 @contextlib.contextmanager
 def served(command: list, log: Path, address: str, **options):
     """A server that runs until the end of the block, once it answers."""
-    with log.open("w") as told:
-        server = subprocess.Popen(command, stdout=told, stderr=subprocess.STDOUT, **options)
+    with log.open("w") as output:
+        server = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, **options)
         try:
             wait_until_it_answers(server, address, log)
-            yield
+            yield server
         finally:
             server.terminate()
             server.wait(30)
@@ -122,23 +125,67 @@ def test_the_page_follows_a_slider(page, browser, screenshots, name, width, heig
     tab.close()
 
 
-def test_words_stand_out_from_their_ground(page, browser):
+def test_words_stand_out_from_their_background(page, browser):
     tab = browser.new_page(viewport={"width": 1400, "height": 900})
     tab.goto(page)
     tab.wait_for_function(READY, timeout=PATIENCE)
     colours = """[...document.querySelectorAll('.albumlib label, .albumlib span, .albumlib button')]
         .filter(e => e.textContent.trim() && e.checkVisibility()).map(e => {
-            let ground = e;
+            let behind = e;
             const seen = x => getComputedStyle(x).backgroundColor;
-            while (ground.parentElement && seen(ground) == 'rgba(0, 0, 0, 0)')
-                ground = ground.parentElement;
-            return [e.textContent, getComputedStyle(e).color, seen(ground)]
+            while (behind.parentElement && seen(behind) == 'rgba(0, 0, 0, 0)')
+                behind = behind.parentElement;
+            return [e.textContent, getComputedStyle(e).color, seen(behind)]
         })"""
     found = tab.evaluate(colours)
     assert len(found) > 20
-    for words, ink, ground in found:
-        assert contrast(ink, ground) >= 4.5, words
+    for words, ink, behind in found:
+        assert contrast(ink, behind) >= 4.5, words
     tab.close()
+
+
+def test_every_slider_field_and_picture_has_a_name(page, browser):
+    tab = browser.new_page()
+    tab.goto(page)
+    tab.wait_for_function(READY, timeout=PATIENCE)
+    handles = "[...document.querySelectorAll('.noUi-handle')]"
+    named = f"{handles}.every(e => e.getAttribute('aria-label') && e.offsetWidth >= 24)"
+    tab.wait_for_function(named, timeout=PATIENCE)
+    tab.focus(ENERGY)
+    tab.keyboard.press("ArrowRight")  # a step of 0.005, which one decimal would hide
+    value = f"{handles}[3].getAttribute('aria-valuetext')"
+    shown = "document.querySelectorAll('.albumlib-feature')[3].querySelector('input').value"
+    tab.wait_for_function(f"{value} === {shown}", timeout=PATIENCE)
+    nameless = """[...document.querySelectorAll(
+        '.albumlib :is(input, select, textarea, button, img)')].filter(e => !(e.labels?.length ||
+        e.title || e.alt || e.ariaLabel || e.textContent.trim())).map(e => e.outerHTML)"""
+    assert tab.evaluate(nameless) == []
+    assert tab.locator('.albumlib [title="null"]').count() == 0
+    assert "energy" in tab.get_attribute(COVER, "alt")
+    tab.close()
+
+
+def test_a_page_that_was_closed_leaves_no_kernel_and_a_large_photograph_arrives(
+    covers, browser, tmp_path
+):
+    port, photograph = free_port(), tmp_path / "photograph.jpg"
+    noise = np.random.default_rng(0).integers(0, 255, (2400, 3200, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(photograph, quality=98)
+    assert photograph.stat().st_size > 12e6
+    models = {"acgan": serve.PRETRAINED / "acgan.safetensors"}
+    written = serve.write_page(tmp_path / "page", models, covers)
+    address = f"http://localhost:{port}/"
+    command = [*serve.command(written, port, browser=False, idle=15), "--port_retries=0"]
+    with served(command, tmp_path / "voila.log", address + "voila/static/voila.js") as server:
+        tab = browser.new_page()
+        tab.goto(address)
+        tab.wait_for_function(READY, timeout=PATIENCE)
+        tab.set_input_files("input[type=file]", photograph)
+        tab.wait_for_selector(".albumlib polyline", timeout=PATIENCE)
+        assert psutil.Process(server.pid).children()
+        tab.close()
+        ended, _ = psutil.wait_procs(psutil.Process(server.pid).children(), timeout=90)
+        assert ended
 
 
 def contrast(*colours: str) -> float:

@@ -489,7 +489,7 @@ def test_saved_pictures_become_a_video(listener):
     Image.new("RGB", (32, 32)).save(listener / "foreign.png")
     assert run("film", listener, *pictures, "--seconds", 0.1, "--out", out)[0] == 0  # its old name
     foreign = fails("video", listener, pictures[0], listener / "foreign.png", "--out", out)
-    assert "does not say how it was drawn" in foreign
+    assert "does not say how it was made" in foreign
 
 
 def test_generate_tells_bad_input(listener):

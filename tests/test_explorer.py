@@ -1,7 +1,11 @@
+import base64
 import io
+import re
 import threading
+from dataclasses import replace
 from datetime import datetime
 
+import ipywidgets as widgets
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,13 +14,16 @@ from PIL import Image
 
 from albumlib import features
 from albumlib.dataset.coverset import CoverSet
-from albumlib.explorer.app import Explorer, average
+from albumlib.explorer.app import Explorer
 from albumlib.explorer.controls import histogram
 from albumlib.explorer.latest_only import LatestOnly, Stopped
+from albumlib.explorer.pickers import average
+from albumlib.explorer.state import History, unused
 from albumlib.features import FEATURES, NAMES
 from albumlib.models import checkpoint
 from albumlib.models.networks import Generator
 from albumlib.sampling import latent
+from albumlib.sampling import request as requests
 from albumlib.sampling.request import Request
 
 FILE = {"name": "a.png", "type": "image/png", "size": 1, "last_modified": datetime(2021, 1, 1)}
@@ -61,19 +68,19 @@ def explorer(models, coverset, tmp_path):
 
 
 def shown(explorer) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(explorer.wait().picture.value)))
+    return np.asarray(Image.open(io.BytesIO(explorer.wait().view.picture.value)))
 
 
 def said(explorer) -> str:
     explorer.wait()
-    return explorer.message.value
+    return explorer.view.message.value
 
 
 def lives(explorer) -> bool:
     """Whether the picture still follows a slider, which clears what was said."""
-    before = explorer.wait().picture.value
-    explorer.sliders[0].value = 99.0 - explorer.sliders[0].value
-    return explorer.wait().picture.value != before and not explorer.message.value
+    before = explorer.wait().view.picture.value
+    explorer.features.sliders[0].value = 99.0 - explorer.features.sliders[0].value
+    return explorer.wait().view.picture.value != before and not explorer.view.message.value
 
 
 # Sliders ----------------------------------------------------------------------------------------
@@ -82,73 +89,74 @@ def lives(explorer) -> bool:
 @pytest.mark.parametrize("column", range(10))
 def test_each_feature_changes_the_picture_to_what_the_generator_draws(explorer, column):
     feature = FEATURES[column]
-    before = explorer.picture.value
-    explorer.sliders[column].value = feature.high
-    assert explorer.wait().picture.value != before
-    assert explorer.numbers[column].value == feature.high
-    label = features.to_unit(np.array([slider.value for slider in explorer.sliders]))
-    z = latent.latents(explorer.generator, explorer.seed.value)
-    expected = latent.draw(explorer.generator, z, label)[0].astype(int)
-    assert np.abs(shown(explorer) - expected).mean() < 12  # what JPEG leaves of fine noise
+    before = explorer.view.picture.value
+    explorer.features.sliders[column].value = feature.high
+    assert explorer.wait().view.picture.value != before
+    assert explorer.features.numbers[column].value == feature.high
+    label = features.to_unit(np.array([slider.value for slider in explorer.features.sliders]))
+    z = latent.latents(explorer.generator, explorer.latents.seed.value)
+    expected = latent.draw(explorer.generator, z, label)
+    assert (shown(explorer) == requests.enlarge(expected, 512)[0]).all()
 
 
 def test_related_features_follow_when_asked(explorer):
-    loudness = explorer.sliders[LOUDNESS].value
-    explorer.sliders[ENERGY].value = 0.6
-    assert explorer.sliders[LOUDNESS].value == loudness
-    explorer.together.value = True
-    explorer.sliders[ENERGY].value = 0.7
+    loudness = explorer.features.sliders[LOUDNESS].value
+    explorer.features.sliders[ENERGY].value = 0.6
+    assert explorer.features.sliders[LOUDNESS].value == loudness
+    explorer.features.together.value = True
+    explorer.features.sliders[ENERGY].value = 0.7
     # energy +0.1 is +0.2 of [-1, 1], loudness follows by half of that: 0.1 of 65 / 2 dB
-    assert explorer.sliders[LOUDNESS].value - loudness == pytest.approx(3.25, rel=0.05)
-    shown = pytest.approx(explorer.sliders[LOUDNESS].value, rel=1e-3)
-    assert explorer.numbers[LOUDNESS].value == shown
+    assert explorer.features.sliders[LOUDNESS].value - loudness == pytest.approx(3.25, rel=0.05)
+    shown = pytest.approx(explorer.features.sliders[LOUDNESS].value, rel=1e-3)
+    assert explorer.features.numbers[LOUDNESS].value == shown
 
 
 def test_seeds_go_on_by_as_many_as_are_shown_and_back(explorer):
     first = shown(explorer)
-    explorer.grid.value = 4
+    explorer.latents.grid.value = 4
     sheet = shown(explorer)
-    assert sheet.shape == (64, 64, 3)
-    assert np.abs(sheet[:32, :32].astype(int) - first).mean() < 12
-    explorer.next.click()
-    assert explorer.seed.value == 2025 and (shown(explorer) != sheet).any()
-    explorer.previous.click()
-    assert explorer.seed.value == 2021 and (shown(explorer) == sheet).all()
+    assert sheet.shape == first.shape == (512, 512, 3)
+    small = requests.enlarge(explorer.request.draw(explorer.generator), 256)[0]
+    assert (sheet[:256, :256] == small).all()
+    explorer.latents.next.click()
+    assert explorer.latents.seed.value == 2025 and (shown(explorer) != sheet).any()
+    explorer.latents.previous.click()
+    assert explorer.latents.seed.value == 2021 and (shown(explorer) == sheet).all()
 
 
 def test_truncation_and_directions_change_the_picture_and_reset_restores_it(explorer):
-    start = explorer.picture.value
-    for slider, value in ((explorer.truncation, 0.3), (explorer.steps[2], 1.5)):
-        before = explorer.wait().picture.value
+    start = explorer.view.picture.value
+    for slider, value in ((explorer.latents.truncation, 0.3), (explorer.latents.steps[2], 1.5)):
+        before = explorer.wait().view.picture.value
         slider.value = value
-        assert explorer.wait().picture.value != before
+        assert explorer.wait().view.picture.value != before
     explorer.reset.click()
-    assert explorer.wait().picture.value == start
+    assert explorer.wait().view.picture.value == start
 
 
 # Songs and albums -------------------------------------------------------------------------------
 
 
 def test_a_song_is_searched_and_chosen(explorer, coverset):
-    explorer.search.value = "SONG 17"
-    found = [words for words, _ in explorer.found.options]
+    explorer.picker.search.value = "SONG 17"
+    found = [words for words, _ in explorer.picker.found.options]
     assert found[0] == "song 17, by somebody (album 5)"
     assert all("17" in words for words in found)
-    explorer.found.value = 17
-    asked = [slider.value for slider in explorer.sliders]
+    explorer.picker.found.value = 17
+    asked = [slider.value for slider in explorer.features.sliders]
     assert np.allclose(asked, coverset.tracks.loc[17, list(NAMES)].astype(float), atol=1e-4)
 
 
 def test_an_album_is_averaged_in_three_ways(explorer, coverset):
-    explorer.kind.value = "albums"
-    explorer.search.value = "album 7"
-    explorer.found.value = explorer.found.options[0][1]
+    explorer.picker.kind.value = "albums"
+    explorer.picker.search.value = "album 7"
+    explorer.picker.found.value = explorer.picker.found.options[0][1]
     songs = coverset.tracks[coverset.tracks["row"] == 7][list(NAMES)]
-    asked = [slider.value for slider in explorer.sliders]
+    asked = [slider.value for slider in explorer.features.sliders]
     assert np.allclose(asked, songs.mean(), atol=1e-4)
     for way in ("medoid", "most typical song"):
-        explorer.average.value = way
-        asked = np.array([slider.value for slider in explorer.sliders])
+        explorer.picker.average.value = way
+        asked = np.array([slider.value for slider in explorer.features.sliders])
         assert np.isclose(songs, asked, atol=1e-4).all(1).any()
 
 
@@ -162,26 +170,26 @@ def test_averages_of_one_song_are_the_song():
 
 
 def test_a_saved_picture_is_opened_and_gives_the_identical_picture(explorer, tmp_path):
-    explorer.sliders[ENERGY].value, explorer.truncation.value = 0.9, 0.8
-    explorer.steps[0].value, explorer.grid.value = 1.5, 9
-    explorer.seed.value = 77
-    picture = explorer.wait().picture.value
-    explorer.save.click()
-    assert "saved cover.png" in explorer.state.value
+    explorer.features.sliders[ENERGY].value, explorer.latents.truncation.value = 0.9, 0.8
+    explorer.latents.steps[0].value, explorer.latents.grid.value = 1.5, 9
+    explorer.latents.seed.value = 77
+    picture = explorer.wait().view.picture.value
+    explorer.files.save.click()
+    assert "saved cover.png" in explorer.view.state.value
     saved = (tmp_path / "cover.png").read_bytes()
     explorer.reset.click()
-    explorer.seed.value = 1
-    assert explorer.wait().picture.value != picture
+    explorer.latents.seed.value = 1
+    assert explorer.wait().view.picture.value != picture
     explorer.upload.value = (FILE | {"content": memoryview(saved)},)
-    assert explorer.wait().picture.value == picture
-    explorer.name.value = "again.png"
-    explorer.save.click()
+    assert explorer.wait().view.picture.value == picture
+    explorer.files.name.value = "again.png"
+    explorer.files.save.click()
     assert (tmp_path / "again.png").read_bytes() == saved
 
 
 @pytest.fixture
-def listening(models, coverset, tmp_path):
-    """An explorer of a model that also listens to a year, text and titles, and of another."""
+def conditioned(models, coverset, tmp_path):
+    """An explorer of a model that is conditioned on a year, text and titles too, and of another."""
     torch.manual_seed(9)
     more = {"extras": ("year", "text"), "words": ("rain",), "titles": "both"}
     generator = Generator(32, 16, 12, 4, **more)
@@ -190,58 +198,59 @@ def listening(models, coverset, tmp_path):
     return Explorer(files, coverset, tmp_path).wait()
 
 
-def test_year_title_and_lettering_move_a_model_that_listens_to_them(listening):
-    pictures = [listening.wait().picture.value]
+def test_year_title_and_text_move_a_model_that_is_conditioned_on_them(conditioned):
+    pictures = [conditioned.wait().view.picture.value]
     for name, value in (("year", 1985), ("title", "Rain"), ("text", False)):
-        listening.told[name].value = value
-        pictures.append(listening.wait().picture.value)
+        conditioned.extras[name].value = value
+        pictures.append(conditioned.wait().view.picture.value)
     assert len(set(pictures)) == 4
-    wanted = listening.drawing
+    wanted = conditioned.request
     assert (wanted.year, wanted.title, wanted.text) == (1985, "Rain", False)
-    drawn = wanted.draw(listening.generator)[0]
-    assert np.abs(shown(listening).astype(int) - drawn).mean() < 15  # of what JPEG leaves
-    listening.save.click()
-    saved = (listening.folder / "cover.png").read_bytes()
+    drawn = wanted.draw(conditioned.generator)[0]
+    assert (shown(conditioned) == requests.enlarge(drawn[None], 512)[0]).all()
+    conditioned.files.save.click()
+    saved = (conditioned.files.folder / "cover.png").read_bytes()
     for name, value in (("year", "any"), ("title", ""), ("text", "any")):
-        listening.told[name].value = value
-    assert listening.wait().picture.value == pictures[0]
-    assert listening.drawing.year is None and listening.drawing.text is None
-    listening.open(saved)
-    assert listening.wait().picture.value == pictures[3] and listening.drawing == wanted
+        conditioned.extras[name].value = value
+    assert conditioned.wait().view.picture.value == pictures[0]
+    assert conditioned.request.year is None and conditioned.request.text is None
+    conditioned.open(saved)
+    assert conditioned.wait().view.picture.value == pictures[3] and conditioned.request == wanted
 
 
-def test_a_model_that_does_not_listen_hides_them_and_stands_beside_one_that_does(listening):
-    listening.told["year"].value = 1985
-    listening.beside.value = "one"
-    assert shown(listening).shape[1] > 2 * 32 and not said(listening)
-    listening.model.value = "one"
-    assert {w.layout.display for w in listening.told.values()} == {"none"}
-    assert listening.drawing.year is None
-    listening.model.value = "more"
-    assert listening.drawing.year == 1985
+def test_a_model_without_conditions_hides_them_and_stands_beside_one_that_has_them(conditioned):
+    conditioned.extras["year"].value = 1985
+    conditioned.beside.value = "one"
+    assert shown(conditioned).shape[1] > 2 * 512 and not said(conditioned)
+    conditioned.model.value = "one"
+    assert {w.layout.display for w in conditioned.extras.values()} == {"none"}
+    assert conditioned.request.year is None
+    conditioned.model.value = "more"
+    assert conditioned.request.year == 1985
 
 
-def test_a_year_between_years_of_a_saved_picture_is_shown(listening):
-    listening.show(Request((3,), listening.drawing.features, year=1999.5))
-    assert listening.drawing.year == 1999.5
+def test_a_year_between_years_of_a_saved_picture_is_shown(conditioned):
+    conditioned.show(Request((3,), conditioned.request.features, year=1999.5))
+    assert conditioned.request.year == 1999.5
 
 
-@pytest.mark.parametrize("name", ["film.gif", "film.mp4"])
-def test_key_frames_become_a_film(explorer, name):
-    explorer.keep.click()
-    explorer.sliders[ENERGY].value = 0.9
-    explorer.seed.value = 5
-    explorer.keep.click()
-    assert explorer.state.value == "key frames: 2"
-    explorer.film_name.value = name
-    explorer.film.click()
+@pytest.mark.parametrize("name", ["video.gif", "video.mp4"])
+def test_key_frames_become_a_video(explorer, name):
+    explorer.files.keep.click()
+    explorer.features.sliders[ENERGY].value = 0.9
+    explorer.latents.seed.value = 5
+    explorer.files.keep.click()
+    assert "key frames: 2" in explorer.view.state.value
+    explorer.files.video_name.value = name
+    explorer.files.video.click()
     explorer.wait()
-    assert not said(explorer) and explorer.state.value == f"saved {name}"
-    assert (explorer.folder / name).stat().st_size > 1000
-    assert explorer.progress.value == explorer.progress.max == 49
-    explorer.forget.click()
-    explorer.film.click()
-    assert "two drawings" in said(explorer)
+    assert not said(explorer) and f"saved {name}" in explorer.view.state.value
+    assert f'download="{name}"' in explorer.files.link.value
+    assert (explorer.files.folder / name).stat().st_size > 1000
+    assert explorer.view.progress.value == explorer.view.progress.max == 49
+    explorer.files.forget.click()
+    explorer.files.video.click()
+    assert "two key frames" in said(explorer)
     assert lives(explorer)
 
 
@@ -250,22 +259,102 @@ def test_a_cover_is_projected_with_progress_and_its_curve(explorer, coverset):
     Image.fromarray(coverset.images[0]).save(file, "PNG")
     explorer.open(file.getvalue())
     explorer.wait()
-    assert explorer.progress.value == explorer.progress.max == 150
-    assert "<polyline" in explorer.curve.value and not explorer.message.value
-    projected = explorer.picture.value
-    explorer.save.click()
-    explorer.next.click()  # a seed again
-    assert explorer.wait().picture.value != projected
-    explorer.open((explorer.folder / "cover.png").read_bytes())
-    assert explorer.wait().picture.value == projected
+    assert explorer.view.progress.value == explorer.view.progress.max == 150
+    assert "<polyline" in explorer.view.curve.value and not explorer.view.message.value
+    projected = explorer.view.picture.value
+    explorer.files.save.click()
+    explorer.latents.next.click()  # a seed again
+    assert explorer.wait().view.picture.value != projected
+    explorer.open((explorer.files.folder / "cover.png").read_bytes())
+    assert explorer.wait().view.picture.value == projected
 
 
 def test_nearest_training_covers_are_the_nearest(explorer, coverset):
-    explorer.neighbours.value = True
+    explorer.view.neighbours.value = True
     explorer.wait()
-    assert Image.open(io.BytesIO(explorer.nearest.value)).size == (5 * 32, 32)
+    assert Image.open(io.BytesIO(explorer.view.nearest.value)).size == (5 * 32, 32)
     near = explorer._nearest(coverset.images[13])
     assert (near[0] == coverset.images[13]).all()
+
+
+def test_a_second_save_does_not_overwrite_the_first(explorer, tmp_path):
+    for seed in (1, 2, 3):
+        explorer.latents.seed.value = seed
+        explorer.files.save.click()
+    names = ("cover.png", "cover-2.png", "cover-3.png")
+    assert [requests.load(tmp_path / name).seeds for name in names] == [(1,), (2,), (3,)]
+    assert unused(tmp_path / "cover.png").name == "cover-4.png"
+
+
+def test_a_print_of_3000_pixels_opens_to_the_identical_recipe(explorer, tmp_path):
+    explorer.features.sliders[ENERGY].value = 0.9
+    explorer.files.size.value = 3000
+    explorer.files.save.click()
+    assert Image.open(tmp_path / "cover.png").size == (3000, 3000)
+    saved = requests.load(tmp_path / "cover.png", explorer.generator)
+    assert saved == replace(explorer.request, model=saved.model)
+    assert str(tmp_path) in explorer.files.link.value
+
+
+def test_a_link_holds_the_whole_file(explorer, tmp_path):
+    explorer.files.save.click()
+    packed = re.search(r"base64,([^\"]+)", explorer.files.link.value)[1]
+    assert base64.b64decode(packed) == (tmp_path / "cover.png").read_bytes()
+    explorer.files.largest_link = 10
+    explorer.files.offer(tmp_path / "cover.png")
+    assert "base64" not in explorer.files.link.value and str(tmp_path) in explorer.files.link.value
+
+
+def test_a_photograph_that_is_not_square_is_cropped(explorer, tmp_path):
+    file = io.BytesIO()
+    Image.linear_gradient("L").resize((300, 90)).convert("RGB").save(file, "JPEG")
+    explorer.open(file.getvalue())
+    assert not said(explorer) and "<polyline" in explorer.view.curve.value
+
+
+def test_undo_and_redo_go_through_what_was_shown(explorer):
+    pictures = [explorer.wait().view.picture.value]
+    explorer.history._last = float("-inf")  # as after a while
+    explorer.features.sliders[ENERGY].value = 0.9
+    pictures.append(explorer.wait().view.picture.value)
+    explorer.undo.click()
+    assert explorer.wait().view.picture.value == pictures[0]
+    explorer.undo.click()
+    assert "nothing to undo" in explorer.view.state.value
+    explorer.redo.click()
+    assert explorer.wait().view.picture.value == pictures[1]
+
+
+def test_history_takes_a_drag_as_one_and_forgets_what_was_undone():
+    history, asked = History(), [Request((seed,)) for seed in range(6)]
+    for request, now in zip(asked[:5], (0, 10, 10.2, 10.9, 20), strict=True):
+        history.add(request, now)
+    assert history.shown == [asked[0], asked[3], asked[4]]
+    assert history.go(-2) == asked[0] and history.go(-1) is None
+    history.add(asked[0], 20.1)
+    history.add(asked[5], 20.2)
+    assert history.shown == [asked[0], asked[5]] and history.go(1) is None
+
+
+def test_what_was_limited_is_said(explorer):
+    explorer.generator.scale.learned[:] = torch.tensor([[-0.5], [0.5]])
+    explorer.features.sliders[ENERGY].value = 1.0
+    assert "outside of what this model learned" in explorer.wait().view.note.value
+    explorer.features.sliders[ENERGY].value = 0.5
+    assert "energy" not in explorer.wait().view.note.value
+
+
+def test_everything_that_can_be_moved_has_a_name(explorer):
+    skipped = (widgets.Box, widgets.HTML, widgets.Label, widgets.Image)
+    left, unnamed = [explorer.widget], []
+    while left:
+        widget = left.pop()
+        left += getattr(widget, "children", ())
+        if not isinstance(widget, skipped) and not getattr(widget, "tooltip", None):
+            unnamed.append(widget)
+    assert not unnamed
+    explorer.features.sliders[ENERGY].value = 0.9
+    assert "energy 0.9" in explorer.wait().view.description.value
 
 
 # What goes wrong --------------------------------------------------------------------------------
@@ -277,92 +366,110 @@ def bomb() -> bytes:
     return file.getvalue()
 
 
-def test_a_feature_out_of_range_is_told_and_left(explorer):
-    energy = explorer.sliders[ENERGY].value
-    explorer.numbers[ENERGY].value = 1.7
+def test_a_feature_out_of_range_is_refused_in_a_sentence(explorer):
+    energy = explorer.features.sliders[ENERGY].value
+    explorer.features.numbers[ENERGY].value = 1.7
     assert "energy is from 0 to 1 (share), not 1.7" in said(explorer)
-    assert explorer.sliders[ENERGY].value == energy
+    assert explorer.features.sliders[ENERGY].value == energy
+    assert explorer.features.numbers[ENERGY].value == pytest.approx(energy, rel=1e-3)
     assert lives(explorer)
 
 
-def test_a_picture_that_was_under_way_does_not_hide_what_is_told(explorer):
+def test_a_picture_that_was_under_way_does_not_hide_an_error(explorer):
     gate = threading.Event()
     explorer.newest.ask(gate.wait)
-    explorer.sliders[ENERGY].value = 0.9  # its picture waits behind the gate
-    explorer.numbers[ENERGY].value = 1.7
+    explorer.features.sliders[ENERGY].value = 0.9  # its picture waits behind the gate
+    explorer.features.numbers[ENERGY].value = 1.7
     gate.set()
     assert "energy is from 0 to 1" in said(explorer)
     assert lives(explorer)
 
 
-def test_an_unknown_album_is_told(explorer):
-    explorer.kind.value = "albums"
-    explorer.search.value = "no such thing"
-    assert "no album has" in said(explorer) and explorer.found.options == ()
+def test_an_unknown_album_is_named(explorer):
+    explorer.picker.kind.value = "albums"
+    explorer.picker.search.value = "no such thing"
+    assert "no album has" in said(explorer) and explorer.picker.found.options == ()
     assert lives(explorer)
 
 
-def test_a_slider_stops_a_film_and_leaves_no_file(explorer, monkeypatch):
-    begun, told = threading.Event(), threading.Event()
+@pytest.fixture
+def held(explorer, monkeypatch):
+    """A video of this explorer that has begun and waits; calling it lets it go on."""
+    begun, gate = threading.Event(), threading.Event()
     report = explorer._progressed
 
-    def held(*done):
+    def wait_first(*done):
         begun.set()
-        told.wait()
+        gate.wait()
         report(*done)
 
-    monkeypatch.setattr(explorer, "_progressed", held)
-    explorer.keep.click()
-    explorer.sliders[ENERGY].value = 0.9
-    explorer.keep.click()
-    explorer.film.click()
+    monkeypatch.setattr(explorer, "_progressed", wait_first)
+    explorer.files.keep.click()
+    explorer.features.sliders[ENERGY].value = 0.9
+    explorer.files.keep.click()
+    explorer.files.video.click()
     assert begun.wait(60)
-    explorer.sliders[ENERGY].value = 0.2
-    told.set()
-    assert not said(explorer) and explorer.progress.layout.visibility == "hidden"
-    assert not list(explorer.folder.glob("*film*"))
+    return gate.set
+
+
+def test_a_slider_moves_the_cover_while_a_video_is_made(explorer, held):
+    before = explorer.view.picture.value
+    explorer.features.sliders[ENERGY].value = 0.2
+    explorer.newest.wait()
+    assert explorer.view.picture.value != before
+    assert explorer.view.working.layout.visibility == "visible"
+    held()
+    assert not said(explorer) and (explorer.files.folder / "video.mp4").exists()
+
+
+def test_a_video_can_be_stopped_and_leaves_no_file(explorer, held):
+    explorer.view.stop.click()
+    held()
+    assert not said(explorer) and explorer.view.working.layout.visibility == "hidden"
+    assert not list(explorer.files.folder.glob("*video*"))
     assert lives(explorer)
 
 
 @pytest.mark.parametrize("data", [b"", b"not a picture", bomb()], ids=["empty", "corrupt", "bomb"])
-def test_a_bad_upload_is_told(explorer, data):
+def test_a_bad_upload_is_refused(explorer, data):
     explorer.open(data)
     assert "cannot be used" in said(explorer)
     assert lives(explorer)
 
 
-def test_an_unknown_song_is_told(explorer):
-    explorer.search.value = "<no such thing>"
-    assert "&lt;no such thing&gt;" in said(explorer) and explorer.found.options == ()
+def test_an_unknown_song_is_named(explorer):
+    explorer.picker.search.value = "<no such thing>"
+    assert "&lt;no such thing&gt;" in said(explorer) and explorer.picker.found.options == ()
     assert lives(explorer)
 
 
-def test_a_missing_checkpoint_is_told_and_the_old_one_stays(explorer):
+def test_a_missing_checkpoint_is_named_and_the_old_one_stays(explorer):
     explorer.model.value = "missing"
     assert "no checkpoint" in said(explorer) and explorer.model.value == "one"
     assert lives(explorer)
 
 
-def test_another_checkpoint_draws_the_same_seed_and_a_saved_picture_knows_its_own(explorer):
-    one = explorer.picture.value
-    explorer.save.click()
+def test_a_saved_picture_is_opened_with_the_model_that_made_it(explorer, models, tmp_path):
+    one = explorer.wait().view.picture.value
+    explorer.files.save.click()
+    saved = (explorer.files.folder / "cover.png").read_bytes()
     explorer.model.value = "two"
-    assert explorer.wait().picture.value != one
-    explorer.open((explorer.folder / "cover.png").read_bytes())
-    assert "drawn by model" in said(explorer)
-    explorer.model.value = "one"
-    assert explorer.wait().picture.value == one
+    assert explorer.wait().view.picture.value != one
+    explorer.open(saved)
+    assert explorer.model.value == "one" and explorer.wait().view.picture.value == one
+    stranger = Explorer({"two": models["two"]}, explorer.coverset, tmp_path)
+    stranger.open(saved)
+    assert "which is not here" in said(stranger) and lives(stranger)
 
 
 def test_two_checkpoints_stand_side_by_side_at_the_same_latents(explorer):
     alone = shown(explorer)
     explorer.beside.value = "two"
     both = shown(explorer)
-    assert both.shape == (32, 68, 3)
+    assert both.shape == (512, 512 + 64 + 512, 3)
     explorer.beside.value = ""
     explorer.model.value = "two"
-    for part, single in ((both[:, :32], alone), (both[:, 36:], shown(explorer))):
-        assert np.abs(part[:, 2:-2].astype(int) - single[:, 2:-2]).mean() < 12
+    assert (both[:, :512] == alone).all() and (both[:, -512:] == shown(explorer)).all()
     explorer.beside.value = "missing"
     assert "no checkpoint" in said(explorer) and explorer.beside.value == ""
     assert lives(explorer)
@@ -373,34 +480,37 @@ def test_a_feature_that_the_data_lacks_does_no_harm(models, coverset, tmp_path, 
     tracks = coverset.tracks.assign(popularity=np.nan)
     lacking = CoverSet(coverset.images, table, tracks, {})
     explorer = Explorer(models, lacking, tmp_path)
-    explorer.together.value = True
-    explorer.sliders[ENERGY].value = 0.7
-    explorer.found.value = 5
+    explorer.features.together.value = True
+    explorer.features.sliders[ENERGY].value = 0.7
+    explorer.picker.found.value = 5
     assert not said(explorer) and lives(explorer)
 
 
 def test_a_checkpoint_without_labels_says_so_and_still_draws(explorer):
     explorer.model.value = "plain"
-    before = explorer.wait().picture.value
-    assert explorer.sliders[0].disabled and "without labels" in explorer.together.description
-    explorer.next.click()
-    assert explorer.wait().picture.value != before
+    before = explorer.wait().view.picture.value
+    assert (
+        explorer.features.sliders[0].disabled
+        and "without labels" in explorer.features.explanation.value
+    )
+    explorer.latents.next.click()
+    assert explorer.wait().view.picture.value != before
     explorer.model.value = "one"
-    assert not explorer.sliders[0].disabled and lives(explorer)
+    assert not explorer.features.sliders[0].disabled and lives(explorer)
 
 
 @pytest.mark.parametrize(
     ("name", "words"), [("a.xyz", "must end in"), ("x" * 300 + ".png", "File name too long")]
 )
-def test_a_bad_file_name_is_told(explorer, name, words):
-    explorer.name.value = name
-    explorer.save.click()
+def test_a_bad_file_name_is_refused(explorer, name, words):
+    explorer.files.name.value = name
+    explorer.files.save.click()
     assert words in said(explorer)
     assert lives(explorer)
 
 
-def test_a_seed_below_zero_is_told(explorer):
-    explorer.seed.value = -3
+def test_a_seed_below_zero_is_refused(explorer):
+    explorer.latents.seed.value = -3
     assert "seeds are whole numbers" in said(explorer)
 
 

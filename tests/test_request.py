@@ -47,7 +47,7 @@ def test_a_projected_latent_survives_to_the_bit(generator, tmp_path):
 def test_a_picture_of_another_model_says_so(generator, tmp_path):
     path = request.save(tmp_path / "a.png", LOUD, generator)
     assert request.fingerprint(generator) == request.fingerprint(generator_of(0))
-    with pytest.raises(RequestError, match="drawn by model"):
+    with pytest.raises(RequestError, match="made by model"):
         request.load(path, generator_of(1))
 
 

@@ -11,7 +11,8 @@ from PIL import Image
 
 from albumlib import features
 
-SHOWN = 320  # pixels a side, of a projection's curve and of the picture on a screen
+SHOWN = 512  # pixels a side of the picture on a screen
+CURVE = 320  # pixels that a projection's curve is wide
 YEARS = range(1950, 2031)
 ANY = "any"  # of a widget: nothing is asked
 ALERT = (
@@ -20,10 +21,20 @@ ALERT = (
 )
 
 
+WRAPPED = widgets.Layout(flex_flow="row wrap")
+
 # On a narrow screen the cover stays in sight while the sliders below it are moved; whoever moves
-# by keyboard sees where they are.
+# by keyboard sees where they are; handles can be hit with a finger, and edges be seen.
 CSS = """<style>
-.noUi-handle:focus-visible { outline: 3px solid #1f6fa8 !important }
+.albumlib { --jp-widgets-slider-handle-size: 24px; --jp-widgets-input-border-color: #6b7a88;
+  --jp-widgets-input-placeholder-color: #5a6773 }
+.albumlib .noUi-handle { border: 2px solid #17598a !important }
+.albumlib .noUi-target { background: #6b7a88 !important }
+.albumlib :focus-visible { outline: 3px solid #b35c00 !important; outline-offset: 1px }
+.albumlib .widget-readout, .albumlib .widget-label { color: #1c2733 }
+.albumlib a { color: #17598a }
+.albumlib-description { position: absolute; width: 1px; height: 1px; overflow: hidden;
+  clip-path: inset(50%) }
 @media (max-width: 760px) {
   .albumlib-left { display: contents }
   .albumlib-left > * { flex: 0 0 auto; width: 100% }
@@ -42,14 +53,15 @@ def wide(width: str) -> widgets.Layout:
 def slider(feature: features.Feature, value: float) -> widgets.FloatSlider:
     return widgets.FloatSlider(
         value, min=feature.low, max=feature.high, step=(feature.high - feature.low) / 200,
-        readout=False, tooltip=feature.name,
+        readout=False, tooltip=f"{feature.name}, {feature.unit}",
         layout=widgets.Layout(width="100%", margin="22px 0 0 0"),
     )  # fmt: skip
 
 
 def number(feature: features.Feature, value: float) -> widgets.FloatText:
     step = (feature.high - feature.low) / 100
-    return widgets.FloatText(short(value), step=step, layout=wide("76px"))
+    name = f"{feature.name}, {feature.unit}"
+    return widgets.FloatText(short(value), step=step, layout=wide("76px"), tooltip=name)
 
 
 def short(value: float) -> float:
@@ -59,33 +71,42 @@ def short(value: float) -> float:
 
 def plain(name: str, low: float, high: float, value: float) -> widgets.FloatSlider:
     return widgets.FloatSlider(
-        value, min=low, max=high, step=(high - low) / 60, description=name, readout_format=".2f"
-    )
+        value, min=low, max=high, step=(high - low) / 60, description=name, readout_format=".2f",
+        tooltip=name,
+    )  # fmt: skip
 
 
 def button(words: str, width: int = 80) -> widgets.Button:
-    return widgets.Button(description=words, layout=wide(f"{width}px"))
+    return widgets.Button(description=words, tooltip=words, layout=wide(f"{width}px"))
 
 
-def told() -> dict[str, widgets.Widget]:
-    """What some models listen to beside the features, by the names of a drawing's fields."""
+def extras() -> dict[str, widgets.Widget]:
+    """What some models are conditioned on beside features, by the names of a request's fields."""
     years = [(ANY, ANY), *((str(year), year) for year in YEARS)]
     letters = [(ANY, ANY), ("with", True), ("without", False)]
     style = {"button_width": "70px"}
     return {
-        "year": widgets.SelectionSlider(options=years, description="year"),
-        "title": widgets.Text(placeholder="of a record, a song or both", description="title"),
-        "text": widgets.ToggleButtons(options=letters, description="text", style=style),
+        "year": widgets.SelectionSlider(options=years, description="year", tooltip="year"),
+        "title": widgets.Text(
+            placeholder="of a record, a song or both", description="title", tooltip="title"
+        ),
+        "text": widgets.ToggleButtons(
+            options=letters,
+            description="text",
+            style=style,
+            tooltip="text on the cover",
+            tooltips=["with or without text", "with text", "without text"],
+        ),
     }
 
 
 def asked(widget: widgets.Widget) -> object:
-    """What a drawing says for the value of one of these."""
+    """What a request says for the value of one of these."""
     return None if widget.value == ANY and hasattr(widget, "options") else widget.value
 
 
 def admitted(widget: widgets.Widget, value: object) -> object:
-    """The value of the widget for what a drawing says; room is made for a year between years."""
+    """The value of the widget for what a request says; room is made for a year between years."""
     if not hasattr(widget, "options"):
         return value
     value = ANY if value is None else value
@@ -101,7 +122,7 @@ def feature_row(feature, slider, number, real: np.ndarray) -> widgets.Box:
     behind = widgets.HTML(histogram(real, feature.low, feature.high), layout=wide("100%"))
     middle = over(behind, slider)
     middle.layout.flex = "1 1 100px"
-    return widgets.HBox([name, middle, number, unit])
+    return widgets.HBox([name, middle, number, unit]).add_class("albumlib-feature")
 
 
 def over(below: widgets.Widget, above: widgets.Widget) -> widgets.GridBox:
@@ -130,17 +151,17 @@ def curve(losses: list[float]) -> str:
     y = np.log10(np.maximum(losses, 1e-8))
     low, high = y.min(), max(y.max(), y.min() + 1e-6)
     points = " ".join(
-        f"{SHOWN * step / max(1, len(y) - 1):.1f},{4 + 62 * (high - value) / (high - low):.1f}"
+        f"{CURVE * step / max(1, len(y) - 1):.1f},{4 + 62 * (high - value) / (high - low):.1f}"
         for step, value in enumerate(y)
     )
     words = f"unlikeness over {len(losses)} steps: {losses[0]:.3f} to {min(losses):.3f}"
     line = f'<polyline points="{points}" fill="none" stroke="#1f6fa8" stroke-width="2"/>'
-    picture = f'<svg width="{SHOWN}" height="70" aria-hidden="true">{line}</svg>'
+    picture = f'<svg width="{CURVE}" height="70" aria-hidden="true">{line}</svg>'
     return f'<figure style="margin:0">{picture}<br>{words}</figure>'
 
 
-def to_jpeg(pixels: np.ndarray) -> bytes:
-    """A picture (H, W, 3) as a JPEG file."""
+def to_png(pixels: np.ndarray) -> bytes:
+    """A picture (H, W, 3) as a PNG file."""
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=90)
+    Image.fromarray(pixels).save(file, "PNG", compress_level=1)
     return file.getvalue()

@@ -22,6 +22,7 @@ class LatestOnly:
         """Run `work` as soon as the present one is done, unless something newer comes."""
         with self._changed:
             self._waiting = work
+            self._changed.notify_all()
             if not self._running:
                 self._running = True
                 threading.Thread(target=self._run, daemon=True).start()
@@ -30,6 +31,19 @@ class LatestOnly:
         """To be called by long work: raises Stopped if something newer waits."""
         if self._waiting is not None:
             raise Stopped
+
+    def settle(self, seconds: float) -> None:
+        """Pause work for so long; raises Stopped at once if something newer comes."""
+        with self._changed:
+            if self._changed.wait_for(lambda: self._waiting is not None, seconds):
+                raise Stopped
+
+    def stop(self) -> None:
+        """Give up what runs, at its next `check`."""
+        with self._changed:
+            if self._running:
+                self._waiting = _nothing
+                self._changed.notify_all()
 
     def wait(self, timeout: float = 60) -> bool:
         """Until nothing runs or waits; False if that took longer than `timeout` seconds."""
@@ -45,3 +59,7 @@ class LatestOnly:
                     self._changed.notify_all()
                     return
             work()
+
+
+def _nothing() -> None:
+    """Takes the place of work that is given up."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,20 +16,29 @@ import nbformat
 from albumlib import AlbumlibError
 from albumlib.dataset.coverset import FOLDER, CoverSet, CoverSetError
 from albumlib.models.checkpoint import load_generator
+from albumlib.runtime.names import today
 from albumlib.runtime.paths import PRETRAINED
 
 MODELS = ("acgan", "acgan_wgan_logan", "listener", "wgan_logan")  # the first is shown first
 ALBUMS = 600  # of the built-in imprint, where there is no cover set to explore
 PAGE = """\
-from albumlib.models.checkpoint import load_generator
+from IPython.display import HTML, display
 from albumlib.dataset.coverset import CoverSet
 from albumlib.explorer.app import Explorer
 
-Explorer({models!r}, CoverSet.open({coverset!r}), {pictures!r}).widget"""
+display(HTML({script!r}))
+covers = CoverSet.open({coverset!r})
+Explorer({models!r}, covers, {pictures!r}, largest_link={largest}).widget"""
 HEADING = """\
 # Covers from sound
 
-Move a slider and the cover follows. Behind each slider lie the values of real albums."""
+Move a slider and the cover follows. Behind each slider lie the values of {whose}."""
+IDLE = 180  # seconds after which the kernel of a page that was closed is ended
+LARGEST = 64 * 2**20  # bytes of an upload, or of a picture to download
+# What ipywidgets does not say of its sliders: their names, and their values without rounding.
+SCRIPT = (
+    f"<script>{files('albumlib').joinpath('assets', 'explorer.js').read_text('utf-8')}</script>"
+)
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 Progress = Callable[[str, int, int], None]
 
@@ -39,8 +49,8 @@ class ExploreError(AlbumlibError):
 
 def pretrained() -> dict[str, Path]:
     """The models that come with the course, by name. Raises ExploreError if there are none."""
-    files = {name: PRETRAINED / f"{name}.safetensors" for name in MODELS}
-    found = {name: file for name, file in files.items() if file.exists()}
+    known = {name: PRETRAINED / f"{name}.safetensors" for name in MODELS}
+    found = {name: file for name, file in known.items() if file.exists()}
     if not found:
         raise ExploreError("there are no pretrained models here: name one with --model")
     return found
@@ -67,7 +77,7 @@ def write_page(folder: str | Path, models: Mapping[str, str | Path], coverset: s
     Raises CoverSetError if there is no cover set with labels, TrainingError for a model that
     cannot be opened: better here than on the page.
     """
-    CoverSet.open(coverset).with_labels()
+    covers = CoverSet.open(coverset).with_labels()
     for path in models.values():
         load_generator(path)
     folder = Path(folder).absolute()
@@ -76,17 +86,41 @@ def write_page(folder: str | Path, models: Mapping[str, str | Path], coverset: s
         models={name: str(Path(path).absolute()) for name, path in models.items()},
         coverset=str(Path(coverset).absolute()),
         pictures=str(folder),
+        script=SCRIPT,
+        largest=LARGEST,
     )
-    cells = [nbformat.v4.new_markdown_cell(HEADING), nbformat.v4.new_code_cell(code)]
+    heading = HEADING.format(whose=whose(covers))
+    cells = [nbformat.v4.new_markdown_cell(heading), nbformat.v4.new_code_cell(code)]
     about = {"title": "Covers from sound", "kernelspec": KERNEL}
     page = nbformat.v4.new_notebook(cells=cells, metadata=about)
     nbformat.write(page, folder / "explorer.ipynb")
     return folder / "explorer.ipynb"
 
 
-def command(page: Path, port: int, browser: bool) -> list[str]:
-    """How Voila is started; it listens to this machine only. ExploreError if it is missing."""
+def whose(covers: CoverSet) -> str:
+    """Whose values a cover set holds: invented ones are not said to be real.
+
+    >>> import numpy as np, pandas as pd
+    >>> empty = np.zeros((0, 64, 64, 3), np.uint8), pd.DataFrame(), pd.DataFrame()
+    >>> whose(CoverSet(*empty, {"source": "imprint"}))
+    "the imprint's albums, which are invented"
+    """
+    source = today(str(covers.manifest.get("source", "")))
+    return "the imprint's albums, which are invented" if "imprint" in source else "real albums"
+
+
+def command(page: Path, port: int, browser: bool, idle: int = IDLE) -> list[str]:
+    """How Voila is started; it listens to this machine only. ExploreError if it is missing.
+
+    The kernel of a page that nobody looks at any more is ended after `idle` seconds.
+    """
     if find_spec("voila") is None:
         raise ExploreError("Voila serves the explorer: pip install voila")
     shown = [] if browser else ["--no-browser"]
-    return [sys.executable, "-m", "voila", str(page), f"--port={port}", *shown]
+    return [
+        sys.executable, "-m", "voila", str(page), f"--port={port}", *shown,
+        f"--MappingKernelManager.cull_idle_timeout={idle}",
+        f"--MappingKernelManager.cull_interval={max(1, idle // 6)}",
+        f"--ZMQChannelsWebsocketConnection.iopub_data_rate_limit={10 * LARGEST}",
+        f"--Voila.tornado_settings={{'websocket_max_message_size': {2 * LARGEST}}}",
+    ]  # fmt: skip

@@ -48,8 +48,8 @@ def export(generator: Generator, folder: str | Path) -> dict[str, Path]:
     return paths
 
 
-class _Listening(nn.Module):
-    """A generator that hears the ten features, or none; what else it knows is left out."""
+class _FeaturesOnly(nn.Module):
+    """A generator of the ten features, or of none; its other conditions are left out."""
 
     def __init__(self, generator: Generator):
         super().__init__()
@@ -60,7 +60,7 @@ class _Listening(nn.Module):
 
 
 def to_onnx(generator: Generator) -> bytes:
-    """The generator as an ONNX model: `z` (1, Z) and `labels` (1, 10), if it hears any, to
+    """The generator as an ONNX model: `z` (1, Z) and `labels` (1, 10), if it has any, to
     `covers` (1, 3, S, S) in [-1, 1]. A NaN is a missing feature.
 
     It is checked against PyTorch, with and without missing features. Raises ExportError.
@@ -70,7 +70,7 @@ def to_onnx(generator: Generator) -> bytes:
     inputs = _inputs(generator, seed=0)
     file = io.BytesIO()
     program = torch.onnx.export(
-        _Listening(generator).eval(), tuple(inputs.values()), input_names=list(inputs),
+        _FeaturesOnly(generator).eval(), tuple(inputs.values()), input_names=list(inputs),
         output_names=["covers"], opset_version=OPSET, dynamo=True, verbose=False,
     )  # fmt: skip
     program.save(file)

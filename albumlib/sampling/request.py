@@ -1,7 +1,7 @@
 """A request: all that determines covers, kept inside the picture files that show them.
 
 A picture that was saved can be opened again: what made it stands in its file as JSON, with a
-fingerprint of the model, so that the same model draws the identical picture.
+fingerprint of the model, so that the same model generates the identical picture.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ MOST = 4096  # pixels a side of an enlarged cover
 
 
 class RequestError(AlbumlibError):
-    """Something that cannot be drawn, saved or opened; the message says what to change."""
+    """Something that cannot be generated, saved or opened; the message says what to change."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be drawn: one cover for each seed, all with the same label."""
+    """What is to be generated: one cover for each seed, all with the same label."""
 
     seeds: tuple[int, ...] = (2021,)
     features: tuple[float | None, ...] = (None,) * features.COUNT  # in their units; None: average
@@ -71,7 +71,7 @@ class Request:
         elif len(self.z) == generator.latent:
             z = self.truncation * torch.tensor([self.z])
         else:
-            raise RequestError("this drawing's latent was found for another model")
+            raise RequestError("this request's latent was found for another model")
         return latent.steer(z, directions(generator), list(self.steps)) if any(self.steps) else z
 
     def draw(self, generator: Generator) -> np.ndarray:
@@ -131,7 +131,7 @@ def from_label(label: np.ndarray) -> tuple[float | None, ...]:
 
 
 def directions(generator: Generator) -> Tensor:
-    """The eight directions that a drawing's steps count along, the strongest first: (8, Z)."""
+    """The eight directions that a request's steps count along, the strongest first: (8, Z)."""
     return latent.closed_form_directions(generator, 8)[0]
 
 
@@ -171,29 +171,29 @@ def enlarge(covers: np.ndarray, size: int) -> np.ndarray:
 
 
 def save(
-    path: str | Path, drawing: Request, generator: Generator, size: int = 0, columns: int = 8
+    path: str | Path, request: Request, generator: Generator, size: int = 0, columns: int = 8
 ) -> Path:
-    """Draw and write a PNG or JPEG file with the drawing inside; several covers make a sheet.
+    """Generate covers and write them as PNG or JPEG with the request inside; several make a sheet.
 
     `size` is a cover's width in pixels, 0 for the model's own. Raises RequestError for another
     kind of file.
     """
     path = Path(path)
-    about = json.dumps(asdict(drawing) | {"model": fingerprint(generator)})
+    about = json.dumps(asdict(request) | {"model": fingerprint(generator)})
     notes = PngInfo()
     notes.add_text(KEY, about)
     options = {".png": {"pnginfo": notes}}
     options[".jpg"] = options[".jpeg"] = {"comment": about.encode(), "quality": 95}
     if path.suffix.lower() not in options:
         raise RequestError(f"{path} must end in .png or .jpg")
-    sheet = contact_sheet(enlarge(drawing.draw(generator), size), columns)
+    sheet = contact_sheet(enlarge(request.draw(generator), size), columns)
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(sheet).save(path, **options[path.suffix.lower()])
     return path
 
 
 def load(file: bytes | str | Path, generator: Generator | None = None) -> Request:
-    """The drawing inside a picture, given as a path or as the file's bytes.
+    """The request inside a picture, given as a path or as the file's bytes.
 
     Raises RequestError if there is none, or if it was made by another model than `generator`.
     """
@@ -203,19 +203,19 @@ def load(file: bytes | str | Path, generator: Generator | None = None) -> Reques
             with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as picture:
                 text = picture.info.get(KEY) or picture.info.get("comment", b"{}")
         about = json.loads(text)
-        drawing = Request(**{today(name): _tuple(value) for name, value in about.items()})
+        request = Request(**{today(name): _tuple(value) for name, value in about.items()})
     except (OSError, SyntaxError, ValueError, TypeError, AttributeError) as error:
-        raise RequestError("this picture does not say how it was drawn") from error
+        raise RequestError("this picture does not say how it was made") from error
     except Image.DecompressionBombError as error:
         raise RequestError("this picture has too many pixels to be one of ours") from error
-    if not drawing.model:
-        raise RequestError("this picture does not say how it was drawn")
-    if generator is not None and drawing.model != fingerprint(generator):
+    if not request.model:
+        raise RequestError("this picture does not say how it was made")
+    if generator is not None and request.model != fingerprint(generator):
         raise RequestError(
-            f"this picture was drawn by model {drawing.model}, not by {fingerprint(generator)}; "
+            f"this picture was made by model {request.model}, not by {fingerprint(generator)}; "
             "open that checkpoint first"
         )
-    return drawing
+    return request
 
 
 def _tuple(value: object) -> object:

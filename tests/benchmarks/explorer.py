@@ -32,16 +32,18 @@ def label_only(size: int) -> CoverSet:
 
 def latencies(explorer: Explorer, covers: int, repeats: int) -> tuple[list[float], list[float]]:
     """Milliseconds of each move, and of drawing alone."""
-    explorer.grid.value = covers
-    slider, moves, draws = explorer.wait().sliders[3], [], []
+    explorer.latents.grid.value = covers
+    slider, moves, draws = explorer.wait().features.sliders[3], [], []
     for value in np.random.default_rng(1).permutation(np.linspace(0, 1, repeats)):
-        before, started = explorer.picture.value, time.perf_counter()
+        arrived: list[float] = []  # the picture as it is, then enlarged
+        explorer.view.picture.observe(lambda _, to=arrived: to.append(time.perf_counter()), "value")
+        started = time.perf_counter()
         slider.value = float(value)
         explorer.wait()
-        moves.append(1000 * (time.perf_counter() - started))
-        assert explorer.picture.value != before
+        moves.append(1000 * (arrived[0] - started))
+        explorer.view.picture.unobserve_all("value")
         started = time.perf_counter()
-        explorer.drawing.draw(explorer.generator)
+        explorer.request.draw(explorer.generator)
         draws.append(1000 * (time.perf_counter() - started))
     return moves, draws
 

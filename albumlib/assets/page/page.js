@@ -38,7 +38,7 @@ const sliders = about.features.map((feature) => {
   return { feature, number, show };
 });
 
-// What the model listens to, or an error in a sentence.
+// What the model is conditioned on, or an error in a sentence.
 function asked() {
   if (!/^\d{1,15}$/.test(seed.value)) throw Error("a seed is a whole number from 0 on");
   const cut = Math.fround(+truncation.value);
@@ -65,7 +65,7 @@ async function draw(ort, session) {
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
 
-// One drawing at a time; of the requests that come meanwhile only the newest is drawn.
+// One request at a time; of those that come meanwhile only the newest counts.
 let opened = null, busy = false, again = false;
 async function ask() {
   again = true;

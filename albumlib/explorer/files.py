@@ -1,0 +1,81 @@
+"""What leaves the explorer: pictures and videos, numbered, each with a link to it."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Callable
+from pathlib import Path
+
+import ipywidgets as widgets
+
+from albumlib.explorer import controls
+from albumlib.explorer.state import unused
+from albumlib.models.networks import Generator
+from albumlib.sampling import video
+from albumlib.sampling.request import Request, save
+
+KINDS = {
+    ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif",
+    ".mp4": "video/mp4",
+}  # fmt: skip
+SIZES = {"model's own": 0, "640 pixels": 640, "3,000 pixels, for print": 3000}
+LARGEST_LINK = 2_000_000  # bytes: Jupyter drops messages of more than three megabytes
+
+
+class Files:
+    """Saves requests as pictures, and as interpolation videos through key frames."""
+
+    def __init__(self, folder: str | Path, largest_link: int = LARGEST_LINK):
+        self.folder, self.largest_link = Path(folder), largest_link
+        self.frames: list[Request] = []
+        self.name = widgets.Text(
+            "cover.png", description="save as", layout=controls.wide("210px"),
+            tooltip="name of the picture's file",
+        )  # fmt: skip
+        self.size = widgets.Dropdown(
+            options=SIZES, description="size", layout=controls.wide("270px"), tooltip="size"
+        )
+        self.save = controls.button("save")
+        self.keep = controls.button("keep as key frame", 150)
+        self.video_name = widgets.Text(
+            "video.mp4", layout=controls.wide("110px"), tooltip="name of the video's file"
+        )
+        self.video, self.forget = (controls.button(words, 70) for words in ("video", "forget"))
+        self.link = widgets.HTML()
+        self.widgets = (
+            widgets.HBox([self.name, self.size, self.save], layout=controls.WRAPPED),
+            widgets.HBox([self.keep, self.video_name, self.video, self.forget],
+                         layout=controls.WRAPPED),
+            self.link,
+        )  # fmt: skip
+
+    def write_picture(self, request: Request, generator: Generator) -> Path:
+        """The request's covers, in a file that was not there before."""
+        columns = max(1, int(len(request.seeds) ** 0.5))
+        size = self.size.value // columns
+        path = unused(self.folder / Path(self.name.value).name)
+        size = size if size > generator.size else 0
+        self.offer(save(path, request, generator, size, columns))
+        return path
+
+    def write_video(
+        self, frames: list[Request], generator: Generator, progress: Callable[[str, int, int], None]
+    ) -> Path:
+        """A video through the requests, in a file that was not there before."""
+        path = unused(self.folder / Path(self.video_name.value).name)
+        self.offer(video.write(frames, generator, path, progress=progress))
+        return path
+
+    def offer(self, path: Path) -> None:
+        """Show a link to a file, and a video in a player; of a large file, where it is."""
+        name, place = html.escape(path.name, quote=True), html.escape(str(path.absolute()))
+        if path.stat().st_size > self.largest_link:
+            self.link.value = f"{name} is in {place}"
+            return
+        kind = KINDS[path.suffix.lower()]
+        address = f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+        played = f'<video src="{address}" controls loop width="256" aria-label="{name}"></video>'
+        self.link.value = f'<a download="{name}" href="{address}">download {name}</a> ({place})' + (
+            f"<br>{played}" if kind.startswith("video") else ""
+        )

@@ -1,0 +1,84 @@
+"""Songs and albums of a cover set: search by title, choose one, get its label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import ipywidgets as widgets
+import numpy as np
+import pandas as pd
+
+from albumlib.dataset.coverset import CoverSet
+from albumlib.explorer import controls
+from albumlib.sampling import latent
+from albumlib.sampling.request import ALBUM, SONG, describe, search
+
+AVERAGES = ("mean", "most typical song", "medoid")
+
+
+class Picker:
+    """Finds songs and albums. `chosen` gets a label (10,), `complain` a sentence or ""."""
+
+    def __init__(
+        self,
+        coverset: CoverSet,
+        chosen: Callable[[np.ndarray], None],
+        complain: Callable[[str], None],
+    ):
+        self.coverset, self.chosen, self.complain = coverset, chosen, complain
+        labels = pd.DataFrame(coverset.labels[coverset.rows("train")])
+        self.spread = labels.std(ddof=0).fillna(1).clip(lower=1e-3).to_numpy()
+        self.kind = widgets.ToggleButtons(
+            options=["songs", "albums"], tooltips=["search songs", "search albums"],
+            style={"button_width": "80px"}, tooltip="what is searched",
+        )  # fmt: skip
+        self.search = widgets.Text(
+            placeholder="search by title or artist", tooltip="search by title or artist"
+        )
+        self.found = widgets.Select(
+            options=[], rows=6, layout=controls.wide("100%"), tooltip="what was found"
+        )
+        self.average = widgets.Dropdown(
+            options=AVERAGES, description="average", tooltip="average of an album's songs"
+        )
+        self.widgets = (self.kind, self.search, self.found, self.average)
+        self._listing = False
+        self._search()
+        for asked in (self.kind, self.search):
+            asked.observe(self._search, "value")
+        for asked in (self.found, self.average):
+            asked.observe(self._pick, "value")
+
+    def _search(self, _=None) -> None:
+        table, columns = self._searched()
+        positions = search(table, self.search.value, columns)
+        named = [(describe(table.iloc[p], columns), int(p)) for p in positions]
+        self._listing = True
+        self.found.options, self.found.value = named, None
+        self._listing = False
+        nothing = f"no {self.kind.value[:-1]} has {self.search.value!r} in its name"
+        self.complain("" if named else nothing)
+
+    def _searched(self) -> tuple[pd.DataFrame, tuple[str, ...]]:
+        if self.kind.value == "songs":
+            return self.coverset.tracks, SONG
+        return self.coverset.table, ALBUM
+
+    def _pick(self, _) -> None:
+        position = self.found.value
+        if self._listing or position is None:
+            return
+        tracks = self.coverset.tracks
+        if self.kind.value == "songs":
+            self.chosen(self.coverset.track_labels(tracks.iloc[[position]])[0])
+        else:
+            labels = self.coverset.track_labels(tracks[tracks["row"] == position])
+            self.chosen(average(labels, self.average.value, self.spread))
+
+
+def average(labels: np.ndarray, way: str, spread: np.ndarray) -> np.ndarray:
+    """One label (10,) for an album's songs (n, 10), in one of the ways of AVERAGES."""
+    if way == "mean" or not len(labels):
+        return latent.album_label(labels)
+    choose = latent.medoid if way == "medoid" else latent.most_typical
+    return labels[choose(labels, spread)]

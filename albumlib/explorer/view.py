@@ -1,0 +1,91 @@
+"""The cover and what is said about it: errors over it, a line below it, progress of long work."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import ipywidgets as widgets
+import numpy as np
+
+from albumlib.explorer import controls
+from albumlib.features import NAMES
+from albumlib.sampling.request import Request, contact_sheet, enlarge
+
+NEAREST = "nearest training covers"
+
+
+class View:
+    """The picture, and beside it the nearest training covers where they are wanted."""
+
+    def __init__(self) -> None:
+        self.message, self.curve, self.state, self.note = (widgets.HTML() for _ in range(4))
+        self.description = widgets.HTML()  # of the picture, for screen readers: Image has none
+        self.neighbours = widgets.Checkbox(
+            False, description=NEAREST, indent=False, tooltip=NEAREST
+        )
+        self.picture, self.nearest = (
+            widgets.Image(format="png", layout=widgets.Layout(width="100%", max_width="512px"))
+            for _ in range(2)
+        )
+        self.progress = widgets.IntProgress(
+            0, 0, 1, tooltip="progress", layout=controls.wide("75%")
+        )
+        self.stop = controls.button("stop")
+        self.working = widgets.HBox([self.progress, self.stop])
+        self.working.layout.visibility = self.nearest.layout.visibility = "hidden"
+        cover = controls.over(self.picture, self.message).add_class("albumlib-cover")
+        self.widgets = (
+            cover, self.description, self.state, self.note, self.working, self.curve,
+            self.neighbours, self.nearest,
+        )  # fmt: skip
+
+    def complain(self, error: BaseException | str) -> None:
+        """Show one sentence over the picture; "" takes it away."""
+        words = html.escape(str(error)).replace("\n", " ")
+        self.message.value = (
+            f'<div role="alert" style="{controls.ALERT}">{words}</div>' if words else ""
+        )
+
+    def say(self, words: str) -> None:
+        """One line under the picture, read aloud by a screen reader."""
+        self.state.value = f'<div role="status">{html.escape(words)}</div>'
+
+    def explain(self, sentences: Sequence[str]) -> None:
+        """What holds of the picture that is shown, such as that a value was limited."""
+        self.note.value = "<br>".join(map(html.escape, sentences))
+
+    def show(self, pixels: np.ndarray, wanted: Request) -> None:
+        """A picture (H, W, 3) of what was asked for, and its description."""
+        self.picture.value = controls.to_png(pixels)
+        said = ", ".join(f"{n} {v:.3g}" for n, v in zip(NAMES, wanted.features, strict=True))
+        number = "cover" if len(wanted.seeds) == 1 else f"{len(wanted.seeds)} covers"
+        words = f"{number} from seed {wanted.seeds[0]}: {said}"
+        self.description.value = f'<span class="albumlib-description">{words}</span>'
+
+    @contextmanager
+    def long_work(self, what: str) -> Iterator[None]:
+        """Shows progress, with a button to stop it, until the end of the block."""
+        self.progress.description, self.working.layout.visibility = what, "visible"
+        try:
+            yield
+        finally:
+            self.working.layout.visibility = "hidden"
+
+    def progressed(self, done: int, total: int) -> None:
+        """So much of the long work is done."""
+        self.progress.max, self.progress.value = total, done
+
+
+def side_by_side(sheets: list[np.ndarray], least: int = 0) -> np.ndarray:
+    """Sets of covers (n, S, S, 3), each a square sheet of at least so many pixels a side (smaller
+    ones are enlarged), next to each other with a white gap."""
+    columns = [max(1, int(len(covers) ** 0.5)) for covers in sheets]
+    size = max(*(covers.shape[1] for covers in sheets), least // columns[0])
+    squares = [
+        contact_sheet(enlarge(covers, size), count)
+        for covers, count in zip(sheets, columns, strict=True)
+    ]
+    gap = np.full((len(squares[0]), max(4, size // 8), 3), 255, np.uint8)
+    return np.hstack([squares[0], *(part for square in squares[1:] for part in (gap, square))])
