@@ -56,7 +56,7 @@ def test_shuffled_control_is_near_zero():
     assert (control.r2 == control.correlation**2).all()
 
 
-def test_reader_learns_what_is_there_and_nothing_else():
+def test_regressor_learns_what_is_there_and_nothing_else():
     rng = np.random.default_rng(3)
     labels = rng.uniform(-1, 1, (900, 10)).astype(np.float32)
     pixels = rng.normal(128, 15, (900, 32, 32, 3))
@@ -64,19 +64,20 @@ def test_reader_learns_what_is_there_and_nothing_else():
     pixels[:, :16] += 40 * labels[:, 6, None, None, None]  # light in the upper half
     pixels = pixels.clip(0, 255).astype(np.uint8)
     labels[::5, 2] = np.nan
-    judge = label_recovery.train_label_regressor(pixels[:700], labels[:700], epochs=6)
+    regressor = label_recovery.train_label_regressor(pixels[:700], labels[:700], epochs=6)
     found = label_recovery.label_recovery(
-        label_recovery.predict_labels(judge, pixels[700:]), labels[700:]
+        label_recovery.predict_labels(regressor, pixels[700:]), labels[700:]
     )
     assert found.r2[2] > 0.7 and found.r2[6] > 0.7  # 0.85 and more, by the kind of CPU
     assert np.delete(found.r2, [2, 6]).max() < 0.1
 
 
-def test_a_reader_is_saved_and_read_again(tmp_path):
+def test_a_regressor_is_saved_and_read_again(tmp_path):
     labels = np.random.default_rng(0).uniform(-1, 1, (80, 10)).astype(np.float32)
-    judge = label_recovery.train_label_regressor(PIXELS[:80], labels, epochs=1)
-    label_recovery.save_label_regressor(tmp_path / "reader.safetensors", judge)
-    again = label_recovery.load_label_regressor(tmp_path / "reader.safetensors")
+    regressor = label_recovery.train_label_regressor(PIXELS[:80], labels, epochs=1)
+    label_recovery.save_label_regressor(tmp_path / "regressor.safetensors", regressor)
+    again = label_recovery.load_label_regressor(tmp_path / "regressor.safetensors")
     assert np.array_equal(
-        label_recovery.predict_labels(judge, PIXELS), label_recovery.predict_labels(again, PIXELS)
+        label_recovery.predict_labels(regressor, PIXELS),
+        label_recovery.predict_labels(again, PIXELS),
     )

@@ -2,7 +2,7 @@
 
 They need its weights, 91 MB, which cannot be shipped; torch-fidelity fetches them once, or they
 are given as a file. Inception has learned to tell photographs of things apart and knows little of
-covers, so the course judges by its own extractor; these are for comparison with others.
+covers, so the course uses other extractors; these are for comparison with others.
 """
 
 from __future__ import annotations

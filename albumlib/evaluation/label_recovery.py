@@ -1,9 +1,9 @@
-"""Do the labels steer the covers? A reader that had no part in the training looks.
+"""Do the labels steer the covers? A regressor that had no part in the training answers.
 
-A label reader is trained on real covers, and reads the labels off generated ones; label recovery
-says how well these agree with the labels that were asked for, feature by feature. What it is
-worth is told by two other numbers: the same on held-out real covers, the ceiling, and with the
-asked labels shuffled, the control.
+A label regressor is trained on real covers and predicts the labels of generated ones; label
+recovery says how well these agree with the labels that were asked for, feature by feature. Compare
+it with two other numbers: the same on held-out real covers, which is the most that can be reached,
+and with the asked labels shuffled, the control.
 
 Pixels are uint8 arrays (N, S, S, 3); labels are (N, 10) in [-1, 1], NaN where missing.
 """
@@ -26,7 +26,7 @@ RECOVERABLE = 0.3  # R² on real held-out covers from which a feature counts as 
 
 
 class LabelRegressor(CoverNetwork):
-    """Reads the ten features off a cover: covers (B, 3, S, S) in [-1, 1] to labels (B, 10).
+    """Predicts the ten features: covers (B, 3, S, S) in [-1, 1] to labels (B, 10).
 
     It shares nothing with the critics, so that a generator cannot please it by having learned
     its weaknesses.
@@ -68,23 +68,25 @@ def train_label_regressor(
 
 
 def save_label_regressor(
-    path: str | Path, reader: LabelRegressor, about: dict | None = None
+    path: str | Path, regressor: LabelRegressor, about: dict | None = None
 ) -> None:
-    """Write a reader to a safetensors file."""
-    write_tensors(Path(path), reader.state_dict(), about or {})
+    """Write a regressor to a safetensors file."""
+    write_tensors(Path(path), regressor.state_dict(), about or {})
 
 
 def load_label_regressor(path: str | Path) -> LabelRegressor:
-    """A reader by `save_label_regressor`. Raises TrainingError if there is none."""
+    """A regressor by `save_label_regressor`. Raises TrainingError if there is none."""
     tensors, _ = read_tensors(Path(path))
-    reader = LabelRegressor(len(tensors["scale.mean"]), len(tensors["stem.0.bias"]))
-    reader.load_state_dict(tensors)
-    return reader.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+    regressor = LabelRegressor(len(tensors["scale.mean"]), len(tensors["stem.0.bias"]))
+    regressor.load_state_dict(tensors)
+    return regressor.to(memory_format=torch.channels_last).eval().requires_grad_(False)
 
 
-def predict_labels(reader: LabelRegressor, pixels: np.ndarray, batch_size: int = 256) -> np.ndarray:
-    """The labels that a reader sees on covers (N, S, S, 3) uint8: (N, 10) in [-1, 1]."""
-    return apply(reader, pixels, batch_size)
+def predict_labels(
+    regressor: LabelRegressor, pixels: np.ndarray, batch_size: int = 256
+) -> np.ndarray:
+    """The labels that a regressor predicts for covers (N, S, S, 3) uint8: (N, 10) in [-1, 1]."""
+    return apply(regressor, pixels, batch_size)
 
 
 # Label recovery -------------------------------------------------------------------------------

@@ -1,12 +1,12 @@
-"""Do generated covers look like real ones? Numbers, each with a floor that says what it is worth.
+"""Do generated covers look like real ones? Distances and proportions, each with its reference.
 
 `evaluate` takes them all. Two kinds: distances between two sets of covers (sliced Wasserstein on
 pixels; KID and Fréchet distance on features), and shares (precision and density: how many
 generated covers could be real; recall and coverage: how much of the real ones they reach).
-`memorisation` asks whether covers were learned by heart.
+`memorisation` looks for near-duplicates of training covers.
 
-The floor of a number is what fresh real covers get in the place of the generated ones, as many
-of them, against the same held-out covers: a perfect generator would come so far and no further.
+The reference of a number (its key ends in `_floor`) is what fresh real covers get in the place of
+the generated ones, as many of them, against the same held-out covers.
 
 Pixels are uint8 arrays (N, S, S, 3), features (N, D) arrays by `extractor.extract`.
 """
@@ -24,8 +24,8 @@ from albumlib import AlbumlibError
 from albumlib.evaluation.extractor import Extractor, extract, load_extractor
 from albumlib.models.networks import to_covers
 
-NEIGHBOURS = 5  # that span the ground of a cover in precision, recall, density and coverage
-COPIED = 0.01  # quantile of held-out distances below which a generated cover counts as copied
+NEIGHBOURS = 5  # whose distance is the radius of a cover's k-NN ball
+COPIED = 0.01  # quantile of held-out distances below which a cover is a near-duplicate
 
 
 class MetricsError(AlbumlibError):
@@ -44,17 +44,17 @@ def evaluate(
     most: int = 5000,
     seed: int = 0,
 ) -> dict[str, float]:
-    """All numbers of generated covers, each with its floor: {"kid": ..., "kid_floor": ..., ...}.
+    """All numbers of generated covers, with references: {"kid": ..., "kid_floor": ..., ...}.
 
-    `fake`, `heldout` and `train` are pixels of one size; the held-out covers are the measure,
-    and the floor is of `n` training covers. Up to `most` generated and held-out covers are
-    compared, but never more generated than training ones, since `n` must be the same for both.
+    `fake`, `heldout` and `train` are pixels of one size; the held-out covers are what they are
+    compared with, and the reference is of `n` training covers. Up to `most` generated and held-out
+    covers are compared, but never more generated than training ones, since `n` must be the same.
 
         n, n_heldout       covers compared
         kid, kid_sd        mean and spread over subsets; fd: Fréchet distance (our extractor)
         swd                sliced Wasserstein distance
         precision, recall, density, coverage
-        copied             share suspiciously near to a training cover (see `Memory`)
+        copied             proportion of near-duplicates of training covers (see `Memory`)
         nearest_ratio      median distance to the nearest training cover, over held-out covers'
 
     Raises MetricsError if the sizes differ or covers are too few.
@@ -149,10 +149,10 @@ def frechet(fake: np.ndarray, real: np.ndarray) -> float:
 def neighbours(fake: np.ndarray, real: np.ndarray, k: int = NEIGHBOURS) -> dict[str, float]:
     """Precision and recall (arXiv 1904.06991), density and coverage (arXiv 2002.09797).
 
-    The ground of a cover is the ball that reaches to its k-th nearest neighbour in its own set.
-    Precision: share of fakes on the ground of a real cover. Recall: share of real covers on the
-    ground of a fake. Density: on how many real grounds a fake stands, over k; may exceed 1.
-    Coverage: share of real covers with a fake on their ground.
+    The ball of a cover reaches to its k-th nearest neighbour in its own set. Precision:
+    proportion of fakes inside some real cover's ball. Recall: of real covers inside some fake's.
+    Density: how many real covers' balls a fake lies in, over k; it may exceed 1. Coverage:
+    proportion of real covers with a fake in their ball.
     """
     if min(len(fake), len(real)) <= k:
         raise MetricsError(f"neighbours need more than {k} covers, got {len(fake)}, {len(real)}")
@@ -194,7 +194,7 @@ def conditional_fidelity(
     For each of the L labels, covers are parted at the quantiles of the real ones' `labels`, and
     the features of fakes asked for in a part are compared with those of the real covers in it
     (`mmd2`). NaN where either has fewer than `least` covers. Compare with `real` covers of the
-    training set in the place of the fakes (the floor), and with `asked` shuffled: what the same
+    training set in the place of the fakes (the reference), and with `asked` shuffled: what the same
     covers would get if they did not heed their labels.
     """
     found = np.full((labels.shape[1], parts), np.nan)
@@ -215,7 +215,7 @@ def _part(values: np.ndarray, cuts: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(values), np.searchsorted(cuts, values), -1)
 
 
-# Learned by heart -----------------------------------------------------------------------------
+# Near-duplicates ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -224,10 +224,11 @@ class Memory:
 
     rows: np.ndarray  # (n,) the training cover nearest to each generated one
     distances: np.ndarray  # (n,) how far that is
-    heldout: np.ndarray  # (m,) the same of held-out covers: what distance strangers keep
+    heldout: np.ndarray  # (m,) the same of held-out covers
 
     def numbers(self) -> dict[str, float]:
-        """`copied`: share nearer than all but 1 % of strangers; `nearest_ratio` of medians."""
+        """`copied`: proportion nearer than all but 1 % of held-out covers; `nearest_ratio`: of the
+        medians."""
         ratio = np.median(self.distances) / np.median(self.heldout)
         return {"copied": self._nearer(self.distances), "nearest_ratio": float(ratio)}
 
@@ -244,7 +245,7 @@ def memorisation(fake: np.ndarray, heldout: np.ndarray, train: np.ndarray) -> Me
 
     Held-out covers were never trained on, so nothing but the ordinary likeness of covers brings
     them near to training covers. Generated ones that come much nearer were copied. Averages of
-    many covers come near to all of them, too: look at the pairs before you judge.
+    many covers come near to all of them, too: look at the pairs before you conclude anything.
     """
     distances, rows = nearest(fake, train)
     return Memory(rows, distances, nearest(heldout, train)[0])

@@ -1,4 +1,4 @@
-"""Does the title steer the cover? A matcher that had no part in the training looks.
+"""Does the title steer the cover? A matcher that had no part in the training answers.
 
 Two towers, one for covers and one for titles, are trained on real pairs so that what belongs
 together is near (CLIP, Radford et al. 2021, arXiv 2103.00020). Shown a cover and 100 titles of
@@ -58,15 +58,15 @@ def train_matcher(
     torch.manual_seed(seed)
     rng = Rng(seed)
     matcher = TitleMatcher(words).to(memory_format=torch.channels_last)
-    heard = torch.from_numpy(titles)
+    tokens = torch.from_numpy(titles)
     steps = max(1, round(epochs * len(pixels) / batch_size))
     optimiser = torch.optim.AdamW(matcher.parameters(), weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=3e-3, total_steps=steps)
     for step in range(steps):
         rows = rng.randint(len(pixels), batch_size)
-        ones = rng.randint(heard.shape[1], batch_size)
-        spoken = forget_words(heard[rows, ones], 0.1, rng)
-        loss = _contrast(matcher, to_covers(pixels[rows.numpy()]), spoken)
+        ones = rng.randint(tokens.shape[1], batch_size)
+        kept = forget_words(tokens[rows, ones], 0.1, rng)
+        loss = _contrast(matcher, to_covers(pixels[rows.numpy()]), kept)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
@@ -111,11 +111,11 @@ def retrieval_ranks(
     """
     with torch.no_grad():
         seen = torch.cat([matcher.see(to_covers(part)) for part in _parts(pixels)])
-        heard = matcher.hear(torch.from_numpy(titles))
+        named = matcher.hear(torch.from_numpy(titles))
     rng, count = np.random.default_rng(seed), len(pixels)
     others = (np.arange(count)[:, None] + 1 + _distinct(rng, count, choices - 1)) % count
-    scores = torch.einsum("nd,nkd->nk", seen, heard[others])
-    own = (seen * heard).sum(1, keepdim=True)
+    scores = torch.einsum("nd,nkd->nk", seen, named[others])
+    own = (seen * named).sum(1, keepdim=True)
     better = (scores > own + 1e-6).sum(1) + 0.5 * ((scores - own).abs() <= 1e-6).sum(1)
     return better.numpy()
 

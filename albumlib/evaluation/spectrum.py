@@ -55,8 +55,8 @@ def edge_energy(spectrum: np.ndarray, size: int) -> float:
     return float(spectrum[:, frequencies(size) >= HALF_NYQUIST].mean())
 
 
-def grain_energy(pixels: np.ndarray) -> float:
-    """Mean variance of the covers' noise, in squared grey levels, edges left out.
+def grain(pixels: np.ndarray) -> np.ndarray:
+    """The variance of each cover's noise in squared grey levels, edges left out: (N,) float32.
 
     The median magnitude of the diagonal Haar coefficients of a cover, which few edges reach,
     estimates its noise (Donoho and Johnstone 1994).
@@ -65,5 +65,4 @@ def grain_energy(pixels: np.ndarray) -> float:
     even = grey.shape[1] // 2 * 2
     a, b = grey[:, :even:2, :even:2], grey[:, :even:2, 1:even:2]
     c, d = grey[:, 1:even:2, :even:2], grey[:, 1:even:2, 1:even:2]
-    deviation = np.median(np.abs(a - b - c + d) / 2, axis=(1, 2)) / GAUSSIAN
-    return float(np.square(deviation).mean())
+    return np.square(np.median(np.abs(a - b - c + d) / 2, axis=(1, 2)) / GAUSSIAN)
