@@ -1,4 +1,4 @@
-"""The frozen eyes: one rule for every size, a training that follows from its seed, no chance."""
+"""The frozen extractor: one rule for every size, training that follows from its seed."""
 
 import json
 import math
@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from albumlib.dataset.images import decode
-from albumlib.evaluation import extractor as room
+from albumlib.evaluation import extractor as module
 from albumlib.evaluation import metrics
 from albumlib.evaluation.extractor import Extractor, extract, load_extractor
 from albumlib.models.checkpoint import TrainingError, write_tensors
@@ -30,19 +30,19 @@ def shrunk(pixels, size):
 
 
 def test_what_ships_is_small_and_says_where_it_comes_from():
-    assert room.FILE.stat().st_size < 5e6
-    with room.FILE.open("rb") as file:
+    assert module.FILE.stat().st_size < 5e6
+    with module.FILE.open("rb") as file:
         header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
     about = json.loads(header["__metadata__"]["about"])
-    assert about == {"version": room.VERSION, "steps": room.STEPS, "seed": room.SEED,
-                     "pictures": 7500}  # fmt: skip
+    assert about == {"version": module.VERSION, "steps": module.STEPS, "seed": module.SEED,
+                     "pictures": 7500, "law": module.LAW}  # fmt: skip
 
 
 def test_a_cover_has_nearly_the_same_features_at_every_size(large):
-    eyes = load_extractor()
-    wanted = extract(eyes, shrunk(large, 64))
+    network = load_extractor()
+    wanted = extract(network, shrunk(large, 64))
     for size, least in ((128, 0.98), (96, 0.95), (32, 0.8)):
-        found = extract(eyes, shrunk(large, size))
+        found = extract(network, shrunk(large, size))
         assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > least, size
         # and each is recognised: its own small version is the nearest one
         rows = metrics.nearest(found, wanted)[1]
@@ -50,8 +50,8 @@ def test_a_cover_has_nearly_the_same_features_at_every_size(large):
 
 
 def test_features_do_not_depend_on_the_company(large):
-    eyes = load_extractor()
-    assert extract(eyes, large[:1]) == pytest.approx(extract(eyes, large)[:1], abs=1e-4)
+    network = load_extractor()
+    assert extract(network, large[:1]) == pytest.approx(extract(network, large)[:1], abs=1e-4)
 
 
 def test_a_missing_file_or_another_version_is_refused(tmp_path):
@@ -62,34 +62,34 @@ def test_a_missing_file_or_another_version_is_refused(tmp_path):
     with pytest.raises(TrainingError, match="another version"):
         load_extractor(old)
     with pytest.raises(TrainingError, match="no photographs"):
-        room.training_pictures(2, tmp_path)
+        module.training_pictures(2, tmp_path)
 
 
 def test_the_loss_of_known_cases():
     pair = torch.eye(4)
-    found = room.contrast(torch.cat([pair, pair]), temperature=1.0)  # right: 1, six others: 0
+    found = module.contrast(torch.cat([pair, pair]), temperature=1.0)  # right: 1, six others: 0
     assert found.item() == pytest.approx(math.log(math.e + 6) - 1)
-    found = room.contrast(torch.ones(8, 4), temperature=0.2)  # nothing can be told apart
+    found = module.contrast(torch.ones(8, 4), temperature=0.2)  # nothing can be told apart
     assert found.item() == pytest.approx(math.log(7))
 
 
 def test_pieces_are_pieces():
     slope = torch.linspace(-1, 1, 96).expand(50, 1, 96, 96)  # dark at the left, light at the right
-    found = room.pieces(slope, Rng(0))
-    assert found.shape == (50, 1, room.PIECE, room.PIECE)
-    widths = (found[..., -1] - found[..., 0]).mean((1, 2)) / 2 * room.PIECE / (room.PIECE - 1)
+    found = module.pieces(slope, Rng(0))
+    assert found.shape == (50, 1, module.PIECE, module.PIECE)
+    widths = (found[..., -1] - found[..., 0]).mean((1, 2)) / 2 * module.PIECE / (module.PIECE - 1)
     assert widths.min() > 0.48 and widths.max() < 1.02 and widths.std() > 0.1
     middles = found.mean((1, 2, 3))
     assert (middles.abs() < 1 - widths + 0.02).all() and middles.std() > 0.1
 
 
 def test_training_follows_from_the_seed():
-    pixels = room.training_pictures(40)
+    pixels = module.training_pictures(40)
     assert pixels.shape == (40, 96, 96, 3)
-    first, again = (room.train_extractor(pixels, steps=3, batch_size=12) for _ in range(2))
+    first, again = (module.train_extractor(pixels, steps=3, batch_size=12) for _ in range(2))
     for one, other in zip(first.state_dict().values(), again.state_dict().values(), strict=True):
         assert torch.equal(one, other)
-    features = extract(first, room._smaller(pixels))
+    features = extract(first, module._smaller(pixels))
     assert features.mean(0) == pytest.approx(0, abs=1e-4)
     assert features.var(0).mean() == pytest.approx(1, rel=0.05)
 
@@ -100,36 +100,36 @@ def test_training_follows_from_the_seed():
 def untrained(pixels):
     """A random extractor whose batch norms and directions were fitted to pictures."""
     torch.manual_seed(0)
-    eyes = Extractor()
-    for layer in eyes.modules():
+    network = Extractor()
+    for layer in network.modules():
         if hasattr(layer, "momentum"):
             layer.momentum = None  # plain means
     with torch.no_grad():
-        for part in room._parts(pixels):
-            eyes.pooled(part)
-    eyes.eval().fit_directions(pixels)
-    return eyes
+        for part in module._parts(pixels):
+            network.summary(part)
+    network.eval().fit_directions(pixels)
+    return network
 
 
-def recognised(eyes, pixels):
+def recognised(network, pixels):
     """Share of covers whose own right half is the nearest to their left half."""
-    halves = [extract(eyes, np.ascontiguousarray(half)) for half in np.split(pixels, 2, axis=2)]
+    halves = [extract(network, np.ascontiguousarray(half)) for half in np.split(pixels, 2, axis=2)]
     return (metrics.nearest(*halves)[1] == np.arange(len(pixels))).mean()
 
 
-def test_trained_eyes_know_a_cover_by_its_half(large):
+def test_a_trained_network_knows_a_cover_by_its_half(large):
     pixels = shrunk(large, 64)
     assert recognised(load_extractor(), pixels) > recognised(untrained(pixels), pixels)
 
 
-def test_trained_eyes_miss_lost_kinds_of_photographs_less_than_random_ones(shared_data):
+def test_a_trained_network_misses_lost_kinds_of_photographs_less_than_random_ones(shared_data):
     files = sorted((shared_data / "photos").glob("*.jpg"))[:900]
     pixels = np.stack([np.asarray(Image.open(f).convert("RGB").resize((64, 64))) for f in files])
     kinds = np.array([file.stem.split("_")[1] for file in files])
     few = np.isin(kinds[450:], ("shoes", "hat"))
     found = {}
-    for name, eyes in (("trained", load_extractor()), ("random", untrained(pixels[:450]))):
-        seen = extract(eyes, pixels)
+    for name, network in (("trained", load_extractor()), ("random", untrained(pixels[:450]))):
+        seen = extract(network, pixels)
         real, rest = seen[:450], seen[450:]
         same = [metrics.mmd2(rest[i::5], real) for i in range(5)]
         found[name] = (metrics.mmd2(rest[few], real) - np.mean(same)) / np.std(same)

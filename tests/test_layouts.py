@@ -71,7 +71,7 @@ def test_training_follows_from_the_seed_and_finds_what_is_there():
     pixels = np.zeros((64, 64, 64, 3), dtype=np.uint8)
     pixels[::2, :32] = 255  # light above
     names = ["above", "none"] * 32
-    first, again = (layouts.train_layouts(pixels, names, epochs=15) for _ in range(2))
+    first, again = (layouts.train_layouts(pixels, names, epochs=60) for _ in range(2))
     assert first.names == ["above", "none"] and layouts.accuracy(first, pixels, names) == 1
     assert np.array_equal(first.probabilities(pixels), again.probabilities(pixels))
 

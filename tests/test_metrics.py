@@ -35,7 +35,7 @@ def noisy(pixels, level):
 REAL = stripes(300, 1)
 
 
-def test_distance_to_itself_is_zero_and_to_more_of_the_same_is_the_floor():
+def test_distance_to_itself_is_zero_and_to_more_of_the_same_is_the_reference():
     assert metrics.sliced_wasserstein(REAL, REAL[::-1]) < metrics.swd_floor(REAL)
     fresh = metrics.sliced_wasserstein(REAL, stripes(300, 2))
     assert fresh < 2 * metrics.swd_floor(REAL)
@@ -88,16 +88,16 @@ def test_frechet_and_kernel_distance_agree_with_torchmetrics():
 
     turn = np.random.default_rng(5).normal(size=(6, 6))  # covariances that do not commute
     fake, real = normals(300, 1, 0.3) @ turn, normals(300, 2)
-    judges = (
+    metrics_there = (
         FrechetInceptionDistance(Identity(), input_img_size=(6,)),
         KernelInceptionDistance(Identity(), subsets=1, subset_size=300),
     )
-    for judge in judges:
-        judge.set_dtype(torch.float64)
-        judge.update(torch.from_numpy(real), real=True)
-        judge.update(torch.from_numpy(fake), real=False)
-    assert metrics.frechet(fake, real) == pytest.approx(judges[0].compute().item(), rel=1e-5)
-    assert metrics.mmd2(fake, real) == pytest.approx(judges[1].compute()[0].item(), rel=1e-5)
+    for metric in metrics_there:
+        metric.set_dtype(torch.float64)
+        metric.update(torch.from_numpy(real), real=True)
+        metric.update(torch.from_numpy(fake), real=False)
+    assert metrics.frechet(fake, real) == pytest.approx(metrics_there[0].compute().item(), rel=1e-5)
+    assert metrics.mmd2(fake, real) == pytest.approx(metrics_there[1].compute()[0].item(), rel=1e-5)
 
 
 def test_kernel_distance_is_zero_in_expectation_even_for_few():
@@ -118,14 +118,13 @@ def test_kid_is_the_mean_of_subsets_and_grows_with_the_shift():
 def by_hand(fake, real, k):
     """Precision, recall, density and coverage as their papers put them, one pair at a time."""
 
-    def ground(points):
+    def ball(points):
         return [sorted(np.linalg.norm(p - q) for q in points)[k] for p in points]
 
-    grounds, fake_grounds = ground(real), ground(fake)
-    on = [[np.linalg.norm(f - r) < g for f in fake] for r, g in zip(real, grounds, strict=True)]
+    balls, fake_balls = ball(real), ball(fake)
+    on = [[np.linalg.norm(f - r) < g for f in fake] for r, g in zip(real, balls, strict=True)]
     reached = [
-        any(np.linalg.norm(r - f) < g for f, g in zip(fake, fake_grounds, strict=True))
-        for r in real
+        any(np.linalg.norm(r - f) < g for f, g in zip(fake, fake_balls, strict=True)) for r in real
     ]
     return {
         "precision": np.mean([any(row[j] for row in on) for j in range(len(fake))]),
@@ -239,10 +238,10 @@ LEVELS = {"blur": (0, 0.8, 1.5, 3), "noise": (0, 12, 30, 70), "modes": (0, 0.3, 
 
 
 def numbers(kind, fresh, real):
-    eyes = load_extractor()
-    measure = extract(eyes, real)
+    network = load_extractor()
+    measure = extract(network, real)
     return [
-        metrics.likeness(extract(eyes, damaged(fresh, kind, level)), measure)
+        metrics.likeness(extract(network, damaged(fresh, kind, level)), measure)
         for level in LEVELS[kind]
     ]
 
@@ -276,7 +275,7 @@ def check_damage(kind, fresh, real):
         assert by_name["precision"][-1] > by_name["precision"][0] - 0.1, by_name
 
 
-def test_evaluate_has_a_floor_for_every_number_and_knows_copies(drawn):
+def test_evaluate_has_a_reference_for_every_number_and_knows_copies(drawn):
     train, heldout, fresh = (pixels[:80] for pixels in drawn)
     found = metrics.evaluate(fresh, heldout, train)
     names = {"kid", "kid_sd", "fd", "swd", "precision", "recall", "density", "coverage"}
@@ -286,7 +285,7 @@ def test_evaluate_has_a_floor_for_every_number_and_knows_copies(drawn):
     assert found["fd"] < 2 * found["fd_floor"]
     copied = metrics.evaluate(train, heldout, train)
     assert copied["copied"] == 1 and copied["nearest_ratio"] < 1e-6
-    assert copied["fd"] == copied["fd_floor"], "copies pass for real: that is why we look"
+    assert copied["fd"] == copied["fd_floor"], "copies pass for real"
 
 
 def test_evaluate_refuses_covers_of_another_size():

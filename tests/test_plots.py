@@ -259,6 +259,16 @@ def test_damage_curves_have_a_panel_for_each_number_and_a_line_for_each_kind():
     assert [0.5, 0.5] in drawn.values() and len(panels[1].lines) == 2  # one reference is known
 
 
+def test_the_sanity_table_names_what_moved_by_three_spreads():
+    rows = [("blur", 1.0, "fd", 12.3), ("blur", 2.0, "fd", -40), ("hue", 15.0, "fd", 0.4)]
+    rows += [("blur", 1.0, "kid", 1.0), ("blur", 2.0, "kid", 2000), ("hue", 15.0, "kid", 3.2)]
+    found = pd.DataFrame(rows, columns=["damage", "strength", "measure", "away"])
+    [axes] = figures.sanity(found).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["blur 1", "blur 2", "hue 15"]
+    shown = [text.get_text() for text in axes.texts]
+    assert shown == ["12", "", "40", ">999", "", "3"]
+
+
 def test_fidelity_maps_share_a_scale_and_show_what_is_missing():
     first = pd.DataFrame([[0.1, np.nan], [2.0, -0.04]], ["energy", "tempo"], ["low", "high"])
     figure = figures.fidelity_maps({"model": first, "real": first / 10})

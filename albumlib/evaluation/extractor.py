@@ -1,13 +1,13 @@
-"""The frozen feature extractor of the metrics: covers to 32 numbers, by a small network we ship.
+"""The frozen feature extractor of the metrics: covers to 64 numbers, by a small network we ship.
 
-The usual metrics look through Inception, trained on ImageNet: 90 MB that cannot be shipped, and
-that call a distance FID only if every detail of the resizing agrees. Ours is trained by
-`python -m albumlib.evaluation.extractor` on pictures that may be shared: covers of the built-in
-imprint and, if a folder of them is given, photographs. Nobody tells it what is on them. It
-learns to know a picture again, from a piece of it in other colours, among 127 other pictures
-(SimCLR, Chen et al. 2020, arXiv 2002.05709). What that makes the last stage forget (colour,
-sharpness) the earlier stages still see, and the features are taken from all of them. It never
-sees labels, and is no part of the networks that are measured.
+The usual metrics use Inception, trained on ImageNet: 90 MB that cannot be shipped. Ours is trained
+by `python -m albumlib.evaluation.extractor` on pictures that may be shared: covers of the built-in
+imprint and, if a folder of them is given, photographs. It sees no labels. It learns to recognise a
+picture from a piece of it in other colours, among 127 other pictures (SimCLR, Chen et al. 2020,
+arXiv 2002.05709). What that makes the last stage forget (colour, sharpness) the earlier stages
+still have, and the features are taken from all of them: what is there on average, how much it
+varies over the cover, and what is there in each quarter. It is no part of the networks that are
+measured.
 
 Distances by other versions of the extractor cannot be compared: VERSION is in its file.
 """
@@ -32,12 +32,12 @@ from albumlib.runtime.paths import PRETRAINED
 from albumlib.runtime.progress import milestones
 from albumlib.runtime.rng import Rng
 
-VERSION = 1
+VERSION = 2
 FILE = PRETRAINED / "extractor.safetensors"
 SIDE = 64  # pixels a side that the network sees
 WIDTHS = (32, 48, 96, 128)
-FEATURES = 32  # few, so that a hundred covers are enough for their covariance
-SEED = 7  # another label than the one of the course, whose covers are to be judged
+FEATURES = 64  # few, so that some hundred covers are enough for their covariance
+LAW, SEED = 2, 7  # another imprint than that of the course, whose covers are compared
 STEPS = 400  # of training: about three minutes on two CPU cores
 SOURCE_SIDE = 96  # pixels a side of the pictures it is trained on
 PIECE = 48  # pixels a side of the pieces of them that it sees
@@ -46,13 +46,13 @@ Progress = Callable[[str, int, int], None]
 
 
 class Extractor(nn.Module):
-    """Covers (B, 3, S, S) in [-1, 1], of any size, to features (B, 32) of about unit variance.
+    """Covers (B, 3, S, S) in [-1, 1], of any size, to features (B, 64) of about unit variance.
 
     Covers are first brought to 64 px: bilinear, with antialiasing where that makes them smaller.
-    The features are the mean activations of all four stages, from texture to composition, in
-    the 32 principal directions of the training pictures. Each is divided by the square root of
-    its spread there: half way to whitening, so that neither the first few drown out the others
-    nor the last ones' noise counts as much as they do.
+    The features are `summary` of all four stages, from texture to composition, in the 64 principal
+    directions of the training pictures. Each is divided by the square root of its spread there:
+    half way to whitening, so that neither the first few drown out the others nor the last ones'
+    noise counts as much as they do.
     """
 
     def __init__(self):
@@ -61,26 +61,36 @@ class Extractor(nn.Module):
         for inputs, outputs in itertools.pairwise(WIDTHS):
             both = _convolution(inputs, outputs, stride=2), _convolution(outputs, outputs)
             self.stages.append(nn.Sequential(*both))
-        self.register_buffer("mean", torch.zeros(sum(WIDTHS)))
-        self.register_buffer("directions", torch.eye(sum(WIDTHS), FEATURES))
+        self.register_buffer("mean", torch.zeros(6 * sum(WIDTHS)))
+        self.register_buffer("directions", torch.eye(6 * sum(WIDTHS), FEATURES))
 
-    def pooled(self, covers: Tensor) -> list[Tensor]:
-        """The mean activations of each stage, from texture to composition."""
+    def activations(self, covers: Tensor) -> list[Tensor]:
+        """The activations (B, C, S', S') of each stage, from texture to composition."""
         x, found = covers, []
         for stage in self.stages:
             x = stage(x)
-            found.append(x.mean((2, 3)))
+            found.append(x)
         return found
+
+    def summary(self, covers: Tensor) -> Tensor:
+        """Mean and spread of each stage's channels over the cover, and their means over its
+        quarters: (B, 1824)."""
+        parts = [
+            part
+            for x in self.activations(covers)
+            for part in (x.mean((2, 3)), x.std((2, 3)), F.adaptive_avg_pool2d(x, 2).flatten(1))
+        ]
+        return torch.cat(parts, dim=1)
 
     def forward(self, covers: Tensor) -> Tensor:
         if covers.shape[-1] != SIDE:
             covers = F.interpolate(covers, (SIDE, SIDE), mode="bilinear", antialias=True)
-        return (torch.cat(self.pooled(covers), dim=1) - self.mean) @ self.directions
+        return (self.summary(covers) - self.mean) @ self.directions
 
     @torch.no_grad()
     def fit_directions(self, pixels: np.ndarray) -> None:
         """Take mean and principal directions from pictures (N, S, S, 3) uint8."""
-        seen = torch.cat([torch.cat(self.pooled(part), dim=1) for part in _parts(pixels)])
+        seen = torch.cat([self.summary(part) for part in _parts(pixels)])
         self.mean.copy_(seen.mean(0))
         spread = seen.std(0).clamp_min(1e-6)  # of each activation, so that no stage drowns out
         _, lengths, axes = torch.linalg.svd((seen - self.mean) / spread, full_matrices=False)
@@ -114,7 +124,7 @@ def load_extractor(path: str | Path = FILE) -> Extractor:
 
 
 def extract(extractor: nn.Module, pixels: np.ndarray) -> np.ndarray:
-    """The features (N, D) float32 of covers (N, S, S, 3) uint8: by this extractor D is 32, by
+    """The features (N, D) float32 of covers (N, S, S, 3) uint8: by this extractor D is 64, by
     `imagenet.load_imagenet` 1,280."""
     with torch.no_grad():
         return torch.cat([extractor(part) for part in _parts(pixels)]).numpy()
@@ -154,7 +164,8 @@ def train_extractor(
         covers = to_covers(pixels[rows])
         views = augment(torch.cat([pieces(covers, rng) for _ in range(2)]), "flip,color", rng)
         views = views.contiguous(memory_format=torch.channels_last)
-        loss = contrast(head(extractor.pooled(views)[-1]), temperature)
+        seen = extractor.activations(views)[-1].mean((2, 3))
+        loss = contrast(head(seen), temperature)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
@@ -198,7 +209,7 @@ def training_pictures(covers: int, photos: str | Path = "", seed: int = SEED) ->
     from albumlib.dataset.images import decode
     from albumlib.sources.imprint.imprint import Imprint
 
-    imprint = Imprint(seed, albums=covers, dirt=0)
+    imprint = Imprint(seed, albums=covers, dirt=0, law=LAW)
     found = [decode(imprint.cover(f"album/{i}", SOURCE_SIDE), SOURCE_SIDE) for i in range(covers)]
     pixels = [cover.pixels for cover in found]
     files = sorted(Path(photos).glob("*.jpg")) if photos else []
@@ -221,12 +232,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=SEED, help=f"[{SEED}]")
     parser.add_argument("--out", type=Path, default=FILE, help="the file to write")
     given = parser.parse_args()
-    torch.set_num_threads(2)  # sums, and so the weights, depend on their number
+    torch.set_num_threads(1)  # sums, and so the weights, depend on their number
     pixels = training_pictures(given.covers, given.photos, given.seed)
     print(f"{len(pixels):,} pictures, {len(pixels) - given.covers:,} of them photographs")
     extractor = train_extractor(pixels, steps=given.steps, seed=given.seed, progress=milestones(20))
     about = {"version": VERSION, "steps": given.steps, "seed": given.seed, "pictures": len(pixels)}
-    write_tensors(given.out, extractor.state_dict(), about)
+    write_tensors(given.out, extractor.state_dict(), about | {"law": LAW})
     print(given.out)
 
 

@@ -21,7 +21,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "model_plots": [
             "agreement", "comparison", "curves", "damage_curves", "fidelity_maps",
-            "label_recovery_bars", "ladder", "scatters", "training_curves"
+            "label_recovery_bars", "ladder", "sanity", "scatters", "training_curves"
         ],
         "style": ["use_style"],
     },

@@ -262,6 +262,30 @@ def damage_curves(
     return figure
 
 
+def sanity(found: pd.DataFrame, title: str = "") -> Figure:
+    """Which number sees which damage: a row for each kind and strength, a column for each number,
+    in it how many spreads of real covers the number moved; what is below three stays pale.
+
+    `found` has the columns `damage`, `strength`, `measure` and `away`.
+    """
+    order = found["measure"].drop_duplicates()
+    found = found.assign(row=found["damage"] + " " + found["strength"].map("{:g}".format))
+    table = found.pivot(index="row", columns="measure", values="away")[order]
+    table = table.loc[found["row"].drop_duplicates()].abs()
+    figure = new_figure(0.24 * len(table) + 1.5, title or "Which number sees which damage")
+    axes = figure.subplots()
+    axes.imshow(np.log10(table.clip(1, 100)), cmap=DISTANCES, vmin=0, vmax=2, aspect="auto")
+    for (row, column), value in np.ndenumerate(table.to_numpy()):
+        words = "" if value < 3 else f"{value:.0f}" if value < 1000 else ">999"
+        colour = "white" if value > 12 else INK
+        axes.text(column, row, words, ha="center", va="center", size=7, color=colour)
+    axes.set_xticks(range(len(order)), order, rotation=50, ha="right", color=INK)
+    axes.set_yticks(range(len(table)), table.index, color=INK)
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
 def fidelity_maps(maps: Mapping[str, pd.DataFrame], title: str = "", note: str = "") -> Figure:
     """Tables of distances side by side on one scale, pale for none, each with its mean.
 

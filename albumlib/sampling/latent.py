@@ -58,6 +58,19 @@ def draw(
     return np.concatenate(parts)
 
 
+def generated(generator: Generator, asked: np.ndarray | int, seed: int = 0) -> np.ndarray:
+    """Covers (n, S, S, 3) uint8 for labels (n, 10), or n of them without labels, each from a
+    latent of its own. What a model knows beyond the ten labels is left open."""
+    count = asked if isinstance(asked, int) else len(asked)
+    z = latents(generator, list(range(seed * 10**6, seed * 10**6 + count)))
+    if not generator.labels:
+        return draw(generator, z)
+    labels = np.full((count, generator.labels), np.nan, dtype=np.float32)
+    if not isinstance(asked, int):
+        labels[:, : asked.shape[1]] = asked
+    return draw(generator, z, labels)
+
+
 def sweeps(
     generator: Generator, z: Tensor, labels: np.ndarray, steps: int = 9, reach: float = 0.05
 ) -> np.ndarray:

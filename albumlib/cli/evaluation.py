@@ -1,0 +1,73 @@
+"""The command that measures a model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from albumlib.cli.options import SeedOption
+from albumlib.runtime.console import bars
+
+app = typer.Typer()
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A checkpoint, or its folder from `train`.")],
+    data: Annotated[Path, typer.Argument(help="The cover set whose test covers it is held to.")],
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the numbers here, too.")
+    ] = None,
+    most: Annotated[
+        int, typer.Option(min=20, help="Generate so many covers, for as many real ones.")
+    ] = 2000,
+    imprint_seed: Annotated[
+        int, typer.Option(help="Of the built-in imprint, if it drew these covers with another.")
+    ] = 2021,
+    imagenet: Annotated[
+        bool, typer.Option(help="Also by ImageNet features, the slowest part.")
+    ] = True,
+    ocr: Annotated[
+        int, typer.Option(min=0, help="Also let an OCR engine read so many covers, slowly.")
+    ] = 0,
+    seed: SeedOption = 0,
+) -> None:
+    """Measure how good a model's covers are, beside real ones.
+
+    Covers are generated for the labels of one half of the test covers and compared with the other
+    half. `real` is what the first half's own covers get in their place, `spread` how much that
+    varies from parting to parting, and `away` how many spreads the model lies from it; `perfect`
+    is what the imprint's own art director gets with the same labels.
+
+    \b
+    Example: python -m albumlib evaluate data/pretrained/acgan.safetensors data/label/coverset
+    """
+    from albumlib.dataset.coverset import CoverSet
+    from albumlib.evaluation import instruments, perfect, scorecard
+    from albumlib.models.checkpoint import load_generator
+    from albumlib.sampling.latent import generated
+
+    generator = load_generator(model)
+    coverset = CoverSet.open(data, generator.size)
+    imprint = perfect.imprint_of(coverset, imprint_seed)
+    conditional = bool(generator.labels) and coverset.has_labels
+    with bars() as progress:
+        bench = instruments.bench_for(
+            coverset, imprint, labels=conditional, imagenet=imagenet, most=most, seed=seed,
+            progress=progress,
+        )  # fmt: skip
+    best = instruments.perfect_sample(bench, coverset, imprint) if imprint else None
+    pixels = generated(generator, bench.asked.asked if conditional else len(bench.asked), seed)
+    sample = bench.sample(pixels)
+    scores = bench.scores(sample, best)
+    if ocr:
+        scores["text_ocr"] = instruments.ocr_score(bench, coverset, sample, best, ocr)
+    typer.echo(scorecard.table(scores))
+    n = len(bench.asked)
+    typer.echo(f"n = {n:,}, of {len(bench.real):,} test covers" + scorecard.caution(n))
+    if json_file:
+        numbers = scorecard.flat(scores) | {"n": n, "n_test": len(bench.real)}
+        json_file.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,128 @@
+"""What looks at covers for `scorecard`: extractors, readers and spectra, as functions of pixels.
+
+Those that know the imprint's law are there for its covers alone; the ImageNet extractor where its
+packages are installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
+
+import numpy as np
+import pandas as pd
+
+from albumlib.dataset.coverset import CoverSet
+from albumlib.evaluation.extractor import extract, load_extractor
+from albumlib.evaluation.imagenet import load_imagenet
+from albumlib.evaluation.label_recovery import (
+    LabelRegressor,
+    load_label_regressor,
+    predict_labels,
+    train_label_regressor,
+)
+from albumlib.evaluation.layouts import load_layouts
+from albumlib.evaluation.legibility import known_words, legible, load_text_reader
+from albumlib.evaluation.metrics import nearest
+from albumlib.evaluation.perfect import numbers, redrawn
+from albumlib.evaluation.scorecard import Bench, Instrument, Progress, Sample, Score, check_enough
+from albumlib.evaluation.spectrum import grain, radial_spectrum
+from albumlib.runtime.paths import PRETRAINED
+from albumlib.sources.imprint.imprint import Imprint
+
+KNOWN = 5000  # training covers among which near-duplicates are looked for
+NEAR = 0.5  # of the distance that all but 1 % of training covers keep from each other
+STEPS = 1500  # of 64 covers: how long a label regressor is trained where none ships
+REGRESSORS = {1: PRETRAINED / "reader.safetensors"}  # of 64 px covers, by the imprint's law
+
+
+def instruments_for(
+    coverset: CoverSet,
+    imprint: Imprint | None = None,
+    *,
+    labels: bool = True,
+    imagenet: bool = True,
+    progress: Callable[[dict], None] | None = None,
+) -> dict[str, Instrument]:
+    """All that can be used on covers of this set. `labels` says whether the label recovery is
+    wanted: its regressor is trained on the training split where none ships."""
+    own = load_extractor()
+    found: dict[str, Instrument] = {
+        "spectrum": radial_spectrum,
+        "grain": grain,
+        "own": partial(extract, own),
+        "near": near_duplicates(coverset, partial(extract, own)),
+    }
+    if labels and coverset.has_labels:
+        found["labels"] = partial(predict_labels, regressor_for(coverset, imprint, progress))
+    if imprint is not None:
+        found["layouts"] = load_layouts(imprint.law).probabilities
+        found["text"] = partial(legible, load_text_reader(imprint.law))
+    if imagenet and find_spec("efficientnet_lite_pytorch"):
+        found["imagenet"] = partial(extract, load_imagenet())
+    return found
+
+
+def regressor_for(
+    coverset: CoverSet,
+    imprint: Imprint | None = None,
+    progress: Callable[[dict], None] | None = None,
+) -> LabelRegressor:
+    """The label regressor that ships for these covers, or one trained on their training split."""
+    file = REGRESSORS.get(imprint.law) if imprint is not None and coverset.size == 64 else None
+    if file and file.exists():
+        return load_label_regressor(file)
+    rows = coverset.rows("train")
+    epochs = min(8.0, STEPS * 64 / max(1, len(rows)))
+    pixels, labels = coverset.images[rows], coverset.labels[rows]
+    return train_label_regressor(pixels, labels, epochs=epochs, progress=progress)
+
+
+def near_duplicates(coverset: CoverSet, embed: Instrument) -> Instrument:
+    """Says which covers (n, S, S, 3) are nearly training covers, a mask (n,): nearer to one, in
+    the embedding, than half of what all but 1 % of training covers keep from each other."""
+    rows = coverset.rows("train")
+    known = embed(coverset.images[np.sort(np.random.default_rng(0).permutation(rows)[:KNOWN])])
+    halves = known[::2], known[1::2]
+    least = NEAR * np.quantile(nearest(*halves)[0], 0.01)
+    return lambda pixels: nearest(embed(pixels), known)[0] < least
+
+
+def bench_for(
+    coverset: CoverSet,
+    imprint: Imprint | None = None,
+    *,
+    labels: bool = True,
+    imagenet: bool = True,
+    most: int = 2000,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Bench:
+    """The bench that a cover set's models are measured on: its test split, and all instruments."""
+    rows = coverset.rows("test")
+    check_enough(len(rows))
+    found = instruments_for(coverset, imprint, labels=labels, imagenet=imagenet)
+    pixels, asked = coverset.images[rows], coverset.labels[rows]
+    return Bench.of(pixels, asked, found, most=most, seed=seed, progress=progress)
+
+
+def perfect_sample(bench: Bench, coverset: CoverSet, imprint: Imprint, seed: int = 1) -> Sample:
+    """What the perfect generator makes of the labels that the bench asks for."""
+    rows = coverset.rows("test")[bench.partings[0][0]]
+    drawn = int(coverset.table["width"].median())
+    albums = numbers(coverset, rows)
+    return bench.sample(redrawn(imprint, albums, coverset.size, drawn=drawn, seed=seed))
+
+
+def ocr_score(
+    bench: Bench, coverset: CoverSet, sample: Sample, perfect: Sample | None = None, most: int = 100
+) -> Score:
+    """The proportion of up to `most` covers on which an OCR engine reads a word of the set's titles
+    or artists. Raises AlbumlibError if the engine is not installed."""
+    words = pd.concat([coverset.table[name] for name in ("album", "artist")]).dropna()
+    here, there = (known_words(some.pixels[:most], words) for some in (sample, bench.asked))
+    best = None if perfect is None else float(known_words(perfect.pixels[:most], words).mean())
+    both = np.concatenate([here, there]).mean()  # the spread of a difference of proportions
+    spread = max((2 * both * (1 - both) / len(here)) ** 0.5, 1 / len(here))
+    return Score(float(here.mean()), float(there.mean()), float(spread), best)

@@ -1,0 +1,47 @@
+"""The text reader: names count, their absence and their smears do not."""
+
+import numpy as np
+import pytest
+
+from albumlib.evaluation import legibility
+from albumlib.evaluation.legibility import legible, load_text_reader, reader_file
+from albumlib.models.checkpoint import TrainingError, read_tensors, write_tensors
+from albumlib.sources.imprint.imprint import Imprint
+
+
+@pytest.mark.parametrize("law", [1, 2])
+def test_it_tells_names_from_none_and_from_smears_on_another_imprint(law):
+    imprint = Imprint(2021, albums=9000, dirt=0, law=law)
+    pixels, answers = legibility.examples(imprint, range(8000, 8100))
+    assert (legible(load_text_reader(law), pixels) == answers).mean() > 0.9
+    about = read_tensors(reader_file(law))[1]
+    assert about["accuracy"] > 0.92 and reader_file(law).stat().st_size < 1.5e6
+
+
+def test_only_the_letters_are_smeared():
+    imprint = Imprint(2021, albums=100, dirt=0, law=2)
+    names, none = (imprint.picture(3, 128, text=text) for text in (True, False))
+    shown = np.asarray(legibility.smeared(names, none, 3)).astype(int)
+    names, none = np.asarray(names).astype(int), np.asarray(none).astype(int)
+    far = np.abs(names - none).max(2) == 0
+    for axis in (0, 1):  # away from the letters by more than the blur reaches
+        for shift in range(-8, 9):
+            far &= np.abs(np.roll(names - none, shift, axis)).max(2) <= 8
+    assert np.abs(shown - names)[far].max() <= 8 and np.abs(shown - names).max() > 60
+
+
+def test_a_known_word_is_read_at_print_size_and_another_is_not():
+    pytest.importorskip("rapidocr")
+    imprint = Imprint(2021, albums=100, dirt=0, law=2)
+    album = next(i for i in range(100) if imprint.album(i).title.isascii())
+    shown = np.stack([np.asarray(imprint.picture(album, 416, text=text)) for text in (True, False)])
+    title = imprint.album(album).title
+    assert legibility.known_words(shown, [title]).tolist() == [True, False]
+    assert not legibility.known_words(shown, ["Xylophone"]).any()
+
+
+def test_another_version_is_refused(tmp_path):
+    old = tmp_path / "old.safetensors"
+    write_tensors(old, legibility.TextReader().state_dict(), {"version": 0})
+    with pytest.raises(TrainingError, match="another version"):
+        load_text_reader(path=old)

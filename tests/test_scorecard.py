@@ -1,0 +1,195 @@
+"""Measures that see: damage of every kind is noticed, a perfect generator is not blamed, and an
+early model is told from real covers at a glance. All on covers of the first law, 64 px."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from albumlib import AlbumlibError
+from albumlib.__main__ import app
+from albumlib.evaluation import damage, instruments, perfect, scorecard, two_sample
+from albumlib.evaluation.metrics import MetricsError
+from albumlib.evaluation.scorecard import Bench, Measure, Score
+from albumlib.models.checkpoint import load_generator
+from albumlib.runtime.paths import PRETRAINED
+from albumlib.sampling.latent import generated
+from albumlib.sources.imprint.imprint import Imprint
+from tests.benchmarks.sanity import cover_set, steps_for, without_network
+
+TRAIN, TEST = 200, 600
+
+
+@pytest.fixture(scope="module")
+def imprint():
+    return Imprint(2021, albums=10**9, dirt=0)
+
+
+@pytest.fixture(scope="module")
+def covers(imprint):
+    return cover_set(imprint, TRAIN, TEST)
+
+
+@pytest.fixture(scope="module")
+def bench(covers, imprint):
+    found = instruments.instruments_for(covers, imprint, imagenet=False)
+    rows = covers.rows("test")
+    return without_network(Bench.of(covers.images[rows], covers.labels[rows], found))
+
+
+@pytest.fixture(scope="module")
+def climbed(bench, covers, imprint):
+    found = {}
+    for kind, strength, scores in damage.climb(bench, steps_for(bench, covers, imprint)):
+        found.setdefault(kind, {})[strength] = scores
+    return found
+
+
+SEES = {
+    "blur, pixels": ("edge_energy", "two_sample_spectrum"),
+    "grain removed": ("grain_energy", "two_sample_spectrum"),
+    "text smeared": ("text_read",),
+    "quarters shuffled": ("layout_recognised", "fd"),
+    "layout families dropped": ("layout_balance",),
+    "copies mixed in": ("near_duplicates",),
+    "hue shifted, degrees": ("label_r2",),
+    "labels permuted": ("label_r2",),
+}
+
+
+@pytest.mark.parametrize("kind", SEES)
+def test_every_damage_is_seen_and_the_more_the_stronger(kind, climbed):
+    for name in SEES[kind]:
+        away = [abs(scores[name].away) for scores in climbed[kind].values()]
+        assert away[0] > 3, (name, away)
+        assert away == sorted(away), (name, away)
+
+
+def test_a_perfect_generator_lies_within_two_spreads_of_real_covers(bench, covers, imprint):
+    scores = bench.scores(instruments.perfect_sample(bench, covers, imprint))
+    away = {name: round(score.away, 1) for name, score in scores.items()}
+    assert max(map(abs, away.values())) <= 2, away
+
+
+def test_an_early_model_is_told_from_real_covers_at_a_glance(bench):
+    generator = load_generator(PRETRAINED / "acgan.safetensors")
+    pixels = generated(generator, bench.asked.asked)
+    scores = bench.scores(bench.sample(pixels))
+    assert scores["layout_recognised"].value < scores["layout_recognised"].real - 0.2
+    assert scores["layout_balance"].away > 3 and scores["edge_energy"].value < 0.9
+    assert scores["two_sample_spectrum"].value > 0.75 and scores["grain_energy"].value < 0.6
+    assert two_sample.by_network(pixels, bench.against.pixels) > 0.7
+    assert scores["label_r2"].value > 0.8  # the labels it obeys
+
+
+def test_what_an_ocr_engine_reads_is_a_score(bench, covers):
+    pytest.importorskip("rapidocr")
+    table = covers.table.assign(artist="")
+    known = dataclasses.replace(covers, table=table)
+    blank = bench.sample(np.zeros_like(bench.asked.pixels))
+    score = instruments.ocr_score(bench, known, blank, most=12)
+    assert score.value == 0 <= score.real and score.spread >= 1 / 12 and score.perfect is None
+
+
+def written(covers, folder, count=120):
+    """A cover set on disk: some training covers and `count` to test on."""
+    rows = np.r_[covers.rows("train")[:60], covers.rows("test")[:count]]
+    folder.mkdir()
+    np.save(folder / "images.npy", covers.images[rows])
+    covers.table.iloc[rows].to_parquet(folder / "table.parquet")
+    covers.table.assign(row=0).to_parquet(folder / "tracks.parquet")
+    (folder / "manifest.json").write_text(json.dumps({"size": 64, "source": "imprint"}))
+    return folder
+
+
+def test_the_command_prints_a_table_and_writes_one_flat_object(covers, tmp_path, monkeypatch):
+    fast = tuple(m for m in scorecard.MEASURES if m.needs not in ("pixels", "labels"))
+    monkeypatch.setattr(scorecard, "MEASURES", fast)
+    model, file = PRETRAINED / "acgan.safetensors", tmp_path / "found.json"
+    arguments = [model, written(covers, tmp_path / "set"), "--no-imagenet", "--json", file]
+    result = CliRunner().invoke(app, ["evaluate", *map(str, arguments)])
+    assert result.exit_code == 0, result.stderr
+    assert "layout_recognised" in result.stdout and "n = 60, of 120 test covers" in result.stdout
+    found = json.loads(file.read_text())
+    names = "layout_recognised layout_balance text_read edge_energy two_sample_spectrum fd kid"
+    for name in names.split():
+        assert {name, f"{name}_real", f"{name}_spread", f"{name}_perfect"} <= set(found)
+    assert found["n"] == 60 and all(isinstance(value, int | float) for value in found.values())
+
+
+def test_too_small_a_set_is_one_sentence(covers, tmp_path):
+    model, data = PRETRAINED / "acgan.safetensors", written(covers, tmp_path / "set", 20)
+    result = CliRunner().invoke(app, ["evaluate", str(model), str(data)])
+    assert result.exit_code == 1 and "20 test covers are too few" in result.stderr
+
+
+# How it is measured, on numbers
+
+
+def numbers_bench(count=400, most=100, seed=0):
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
+    labels = np.zeros((count, 2), dtype=np.float32)
+    return Bench.of(pixels, labels, {"near": lambda some: some[:, 0, 0, 0] > 127}, most=most)
+
+
+def test_parts_are_disjoint_equal_and_no_larger_than_wanted():
+    bench = numbers_bench()
+    for first, second in bench.partings:
+        assert len(first) == len(second) == 100 and not set(first) & set(second)
+    assert len(bench.asked) == len(bench.against) == 100
+    assert len(numbers_bench(most=10**6).asked) == 200
+
+
+def test_the_spread_is_that_of_fresh_covers():
+    wanted = 0.5 * np.sqrt(1 / 100 + 1 / 400)  # of a proportion of a half, beside the whole
+    found = [numbers_bench(seed=seed).references["near_duplicates"][1] for seed in range(12)]
+    assert np.mean(found) == pytest.approx(wanted, rel=0.2)
+    assert two_sample.chance_spread(100) == 0.05
+
+
+def test_a_score_counts_its_spreads():
+    assert Score(0.5, 0.9, 0.1).away == pytest.approx(-4)
+    scores = {"fd": Score(2.0, 1.0, 0.5, 1.25), "kid": Score(0.1, 0.0, 0.1)}
+    assert scorecard.flat(scores) == {
+        "fd": 2.0, "fd_real": 1.0, "fd_spread": 0.5, "fd_perfect": 1.25,
+        "kid": 0.1, "kid_real": 0.0, "kid_spread": 0.1,
+    }  # fmt: skip
+    lines = scorecard.table(scores).splitlines()
+    assert lines[0].split() == ["model", "real", "spread", "away", "perfect"]
+    assert lines[1].split() == ["fd", "2.000", "1.000", "0.5000", "2.0", "1.250"]
+    assert scorecard.caution(5000) == "" and "1,000" in scorecard.caution(200)
+
+
+def test_too_few_covers_are_refused():
+    with pytest.raises(MetricsError, match="10 test covers are too few"):
+        numbers_bench(count=10)
+
+
+def test_labels_that_covers_do_not_show_are_left_out():
+    rng = np.random.default_rng(0)
+    labels = rng.uniform(-1, 1, (200, 3)).astype(np.float32)
+    pixels = (127.5 * (labels[:, :1, None, None] + 1)).repeat(3, axis=3).astype(np.uint8)
+    read = {"labels": lambda some: (some[:, 0, 0, [0]] / 127.5 - 1) * np.float32([1, 0, 0])}
+    bench = Bench.of(pixels, labels, read)
+    assert bench.real.shown.tolist() == [True, False, False]
+    assert bench.references["label_r2"][0] > 0.99
+    assert bench.numbers(bench.sample(bench.asked.pixels[::-1]))["label_r2"] < 0
+
+
+def test_the_imprint_of_a_set_is_known_by_its_source_and_titles(covers, imprint):
+    found = perfect.imprint_of(covers)
+    assert (found.law, found.seed) == (1, 2021)
+    other = dataclasses.replace(covers, manifest={"source": "tables"})
+    assert perfect.imprint_of(other) is None
+    with pytest.raises(AlbumlibError, match="not of the imprint with seed 7"):
+        perfect.imprint_of(covers, 7)
+
+
+def test_a_measure_asks_for_its_instrument_alone():
+    assert {measure.needs for measure in scorecard.MEASURES} == {
+        "labels", "layouts", "text", "spectrum", "pixels", "imagenet", "own", "near",
+    }  # fmt: skip
+    assert Measure("own", lambda x, y: {}).draws > 1
