@@ -20,8 +20,8 @@ from albumlib.sources.imprint.imprint import Imprint
 
 @pytest.fixture(scope="module")
 def large():
-    imprint = Imprint(seed=99, albums=60, dirt=0)
-    return np.stack([decode(imprint.cover(f"album/{i}", 128), 128).pixels for i in range(60)])
+    imprint = Imprint(seed=99, albums=80, dirt=0)
+    return np.stack([decode(imprint.cover(f"album/{i}", 128), 128).pixels for i in range(80)])
 
 
 def shrunk(pixels, size):
@@ -46,7 +46,7 @@ def test_a_cover_has_nearly_the_same_features_at_every_size(large):
         assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > least, size
         # and each is recognised: its own small version is the nearest one
         rows = metrics.nearest(found, wanted)[1]
-        assert (rows == np.arange(60)).mean() > 0.8, size
+        assert (rows == np.arange(80)).mean() > 0.8, size
 
 
 def test_features_do_not_depend_on_the_company(large):
@@ -84,8 +84,8 @@ def test_pieces_are_pieces():
 
 
 def test_training_follows_from_the_seed():
-    pixels = module.training_pictures(40)
-    assert pixels.shape == (40, 96, 96, 3)
+    pixels = module.training_pictures(80)
+    assert pixels.shape == (80, 96, 96, 3)
     first, again = (module.train_extractor(pixels, steps=3, batch_size=12) for _ in range(2))
     for one, other in zip(first.state_dict().values(), again.state_dict().values(), strict=True):
         assert torch.equal(one, other)
