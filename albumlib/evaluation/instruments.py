@@ -1,7 +1,7 @@
 """What looks at covers for `scorecard`: extractors, readers and spectra, as functions of pixels.
 
-Those that know the imprint's law are there for its covers alone; the ImageNet extractor where its
-packages are installed.
+Those that know the imprint's law are there for its covers alone, and for laws that they were
+trained for; the ImageNet extractor where its packages are installed.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from albumlib.evaluation.label_recovery import (
     predict_labels,
     train_label_regressor,
 )
-from albumlib.evaluation.layouts import load_layouts
-from albumlib.evaluation.legibility import known_words, legible, load_text_reader
+from albumlib.evaluation.layouts import layouts_file, load_layouts
+from albumlib.evaluation.legibility import known_words, legible, load_text_reader, reader_file
 from albumlib.evaluation.metrics import nearest
 from albumlib.evaluation.perfect import numbers, redrawn
 from albumlib.evaluation.scorecard import Bench, Instrument, Progress, Sample, Score, check_enough
@@ -56,8 +56,9 @@ def instruments_for(
     }
     if labels and coverset.has_labels:
         found["labels"] = partial(predict_labels, regressor_for(coverset, imprint, progress))
-    if imprint is not None:
+    if imprint is not None and layouts_file(imprint.law).exists():
         found["layouts"] = load_layouts(imprint.law).probabilities
+    if imprint is not None and reader_file(imprint.law).exists():
         found["text"] = partial(legible, load_text_reader(imprint.law))
     if imagenet and find_spec("efficientnet_lite_pytorch"):
         found["imagenet"] = partial(extract, load_imagenet())
