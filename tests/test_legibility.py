@@ -8,7 +8,6 @@ from albumlib.evaluation.legibility import legible, load_text_reader, reader_fil
 from albumlib.models.checkpoint import TrainingError, read_tensors, write_tensors
 from albumlib.sources.imprint.imprint import Imprint
 
-
 LAWS = [law for law in (1, 2) if reader_file(law).exists()]
 
 

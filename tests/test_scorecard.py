@@ -134,7 +134,13 @@ def numbers_bench(count=400, most=100, seed=0):
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
     labels = np.zeros((count, 2), dtype=np.float32)
-    return Bench.of(pixels, labels, {"near": lambda some: some[:, 0, 0, 0] > 127}, most=most)
+    near = {"near": lambda some: some[:, 0, 0, 0] > 127}
+    return Bench.of(pixels, labels, near, most=most, measures=only("near"))
+
+
+def only(instrument):
+    """The measures that take this instrument."""
+    return [measure for measure in scorecard.MEASURES if measure.needs == instrument]
 
 
 def test_parts_are_disjoint_equal_and_no_larger_than_wanted():
@@ -175,7 +181,7 @@ def test_labels_that_covers_do_not_show_are_left_out():
     labels = rng.uniform(-1, 1, (200, 3)).astype(np.float32)
     pixels = (127.5 * (labels[:, :1, None, None] + 1)).repeat(3, axis=3).astype(np.uint8)
     read = {"labels": lambda some: (some[:, 0, 0, [0]] / 127.5 - 1) * np.float32([1, 0, 0])}
-    bench = Bench.of(pixels, labels, read)
+    bench = Bench.of(pixels, labels, read, measures=only("labels"))
     assert bench.real.shown.tolist() == [True, False, False]
     assert bench.references["label_r2"][0] > 0.99
     assert bench.numbers(bench.sample(bench.asked.pixels[::-1]))["label_r2"] < 0

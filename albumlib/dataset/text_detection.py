@@ -166,7 +166,9 @@ def read_words(pixels: np.ndarray) -> str:
     """What the lines on a decoded cover (S, S, 3) uint8 say, best with S = SIDE. Raises
     AlbumlibError if rapidocr is not installed."""
     chosen("rapidocr")
-    return " ".join(text for _, text in _lines(pixels))
+    found = _rapidocr()(np.ascontiguousarray(pixels[..., ::-1]))
+    lines = zip(found.txts, found.scores, strict=True) if found.txts else ()
+    return " ".join(text for text, score in lines if score >= SURE)
 
 
 def _read_lines(pixels: np.ndarray) -> np.ndarray:

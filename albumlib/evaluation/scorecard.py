@@ -12,7 +12,7 @@ probabilities) stands in `Sample.seen`, so that another parting costs little.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -170,17 +170,20 @@ class Bench:
         instruments: Mapping[str, Instrument],
         *,
         most: int = 2000,
+        measures: Sequence[Measure] = (),
         seed: int = 0,
         progress: Progress | None = None,
     ) -> Bench:
         """From all covers (N, S, S, 3) and labels (N, L) of the test split: up to `most` of them
-        are compared with as many. Raises MetricsError if there are too few."""
+        are compared with as many. `measures` are by default all that have their
+        instrument. Raises MetricsError if there are too few covers."""
         check_enough(len(pixels))
         real = Sample(pixels, labels).through(instruments)
         if "labels" in instruments:
             shown = label_recovery(real.seen["labels"], labels).recoverable()
             real = replace(real, shown=shown)
-        measures = tuple(m for m in MEASURES if m.needs in ("pixels", *instruments))
+        chosen = measures or MEASURES
+        measures = tuple(m for m in chosen if m.needs in ("pixels", *instruments))
         draws = max(measure.draws for measure in measures)
         partings = tuple(_parting(len(pixels), most, (seed, draw)) for draw in range(draws))
         references: dict[str, tuple[float, float]] = {}
