@@ -148,7 +148,7 @@ def test_every_slider_field_and_picture_has_a_name(page, browser):
     tab = browser.new_page()
     tab.goto(page)
     tab.wait_for_function(READY, timeout=PATIENCE)
-    handles = "[...document.querySelectorAll('.noUi-handle')]"
+    handles = "[...document.querySelectorAll('.noUi-handle')].filter(e => e.checkVisibility())"
     named = f"{handles}.every(e => e.getAttribute('aria-label') && e.offsetWidth >= 24)"
     tab.wait_for_function(named, timeout=PATIENCE)
     tab.focus(ENERGY)
@@ -169,8 +169,8 @@ def test_a_page_that_was_closed_leaves_no_kernel_and_a_large_photograph_arrives(
     covers, browser, tmp_path
 ):
     port, photograph = free_port(), tmp_path / "photograph.jpg"
-    noise = np.random.default_rng(0).integers(0, 255, (2400, 3200, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(photograph, quality=98)
+    noise = np.random.default_rng(0).integers(0, 255, (3000, 4000, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(photograph, quality=96)
     assert photograph.stat().st_size > 12e6
     models = {"acgan": serve.PRETRAINED / "acgan.safetensors"}
     written = serve.write_page(tmp_path / "page", models, covers)
@@ -180,7 +180,9 @@ def test_a_page_that_was_closed_leaves_no_kernel_and_a_large_photograph_arrives(
         tab = browser.new_page()
         tab.goto(address)
         tab.wait_for_function(READY, timeout=PATIENCE)
-        tab.set_input_files("input[type=file]", photograph)
+        with tab.expect_file_chooser() as chooser:
+            tab.get_by_role("button", name="open or project").click()
+        chooser.value.set_files(photograph)
         tab.wait_for_selector(".albumlib polyline", timeout=PATIENCE)
         assert psutil.Process(server.pid).children()
         tab.close()
