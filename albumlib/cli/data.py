@@ -20,6 +20,49 @@ from albumlib.runtime.console import bars, say
 
 app = typer.Typer()
 
+LabelsOption = Annotated[
+    str, typer.Option(metavar="SERVICE", help="Ask `reccobeats` for features that are missing.")
+]
+CoversOption = Annotated[
+    str, typer.Option(metavar="SERVICE", help="Take covers from `coverart`, not the source.")
+]
+GatheredOption = Annotated[Path, typer.Option(help="Folder for the catalogue and the covers.")]
+AlbumsOption = Annotated[int, typer.Option(help="Albums of the built-in imprint.")]
+LawOption = Annotated[
+    int, typer.Option(min=1, max=2, help="Of the built-in imprint's covers: 2 is the newer law.")
+]
+LimitOption = Annotated[int, typer.Option(help="Stop after so many tracks; 0 for all.")]
+WidthOption = Annotated[int, typer.Option(help="Width of the covers, pixels.")]
+FetchersOption = Annotated[int, typer.Option(help="Covers drawn or fetched at a time.")]
+FolderArgument = Annotated[Path, typer.Argument(help="What was gathered.")]
+SetOption = Annotated[Path | None, typer.Option(help="The cover set [FOLDER/coverset].")]
+SizesOption = Annotated[
+    list[int], typer.Option(help="Pixels a side: 32, 64, 128 or 256. Repeatable.")
+]
+WhereOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FILTER",
+        help="Only covers that pass this filter, such as popularity=50.., genre=rock,pop, "
+        "release_date=1990..1999 or text=no. Repeatable.",
+    ),
+]
+TextOption = Annotated[
+    bool, typer.Option(help="Look for text on the covers; slow. Misses small and faint text.")
+]
+DetectorOption = Annotated[
+    str,
+    typer.Option(
+        metavar="DETECTOR",
+        help="Look for text with rapidocr, strict or strokes. With rapidocr four of five "
+        "covers of text=no still bear some; strict finds more of it and takes longer.",
+    ),
+]
+DecodersOption = Annotated[int, typer.Option(help="Processes that decode covers.")]
+DaskOption = Annotated[
+    str, typer.Option(metavar="ADDRESS", help="Decode on the cluster of this scheduler.")
+]
+
 
 @app.command()
 def gather(
@@ -27,19 +70,14 @@ def gather(
     table: TableOption = "",
     pictures: PicturesOption = "",
     ask: AskOption = "",
-    labels: Annotated[
-        str, typer.Option(metavar="SERVICE", help="Ask `reccobeats` for features that are missing.")
-    ] = "",
-    covers: Annotated[
-        str, typer.Option(metavar="SERVICE", help="Take covers from `coverart`, not the source.")
-    ] = "",
-    out: Annotated[Path, typer.Option(help="Folder for the catalogue and the covers.")] = Path(
-        "data/gathered"
-    ),
-    albums: Annotated[int, typer.Option(help="Albums of the built-in imprint.")] = 8000,
-    limit: Annotated[int, typer.Option(help="Stop after so many tracks; 0 for all.")] = 0,
-    size: Annotated[int, typer.Option(help="Width of the covers, pixels.")] = 300,
-    workers: Annotated[int, typer.Option(help="Covers drawn or fetched at a time.")] = 2,
+    labels: LabelsOption = "",
+    covers: CoversOption = "",
+    out: GatheredOption = Path("data/gathered"),
+    albums: AlbumsOption = 8000,
+    law: LawOption = 1,
+    limit: LimitOption = 0,
+    size: WidthOption = 300,
+    workers: FetchersOption = 2,
     seed: SeedOption = 2021,
     forget_pauses: ForgetOption = False,
 ) -> None:
@@ -58,7 +96,7 @@ def gather(
     from albumlib.sources.choose import open_covers, open_labels, open_source
 
     chosen = open_source(
-        source.value, table=table, pictures=pictures, ask=ask, seed=seed, albums=albums
+        source.value, table=table, pictures=pictures, ask=ask, seed=seed, albums=albums, law=law
     )
     with bars() as progress:
         counts = gathering.gather(
@@ -93,34 +131,14 @@ def budget(
 
 @app.command()
 def clean(
-    folder: Annotated[Path, typer.Argument(help="What was gathered.")] = Path("data/gathered"),
-    out: Annotated[Path | None, typer.Option(help="The cover set [FOLDER/coverset].")] = None,
-    size: Annotated[
-        list[int], typer.Option(help="Pixels a side: 32, 64, 128 or 256. Repeatable.")
-    ] = [64],  # noqa: B006
-    where: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="WINDOW",
-            help="Only covers in this window, such as popularity=50.., genre=rock,pop, "
-            "release_date=1990..1999 or text=no. Repeatable.",
-        ),
-    ] = None,
-    text: Annotated[
-        bool, typer.Option(help="Look for text on the covers; slow. Misses small and faint text.")
-    ] = False,
-    text_detector: Annotated[
-        str,
-        typer.Option(
-            metavar="DETECTOR",
-            help="Look for text with rapidocr, strict or strokes. With rapidocr four of five "
-            "covers of text=no still bear some; strict finds more of it and takes longer.",
-        ),
-    ] = "",
-    workers: Annotated[int, typer.Option(help="Processes that decode covers.")] = 2,
-    dask: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Decode on the cluster of this scheduler.")
-    ] = "",
+    folder: FolderArgument = Path("data/gathered"),
+    out: SetOption = None,
+    size: SizesOption = [64],  # noqa: B006
+    where: WhereOption = None,
+    text: TextOption = False,
+    text_detector: DetectorOption = "",
+    workers: DecodersOption = 2,
+    dask: DaskOption = "",
 ) -> None:
     """Turn what was gathered into a cover set.
 

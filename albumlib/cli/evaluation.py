@@ -13,26 +13,34 @@ from albumlib.runtime.console import bars
 
 app = typer.Typer()
 
+ModelArgument = Annotated[Path, typer.Argument(help="A checkpoint, or its folder from `train`.")]
+DataArgument = Annotated[
+    Path, typer.Argument(help="The cover set whose test covers it is held to.")
+]
+FileOption = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Write the numbers here, too.")
+]
+MostOption = Annotated[
+    int, typer.Option(min=20, help="Generate so many covers, for as many real ones.")
+]
+ImprintSeedOption = Annotated[
+    int, typer.Option(help="Of the built-in imprint, if it drew these covers with another.")
+]
+ImageNetOption = Annotated[bool, typer.Option(help="Also by ImageNet features, the slowest part.")]
+OcrOption = Annotated[
+    int, typer.Option(min=0, help="Also let an OCR engine read so many covers, slowly.")
+]
+
 
 @app.command()
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="A checkpoint, or its folder from `train`.")],
-    data: Annotated[Path, typer.Argument(help="The cover set whose test covers it is held to.")],
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the numbers here, too.")
-    ] = None,
-    most: Annotated[
-        int, typer.Option(min=20, help="Generate so many covers, for as many real ones.")
-    ] = 2000,
-    imprint_seed: Annotated[
-        int, typer.Option(help="Of the built-in imprint, if it drew these covers with another.")
-    ] = 2021,
-    imagenet: Annotated[
-        bool, typer.Option(help="Also by ImageNet features, the slowest part.")
-    ] = True,
-    ocr: Annotated[
-        int, typer.Option(min=0, help="Also let an OCR engine read so many covers, slowly.")
-    ] = 0,
+    model: ModelArgument,
+    data: DataArgument,
+    json_file: FileOption = None,
+    most: MostOption = 2000,
+    imprint_seed: ImprintSeedOption = 2021,
+    imagenet: ImageNetOption = True,
+    ocr: OcrOption = 0,
     seed: SeedOption = 0,
 ) -> None:
     """Measure how good a model's covers are, beside real ones.
@@ -43,7 +51,7 @@ def evaluate(
     is what the imprint's own art director gets with the same labels.
 
     \b
-    Example: python -m albumlib evaluate data/pretrained/acgan.safetensors data/label/coverset
+    Example: python -m albumlib evaluate data/pretrained/acgan.safetensors data/imprint/coverset
     """
     from albumlib.dataset.coverset import CoverSet
     from albumlib.evaluation import instruments, perfect, scorecard
@@ -55,10 +63,8 @@ def evaluate(
     imprint = perfect.imprint_of(coverset, imprint_seed)
     conditional = bool(generator.labels) and coverset.has_labels
     with bars() as progress:
-        bench = instruments.bench_for(
-            coverset, imprint, labels=conditional, imagenet=imagenet, most=most, seed=seed,
-            progress=progress,
-        )  # fmt: skip
+        given = {"labels": conditional, "imagenet": imagenet, "most": most, "seed": seed}
+        bench = instruments.bench_for(coverset, imprint, **given, progress=progress)
     best = instruments.perfect_sample(bench, coverset, imprint) if imprint else None
     pixels = generated(generator, bench.asked.asked if conditional else len(bench.asked), seed)
     sample = bench.sample(pixels)
@@ -66,8 +72,8 @@ def evaluate(
     if ocr:
         scores["text_ocr"] = instruments.ocr_score(bench, coverset, sample, best, ocr)
     typer.echo(scorecard.table(scores))
-    n = len(bench.asked)
-    typer.echo(f"n = {n:,}, of {len(bench.real):,} test covers" + scorecard.caution(n))
+    n, n_test = len(bench.asked), len(bench.real)
+    typer.echo(f"n = {n:,}, of {n_test:,} test covers" + scorecard.caution(n))
     if json_file:
-        numbers = scorecard.flat(scores) | {"n": n, "n_test": len(bench.real)}
+        numbers = scorecard.flat(scores) | {"n": n, "n_test": n_test}
         json_file.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")

@@ -51,13 +51,11 @@ def clean(
     `size` is the side of the covers in pixels; of several the first is what `CoverSet.open` takes
     unless told otherwise. `heldout` is the proportion of covers kept from training, for validation
     and test; near-duplicates and, but for the built-in imprint, covers of one artist are never on
-    two sides. `where` selects albums by filters
-    such as "popularity=50.." (see `filters`). `text` has text looked for, by the best
-    detector that is installed or by the one it names; to choose covers without text take "strict",
-    since the ordinary one misses small and faint text (see `text_detection`). `dask` is the
-    address of a scheduler whose workers decode instead of `workers` processes here. Raises
-    CoverSetError if nothing was gathered or nothing is left, FilterError for a filter that makes
-    no sense.
+    two sides. `where` are filters such as "popularity=50.." (see `filters`). `text` has text looked
+    for, by the best detector that is installed or by the one it names (see `text_detection`).
+    `dask` is the address of a scheduler whose workers decode instead of `workers` processes here.
+    Raises CoverSetError if nothing was gathered or is left, FilterError for a filter that makes no
+    sense.
     """
     folder = Path(folder)
     out = Path(out) if out else folder / FOLDER
@@ -75,20 +73,17 @@ def clean(
     wanted = covers[covers["reference"].isin(albums["cover"])]
     fetched = wanted[wanted["state"] == "done"]
     parts = decode_covers(folder, fetched, work / "parts", sizes, released=let_go, **means)
+    rejects = [_not_fetched(wanted), parts.refused, _unused(covers, kept, albums, unwanted)]
     if parts.found.empty:
-        bad_covers = pd.concat([_not_fetched(wanted), parts.refused]).assign(what="cover")
-        raise nothing_left(folder, out, [bad_rows, bad_tracks, bad_covers])
+        raise nothing_left(folder, out, [bad_rows, bad_tracks, _covers(rejects[:2])])
     found, repeated = drop_duplicates(parts, work / "thumbs.npy", let_go)
     if text:
         found = _searched(folder, found, work / "text", text, means)
     by_artist = not about["source"].startswith("imprint")
     table, unread = select(_labelled(albums, found, heldout, by_artist), late)
     if table.empty:
-        raise CoverSetError(f"not one cover of {folder} lies in the window: widen it")
-
-    unused = _unused(covers, kept, albums, unwanted)
-    rejects = [_not_fetched(wanted), parts.refused, unused, unwanted, unread, repeated]
-    bad_covers = pd.concat(rejects).assign(what="cover")
+        raise CoverSetError(f"not one cover of {folder} passes the filter: widen it")
+    bad_covers = _covers([*rejects, unwanted, unread, repeated])
     bad_tracks = pd.concat([bad_tracks, orphans(kept, table, bad_covers)])
     manifest = about | _settings(sizes, heldout, (*early, *late), let_go)
     manifest["funnel"] = rows | funnel(tracks, kept, bad_tracks, covers, parts, bad_covers, table)
@@ -97,6 +92,10 @@ def clean(
     _write(work / "set", table, parts, sizes, kept, quarantine, manifest, progress)
     _publish(work, out)
     return CoverSet.open(out)
+
+
+def _covers(rejects: list[pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat(rejects).assign(what="cover")
 
 
 def _settings(
