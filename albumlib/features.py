@@ -27,15 +27,15 @@ class Feature:
 
 FEATURES: tuple[Feature, ...] = (
     Feature("popularity", "0 to 100", 0, 100, "how often the track was played lately"),
-    Feature("acousticness", "share", 0, 1, "confidence that the instruments are acoustic"),
-    Feature("danceability", "share", 0, 1, "how well tempo, rhythm and beat suit dancing"),
-    Feature("energy", "share", 0, 1, "perceived intensity: fast, loud, noisy"),
-    Feature("instrumentalness", "share", 0, 1, "likelihood that nobody sings"),
-    Feature("liveness", "share", 0, 1, "likelihood that an audience was in the room"),
+    Feature("acousticness", "0 to 1", 0, 1, "confidence that the instruments are acoustic"),
+    Feature("danceability", "0 to 1", 0, 1, "how well tempo, rhythm and beat suit dancing"),
+    Feature("energy", "0 to 1", 0, 1, "perceived intensity: fast, loud, noisy"),
+    Feature("instrumentalness", "0 to 1", 0, 1, "likelihood that nobody sings"),
+    Feature("liveness", "0 to 1", 0, 1, "likelihood that an audience was in the room"),
     Feature("loudness", "dB", -60, 5, "mean loudness relative to full scale"),
-    Feature("speechiness", "share", 0, 1, "share of spoken words"),
+    Feature("speechiness", "0 to 1", 0, 1, "share of spoken words"),
     Feature("tempo", "BPM", 30, 250, "estimated beats per minute"),
-    Feature("valence", "share", 0, 1, "musical positiveness: cheerful against sad"),
+    Feature("valence", "0 to 1", 0, 1, "musical positiveness: cheerful against sad"),
 )
 NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
 COUNT = len(FEATURES)

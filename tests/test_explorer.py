@@ -369,7 +369,7 @@ def bomb() -> bytes:
 def test_a_feature_out_of_range_is_refused_in_a_sentence(explorer):
     energy = explorer.features.sliders[ENERGY].value
     explorer.features.numbers[ENERGY].value = 1.7
-    assert "energy is from 0 to 1 (share), not 1.7" in said(explorer)
+    assert "energy is from 0 to 1, not 1.7" in said(explorer)
     assert explorer.features.sliders[ENERGY].value == energy
     assert explorer.features.numbers[ENERGY].value == pytest.approx(energy, rel=1e-3)
     assert lives(explorer)

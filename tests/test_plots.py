@@ -284,7 +284,7 @@ def test_feature_positions_mark_what_was_asked_among_real_values():
     covers = np.zeros((4, 8, 8, 3), np.uint8)
     figure = figures.feature_positions(covers, {"energy": 0.75, "tempo": None}, table)
     panels = {axes.get_title(loc="left"): axes for axes in figure.axes[1:]}
-    energy, tempo = panels["energy: 0.75 (share)"], panels["tempo: open"]
+    energy, tempo = panels["energy: 0.75 (0 to 1)"], panels["tempo: open"]
     assert energy.lines[0].get_xdata()[0] == 0.75 and not tempo.lines
     assert sum(bar.get_height() for bar in energy.patches) == 2
     assert len(figure.axes[0].images) == 4 and len(panels) == 10

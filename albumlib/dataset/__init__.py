@@ -11,11 +11,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "catalog": ["Catalog"],
         "cleaning": ["clean"],
         "coverset": ["CoverSet"],
-        "duplicates": ["perceptual_hashes", "same_picture", "thumbnails"],
+        "duplicates": ["near_pairs", "perceptual_hashes", "same_picture", "thumbnails"],
         "filters": ["Filter", "outside"],
         "gathering": ["gather", "tracks_of"],
         "images": ["CoverRejected", "decode"],
         "rules": ["RULES", "check_tracks"],
+        "splits": ["split_of"],
         "text_detection": ["text_of"],
     },
 )

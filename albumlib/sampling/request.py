@@ -91,10 +91,8 @@ class Request:
 
 def out_of_range(feature: features.Feature, value: float) -> str:
     """The sentence about a value that its feature cannot have."""
-    return (
-        f"{feature.name} is from {feature.low:g} to {feature.high:g} ({feature.unit}), "
-        f"not {value:g}"
-    )
+    unit = "" if " to " in feature.unit else f" {feature.unit}"  # "0 to 1" says the range itself
+    return f"{feature.name} is from {feature.low:g} to {feature.high:g}{unit}, not {value:g}"
 
 
 def beyond(asked: Request, generator: Generator) -> list[str]:
