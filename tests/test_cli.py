@@ -26,7 +26,7 @@ from tests.test_music import clicks, encode
 
 COMMANDS = (
     "doctor", "gather", "budget", "clean", "export", "quarantine", "train", "generate", "course",
-    "sweep", "explore", "video", "evaluate",
+    "sweep", "explore", "video", "evaluate", "visible",
 )  # fmt: skip
 
 

@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from albumlib.cli.options import NAME
-
 app = typer.Typer()
 SHOWN = {  # column: what stands above it, how it is printed
     "r2": ("R²", ".3f"), "r2_low": ("from", ".3f"), "r2_high": ("to", ".3f"),
@@ -19,7 +17,7 @@ SHOWN = {  # column: what stands above it, how it is printed
 }  # fmt: skip
 
 
-@app.command(epilog=f"Example: {NAME} visible data/mine --json visible.json", rich_help_panel=None)
+@app.command()
 def visible(
     folder: Annotated[Path, typer.Argument(help="A gathered and cleaned folder, or a cover set.")],
     file: Annotated[Path | None, typer.Option("--json", help="Write all numbers here.")] = None,
@@ -28,11 +26,14 @@ def visible(
     ] = "imagenet",
     seed: Annotated[int, typer.Option(help="Of folds, controls and intervals.")] = 2021,
 ) -> None:
-    """Measure how much of its song a cover shows: R² of each feature predicted from the cover.
+    """Measure how much of its song a cover shows.
 
-    Out of sample, on artists that the regression has not seen; 95 % intervals over artists, and a
-    control with shuffled labels. "year+genre" is what these two explain without the cover,
-    "beyond" what the cover explains of the rest.
+    R² of each feature predicted from the cover, out of sample, on artists that the regression has
+    not seen; 95 % intervals over artists, and a control with shuffled labels. "year+genre" is
+    what these two explain without the cover, "beyond" what the cover explains of the rest.
+
+    \b
+    Example: python -m albumlib visible data/mine --json visible.json
     """
     from albumlib.dataset import CoverSet
     from albumlib.evaluation.visible import flat
