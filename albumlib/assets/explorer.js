@@ -1,19 +1,27 @@
 // Names and exact values for screen readers, where ipywidgets leaves them out.
+// The name of a control is its label, or where that is empty the label's tooltip.
+const nameOf = (control) => {
+  const label = control?.querySelector(".widget-label");
+  return label?.textContent.trim() || label?.title;
+};
+
+function set(element, key, text) {
+  if (text && element.getAttribute(key) !== text) element.setAttribute(key, text);
+}
+
 function describe(slider) {
   const handle = slider.querySelector(".noUi-handle");
-  const label = slider.querySelector(".widget-label");
   const box = slider.closest(".albumlib-feature")?.querySelector("input[type=number]");
-  const name = box?.title || slider.title || label?.textContent;
-  if (!handle || !name) return;
-  const shown = slider.querySelector(".widget-readout");
-  const value = box ? box.value : shown ? shown.textContent : handle.getAttribute("aria-valuenow");
-  const said = { "aria-label": name, "aria-valuetext": value };
-  for (const [key, text] of Object.entries(said))
-    if (handle.getAttribute(key) !== text) handle.setAttribute(key, text);
+  const shown = box?.value || slider.querySelector(".widget-readout")?.textContent;
+  if (!handle) return;
+  set(handle, "aria-label", nameOf(slider));
+  set(handle, "aria-valuetext", shown || handle.getAttribute("aria-valuenow"));
 }
 
 function complete() {
   for (const slider of document.querySelectorAll(".albumlib .widget-slider")) describe(slider);
+  for (const field of document.querySelectorAll(".albumlib :is(input, select, textarea)"))
+    set(field, "aria-label", nameOf(field.closest(".jupyter-widgets")));
   const described = document.querySelector(".albumlib-description")?.textContent;
   for (const shown of document.querySelectorAll(".albumlib img")) {
     const words = shown.closest(".albumlib-cover") ? described : "nearest training covers";
