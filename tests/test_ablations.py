@@ -15,7 +15,7 @@ from albumlib.dataset.coverset import CoverSet
 from albumlib.evaluation import label_recovery
 from albumlib.studies import ablations
 from albumlib.studies.ablations import MapCritic, Setup, enlarge, measure, read_measured, shrink
-from albumlib.studies.legacy2021 import DIFFERENCES
+from albumlib.studies.legacy2021 import BUGS, DIFFERENCES
 
 COUNT = 48
 
@@ -101,6 +101,11 @@ def test_latent_steps_are_judged_after_equal_covers_and_after_equal_seconds(setu
         assert {"swd", "kid", "swd_later", "kid_later", "seconds"} <= set(record)
 
 
+def test_each_bug_alone_is_trained_beside_the_variants_without_one(setup):
+    found = [record["build"] for record, _ in ablations.alone(setup, 1, 16)]
+    assert found[0] == "no bug" and found[-len(BUGS) :] == list(BUGS)
+
+
 def test_three_ways_of_conditioning_train(setup):
     found = [record for record, _ in ablations.conditioning(setup, 1, 32)]
     assert [record["build"] for record in found] == ["concatenation", "ACGAN", "ours"]
@@ -116,12 +121,13 @@ def test_the_critic_of_concatenation_sees_labels_in_the_picture():
 
 
 def test_what_comes_with_the_course_is_complete():
-    """Three seeds of every build, on equally many covers."""
+    """Three seeds of every build, one of each bug alone, on equally many covers."""
     for name, (_, builds, _) in ablations.EXPERIMENTS.items():
         file = ablations.MEASURED / f"{name}.jsonl"
         records = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
         assert records[0]["build"] == ablations.REAL
+        seeds = (1,) if name == "bugs_alone" else (1, 2, 3)
         runs = sorted((record["build"], record["seed"]) for record in records[1:])
-        assert runs == sorted((build, seed) for build in builds for seed in (1, 2, 3))
+        assert runs == sorted((build, seed) for build in builds for seed in seeds)
         assert len({record["images"] for record in records[1:]}) == 1
         assert all((file.with_suffix("") / f"{build}.png").exists() for build in builds)

@@ -5,7 +5,18 @@ import pytest
 import torch
 
 from albumlib.dataset.coverset import Batches
-from albumlib.studies.legacy2021 import CLIP, DIFFERENCES, Build, MapGenerator, build_config, ladder
+from albumlib.studies.legacy2021 import (
+    BUGS,
+    CHOICES,
+    CLIP,
+    DIFFERENCES,
+    REPLACEMENTS,
+    Build,
+    MapGenerator,
+    bugs_alone,
+    build_config,
+    ladder,
+)
 from albumlib.studies.legacy2021 import latent_step_2021 as step_2021
 from albumlib.training.trainer import Trainer
 
@@ -38,7 +49,7 @@ def weights(network) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize("differences", [(), ("score means",)], ids=["recommended", "wgan_logan"])
-def test_without_faults_it_is_our_training(differences):
+def test_without_differences_it_is_our_training(differences):
     """Our two conditional recipes, by another loop."""
     ours, theirs = build(*differences), Trainer(config(differences), torch.from_numpy(LABELS))
     ours_batches, their_batches = batches(ours.config), batches(ours.config)
@@ -51,15 +62,39 @@ def test_without_faults_it_is_our_training(differences):
         )
 
 
-def test_the_ladder_repairs_one_fault_after_the_other():
-    rungs = ladder()
-    assert rungs[0] == tuple(DIFFERENCES) and rungs[-1] == ()
-    for before, after, repaired in zip(rungs, rungs[1:], DIFFERENCES, strict=False):
+def test_the_ablation_removes_one_difference_after_the_other():
+    steps = ladder()
+    assert steps[0] == tuple(DIFFERENCES) and steps[-1] == ()
+    for before, after, repaired in zip(steps, steps[1:], DIFFERENCES, strict=False):
         assert set(before) - set(after) == {repaired}
         assert set(after) < set(before)
 
 
-def test_an_unknown_fault_is_refused():
+def test_each_difference_is_a_bug_or_a_choice_and_has_a_replacement():
+    assert set(BUGS) | set(CHOICES) == set(DIFFERENCES) and not set(BUGS) & set(CHOICES)
+    assert [name for name in DIFFERENCES if name in BUGS] == list(BUGS)
+    assert len(REPLACEMENTS) == len(set(REPLACEMENTS)) == len(DIFFERENCES)
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_bug_alone_is_added_to_a_variant_that_reaches_its_line(bug):
+    found = bugs_alone()
+    assert set(found[bug]) - {bug} <= set(CHOICES)
+    assert set(found[bug]) - {bug} in map(set, (found[name] for name in found if name not in BUGS))
+    without, with_bug = (build(*set(found[bug]) - without) for without in ({bug}, set()))
+    if bug == "preview noise":
+        labels = torch.from_numpy(LABELS)
+        assert not torch.equal(without.covers(labels), with_bug.covers(labels))
+        return
+    for made in (without, with_bug):
+        of = batches(made.config)
+        for _ in range(made.config.latent_every):
+            made.advance(of)
+    same = zip(weights(without.critic), weights(with_bug.critic), strict=True)
+    assert not all(torch.equal(one, other) for one, other in same)
+
+
+def test_an_unknown_difference_is_refused():
     with pytest.raises(ValueError, match="no such difference: bad luck"):
         build("bad luck")
 

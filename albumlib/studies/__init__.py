@@ -8,6 +8,15 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     ["ablations", "finetuning", "quantum_prior", "sizes"],
     submod_attrs={
-        "legacy2021": ["Build", "DIFFERENCES", "build_config", "latent_step_2021"],
+        "legacy2021": [
+            "BUGS",
+            "Build",
+            "CHOICES",
+            "DIFFERENCES",
+            "REPLACEMENTS",
+            "bugs_alone",
+            "build_config",
+            "latent_step_2021",
+        ],
     },
 )

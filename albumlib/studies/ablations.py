@@ -1,6 +1,7 @@
 """Builds compared, with several seeds: the measurements that chapters 4, 5 and 8 show.
 
     python -m albumlib.studies.ablations ladder         the model of 2021, repaired step by step
+    python -m albumlib.studies.ablations bugs_alone     each of its bugs in a repaired variant
     python -m albumlib.studies.ablations logan          LOGAN's step: off, gd, ngd detached, ngd
     python -m albumlib.studies.ablations conditioning   three ways to tell a network its labels
 
@@ -36,7 +37,7 @@ from albumlib.models.networks import Critic, to_covers, to_pixels
 from albumlib.runtime.paths import MEASURED
 from albumlib.runtime.progress import milestones
 from albumlib.sampling import latent
-from albumlib.studies.legacy2021 import DIFFERENCES, Build, build_config, ladder
+from albumlib.studies.legacy2021 import DIFFERENCES, Build, bugs_alone, build_config, ladder
 from albumlib.training.config import recipe
 from albumlib.training.trainer import Trainer
 
@@ -157,11 +158,23 @@ def enlarge(pixels: np.ndarray, side: int) -> np.ndarray:
 
 def climb(setup: Setup, seed: int, images: int, builds: Sequence[str] = STEPS) -> Runs:
     """The ladder: from the build of 2021 to ours, one difference less on each step."""
+    yield from variants(setup, seed, images, {name: ladder()[STEPS.index(name)] for name in builds})
+
+
+def alone(setup: Setup, seed: int, images: int, builds: Sequence[str] = ()) -> Runs:
+    """Each bug of 2021 alone, and the variants without one."""
+    every = bugs_alone()
+    yield from variants(setup, seed, images, {name: every[name] for name in builds or every})
+
+
+def variants(
+    setup: Setup, seed: int, images: int, differences: Mapping[str, Sequence[str]]
+) -> Runs:
+    """Builds with the named differences from ours, trained one after the other."""
     labels = torch.from_numpy(setup.labels)
-    for name in builds:
-        differences = ladder()[STEPS.index(name)]
-        config = build_config(differences, steps=1, seed=seed, **NARROW)
-        yield _trained(setup, name, Build(config, labels, differences), images)
+    for name, some in differences.items():
+        config = build_config(some, steps=1, seed=seed, **NARROW)
+        yield _trained(setup, name, Build(config, labels, some), images)
 
 
 CONDITIONS = {
@@ -267,6 +280,7 @@ def _seconds_a_step(trainer: Trainer, setup: Setup, steps: int = 24) -> float:
 
 EXPERIMENTS = {  # how it is run, the builds that it compares, and the covers that each sees
     "ladder": (climb, STEPS, 4096),
+    "bugs_alone": (alone, tuple(bugs_alone()), 4096),
     "logan": (logan, tuple(LATENT_STEPS), 4096),
     "conditioning": (conditioning, tuple(CONDITIONS), 4096),
 }

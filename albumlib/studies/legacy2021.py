@@ -1,7 +1,8 @@
 """The conditional model of 2021, rebuilt to be taken apart, one named difference after the other.
 
 With all of DIFFERENCES it does what the scripts of 2021 did, on networks of our size; without any
-it is the variant that the course recommends. Wherever it matters, the difference and its repair
+it is the variant that the course recommends. BUGS are those that do something other than was meant,
+CHOICES the others. Wherever it matters, the difference and its repair
 stand side by side. Facts about the scripts are from reading them
 (github.com/icykip/Album_Cover_Generator). Which batch is drawn and how large it is, weight
 averaging and the layers of the networks are the same for all, so that nothing but the differences
@@ -26,21 +27,40 @@ from albumlib.training.config import TrainingConfig, recipe
 
 # In the order of repair: first what keeps the model from generating, then from using its labels.
 DIFFERENCES = {
-    "preview noise": "covers are drawn from N(0, 1), though training was on U(-1, 1)",
-    "pace": "RMSprop at 0.00005, and the generator learns on every fifth batch only",
-    "signs": "the critic is paid for misreading real covers, the generator for disobeying",
-    "clipped head": "weight clipping also holds the label head, whose readings stay near zero",
-    "clipped weights": "the critic's weights are cut to ±0.01 in place of a gradient penalty",
+    "preview noise": "previews use latents from N(0, 1), though training used U(-1, 1)",
+    "pace": "RMSprop at 0.00005, and the generator is updated on every fifth batch only",
+    "signs": "both losses subtract the label error, so that wrong labels are rewarded",
+    "clipped head": "weight clipping also holds the auxiliary head, whose output stays near zero",
+    "clipped weights": "the critic's weights are clipped to ±0.01, without a gradient penalty",
     "norm of ones": "the latent step is divided by the norm of a tensor of ones: 4,670 times g",
     "moved labels": "the latent step moves the labels too, and they are drawn anew after it",
     "cut gradient": "no gradient passes through the latent step",
-    "score means": "the critic compares mean scores, not each real cover with a drawn one",
+    "score means": "a Wasserstein loss: mean scores, not a real cover with a generated one",
     "labels by place": "every batch is given the labels of the first B tracks of the file",
-    "uniform labels": "labels of drawn covers are independent uniform numbers, not a song's",
-    "reads drawn covers": "the critic also learns to read from drawn covers, right or wrong",
+    "uniform labels": "labels of generated covers are independent uniform numbers, not a song's",
+    "reads drawn covers": "the auxiliary head is also trained on generated covers, as in ACGAN",
     "raw labels": "label errors on the scale of the labels, some a tenth as wide as others",
     "one map": "labels enter the generator once, as one channel of the first 4x4 features",
-    "no projection": "the critic's score does not look at the labels",
+    "no projection": "the critic's score does not depend on the labels, as in ACGAN",
+}
+REPLACEMENTS = (  # what stands in the place of each, in the same order
+    "latents of previews from U(-1, 1)", "Adam, an update of each a batch", "signs of label errors",
+    "auxiliary head not clipped", "gradient penalty", "norm of the gradient", "labels stay",
+    "gradient through latent step", "relativistic pairing", "each cover's own labels",
+    "labels of real albums", "head trained on real covers", "standardised labels",
+    "FiLM in every block", "projection",
+)  # fmt: skip
+# Lines that do something other than was meant; the others do what was meant, whether or not one
+# would choose it today.
+BUGS = (
+    "preview noise", "signs", "clipped head", "norm of ones", "moved labels", "labels by place",
+)  # fmt: skip
+CHOICES = tuple(name for name in DIFFERENCES if name not in BUGS)
+# Each bug alone, with only the choices without which its line is never reached.
+NEEDED = {
+    "clipped head": ("clipped weights",),
+    "norm of ones": ("score means",),  # the variant with a latent step
+    "moved labels": ("score means",),
 }
 CLIP = 0.01  # bound of the critic's weights in 2021
 PACE = 5  # batches per update of the generator in 2021
@@ -136,7 +156,7 @@ class Build:
         self._update_ema()
         self.step += 1
 
-    # What each network is paid for ----------------------------------------------------------
+    # Losses ---------------------------------------------------------------------------------
 
     def critic_loss(self, covers: Tensor, labels: Tensor, fakes: Tensor, asked: Tensor) -> Tensor:
         """The critic's loss of real covers with their labels, and fakes with those asked for."""
@@ -156,7 +176,7 @@ class Build:
         return loss
 
     def generator_loss(self, fakes: Tensor, asked: Tensor) -> Tensor:
-        """The generator's loss: a good score, and the labels that it was asked for."""
+        """The generator's loss: the score, and the error of the labels asked for."""
         fake, echo = self.critic(fakes, asked)
         if "score means" in self.differences:
             loss = losses.wasserstein_generator(fake)
@@ -167,13 +187,13 @@ class Build:
         return loss + self.label_error(echo, asked)
 
     def label_error(self, reading: Tensor, labels: Tensor) -> Tensor:
-        """The weighted error of labels that the critic has read."""
+        """The weighted error of predicted labels."""
         if "raw labels" in self.differences:
             return (reading - labels).abs().nanmean()
         error = losses.label_error(reading, self.critic.scale(labels), labels.isfinite())
         return self.config.auxiliary_weight * error
 
-    # What is drawn --------------------------------------------------------------------------
+    # Labels, latents, covers ----------------------------------------------------------------
 
     def smoothed(self, labels: Tensor, rng: torch.Generator) -> Tensor:
         noise = torch.randn(labels.shape, generator=rng)
@@ -194,7 +214,7 @@ class Build:
             return z, asked, nothing
 
         def score(z: Tensor) -> Tensor:
-            return self._judge(z, asked)[0]
+            return self._scored(z, asked)[0]
 
         if "norm of ones" in self.differences:
             moved, cost = latent_step_2021(score, z, through=through), nothing
@@ -211,7 +231,7 @@ class Build:
             )
             cost = config.latent_weight * losses.latent_cost(step)
         if "moved labels" in self.differences:
-            asked = latent_step_2021(lambda labels: self._judge(z, labels)[1].sum(1), asked)
+            asked = latent_step_2021(lambda labels: self._scored(z, labels)[1].sum(1), asked)
         return moved, asked, cost
 
     def _moves(self) -> bool:
@@ -219,7 +239,7 @@ class Build:
         config, through = self.config, "cut gradient" not in self.differences
         return config.latent_method != "off" and not (through and self.step % config.latent_every)
 
-    def _judge(self, z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def _scored(self, z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         return self.critic(self.generator(z, labels), labels)
 
     @torch.no_grad()
@@ -266,7 +286,7 @@ class Build:
                 average.lerp_(weight, 1 - keep)
 
     def _penalty(self, covers: Tensor, labels: Tensor, fakes: Tensor, rng) -> Tensor:
-        """What keeps the critic from shouting, by the loss that it has."""
+        """The gradient penalty that goes with the critic's loss."""
         config = self.config
         if self.step % config.penalty_every:
             return torch.zeros(())
@@ -296,6 +316,13 @@ def ladder() -> list[tuple[str, ...]]:
     """The differences left at each step: all of them first, then one less each, then none."""
     names = tuple(DIFFERENCES)
     return [names[step:] for step in range(len(names) + 1)]
+
+
+def bugs_alone() -> dict[str, tuple[str, ...]]:
+    """Each bug added to a variant without bugs, and the variants that it is compared with."""
+    without = {name: NEEDED.get(name, ()) for name in BUGS}
+    bases = {", ".join(("no bug", *needed)): needed for needed in without.values()}
+    return bases | {name: (*needed, name) for name, needed in without.items()}
 
 
 def build_config(differences: Iterable[str], **changes) -> TrainingConfig:
