@@ -234,7 +234,7 @@ def test_labels_move_only_with_the_fault():
     moved_z, moved, cost = made.latents(labels, rng())
     assert not torch.allclose(moved, labels) and cost == 0
     assert moved.abs().max() <= 1 and moved_z.abs().max() <= 1
-    reading = lambda y: made._judge(z.detach(), y)[1].sum(1)  # noqa: E731
+    reading = lambda y: made._scored(z.detach(), y)[1].sum(1)  # noqa: E731
     assert moved.shape == step_2021(reading, labels).shape
 
 
