@@ -63,7 +63,7 @@ CHAPTERS = {  # for the README's table: a piece of the cell; left, top and width
     "05_acgan": ("figures.feature_sweeps(", (118, 425, 570)),
     "06_latent_explorer": ("sliders[NAMES.index", (0, 0, 192)),
     "07_evaluation": ("figures.damage_curves(", (0, 44, 400)),
-    "08_why_2021_failed": ("figures.ladder(", (118, 78, 190)),
+    "08_why_2021_failed": ("figures.ladder(", (188, 254, 176)),
     "09_styles": ("New albums, same latents", (70, 36, 360)),
     "10_track_names": ("told = {title:", (100, 36, 400)),
     "11_lettering": ("The same albums and the same latents", (200, 36, 400)),
