@@ -2,7 +2,7 @@
 
 Behind a number stands, as a comment that readers do not see, where it was recorded:
 `<!-- KEY -->` in data/measured/laptop.json, the results.json of `make course ONLY=`, or
-`<!-- FILE: BUILD: COLUMN -->`, the mean over the seeds of a build in data/measured/FILE.jsonl; with
+`<!-- FILE: KEY -->` in data/measured/FILE.json, or `<!-- FILE: BUILD: COLUMN -->`, the mean over the seeds of a build in data/measured/FILE.jsonl; with
 a ± the standard deviation as well.
 """
 
@@ -40,10 +40,12 @@ def recorded(root):
     def values(words: str) -> list[float]:
         if words in results:
             return [results[words]]
-        file, build, column = (part.strip() for part in words.split(":"))
+        file, build, *column = (part.strip() for part in words.split(":"))
+        if not column:  # one flat file of numbers, and a key of it
+            return [json.loads((measured / f"{file}.json").read_text(encoding="utf-8"))[build]]
         lines = (measured / f"{file}.jsonl").read_text(encoding="utf-8").splitlines()
         runs = [json.loads(line) for line in lines]
-        return [run[column] for run in runs if run["build"] == build]
+        return [run[column[0]] for run in runs if run["build"] == build]
 
     return values
 
