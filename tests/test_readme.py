@@ -1,9 +1,9 @@
 """Every number of the README's results, and of the models' card, is one that a command measured.
 
 Behind a number stands, as a comment that readers do not see, where it was recorded:
-`<!-- KEY -->` in data/measured/laptop.json, the results.json of `make course ONLY=`, or
-`<!-- FILE: KEY -->` in data/measured/FILE.json, or `<!-- FILE: BUILD: COLUMN -->`, the mean over the seeds of a build in data/measured/FILE.jsonl; with
-a ± the standard deviation as well.
+`<!-- KEY -->` in data/measured/laptop.json, the results.json of `make course ONLY=`,
+`<!-- FILE: KEY -->` in data/measured/FILE.json, or `<!-- FILE: BUILD: COLUMN -->`, the mean over
+the seeds of a build in data/measured/FILE.jsonl; with a ± the standard deviation as well.
 """
 
 import json
