@@ -310,15 +310,22 @@ def test_a_failure_is_told_at_once_and_cores_are_shared(tmp_path, folder, monkey
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(threads, "cores", lambda: 6)
     asked = "os.environ['OMP_NUM_THREADS'], os.environ['GOMP_SPINCOUNT']"
-    slow = f"import os, time\nprint({asked})\ntime.sleep(4)"
+    seen = tmp_path / "seen"  # the first ends when the failure of the second was told
+    wait = f"while not os.path.exists({str(seen)!r}): time.sleep(0.1)"
+    slow = f"import os, time\nprint({asked})\n{wait}"
     monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
     monkeypatch.setattr(threads, "crowded", lambda: True)
     write(folder / "01_first.ipynb", new_code_cell(slow))
     write(folder / "02_second.ipynb", new_code_cell("raise ValueError('unlucky')"))
     monkeypatch.setattr(state, "CHAPTERS", dict.fromkeys(["01_first", "02_second"], state.Work(())))
     lines, both = [], planning.find_notebooks(folder=folder)
-    named = {"progress": lines.append, "workers": 2}
-    said(run_course, "smoke", tmp_path / "out", both, **named)
+
+    def progress(line: str) -> None:
+        lines.append(line)
+        if "ValueError: unlucky" in line:
+            seen.touch()
+
+    said(run_course, "smoke", tmp_path / "out", both, progress=progress, workers=2)
     told = next(n for n, line in enumerate(lines) if "ValueError: unlucky" in line)
     assert "waiting for 01_first to end" in lines[told]
     assert "01_first: done" in "".join(lines[told:])
