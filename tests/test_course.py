@@ -311,8 +311,8 @@ def test_a_failure_is_told_at_once_and_cores_are_shared(tmp_path, folder, monkey
     monkeypatch.setattr(threads, "cores", lambda: 6)
     asked = "os.environ['OMP_NUM_THREADS'], os.environ['GOMP_SPINCOUNT']"
     seen = tmp_path / "seen"  # the first ends when the failure of the second was told
-    wait = f"while not os.path.exists({str(seen)!r}): time.sleep(0.1)"
-    slow = f"import os, time\nprint({asked})\n{wait}"
+    wait = f"while not os.path.exists({str(seen)!r}) and time.monotonic() < end: time.sleep(0.1)"
+    slow = f"import os, time\nprint({asked})\nend = time.monotonic() + 60\n{wait}"
     monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
     monkeypatch.setattr(threads, "crowded", lambda: True)
     write(folder / "01_first.ipynb", new_code_cell(slow))
