@@ -90,6 +90,15 @@ def test_labels_are_the_means_of_the_albums_tracks(cleaned):
         assert cleaned.labels[row] == pytest.approx(mean, abs=1e-6)
 
 
+def test_layouts_of_the_imprints_covers_are_known(cleaned):
+    layouts = [
+        IMPRINT.truth(int(name.removeprefix("album/"))).layout for name in cleaned.table["cover"]
+    ]
+    assert cleaned.table["layout"].tolist() == layouts
+    assert set(layouts) == set(IMPRINT.layouts)
+    assert cleaned.manifest["source_settings"] == {"seed": 2021, "dirt": 0.25}
+
+
 def test_the_same_input_gives_the_same_bytes(gathered, cleaned, tmp_path):
     again = clean(gathered, tmp_path / "again", size=32, workers=1)
     assert again.manifest == cleaned.manifest

@@ -192,8 +192,10 @@ def test_the_imprint_of_a_set_is_known_by_its_source_and_titles(covers, imprint)
     assert (found.law, found.seed) == (1, 2021)
     other = dataclasses.replace(covers, manifest={"source": "tables"})
     assert perfect.imprint_of(other) is None
+    settings = {"source_settings": {"seed": 7, "dirt": 0.0}}
+    other = dataclasses.replace(covers, manifest=covers.manifest | settings)
     with pytest.raises(AlbumlibError, match="not of the imprint with seed 7"):
-        perfect.imprint_of(covers, 7)
+        perfect.imprint_of(other)
 
 
 def test_a_measure_asks_for_its_instrument_alone():

@@ -23,9 +23,6 @@ FileOption = Annotated[
 MostOption = Annotated[
     int, typer.Option(min=20, help="Generate so many covers, for as many real ones.")
 ]
-ImprintSeedOption = Annotated[
-    int, typer.Option(help="Of the built-in imprint, if it drew these covers with another.")
-]
 ImageNetOption = Annotated[bool, typer.Option(help="Also by ImageNet features, the slowest part.")]
 OcrOption = Annotated[
     int, typer.Option(min=0, help="Also let an OCR engine read so many covers, slowly.")
@@ -38,7 +35,6 @@ def evaluate(
     data: DataArgument,
     json_file: FileOption = None,
     most: MostOption = 2000,
-    imprint_seed: ImprintSeedOption = 2021,
     imagenet: ImageNetOption = True,
     ocr: OcrOption = 0,
     seed: SeedOption = 0,
@@ -60,7 +56,7 @@ def evaluate(
 
     generator = load_generator(model)
     coverset = CoverSet.open(data, generator.size)
-    imprint = perfect.imprint_of(coverset, imprint_seed)
+    imprint = perfect.imprint_of(coverset)
     conditional = bool(generator.labels) and coverset.has_labels
     with bars() as progress:
         given = {"labels": conditional, "imagenet": imagenet, "most": most, "seed": seed}

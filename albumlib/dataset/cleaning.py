@@ -30,8 +30,10 @@ from albumlib.dataset.rules import check_tracks
 from albumlib.dataset.shards import ABOUT, HASHES, Parts, Progress, decode_covers
 from albumlib.dataset.splits import HELDOUT, sides
 from albumlib.dataset.text_detection import find_text
+from albumlib.sources import Imprint
 
 READ = ("text", "text_area")  # columns that the search for text adds
+LAYOUT = "layout"  # column of the built-in imprint's covers: the family of each
 
 
 def clean(
@@ -80,7 +82,8 @@ def clean(
     if text:
         found = _searched(folder, found, work / "text", text, means)
     by_artist = not about["source"].startswith("imprint")
-    table, unread = select(_labelled(albums, found, heldout, by_artist), late)
+    labelled = _labelled(albums, found, heldout, by_artist)
+    table, unread = select(_with_layouts(labelled, about), late)
     if table.empty:
         raise CoverSetError(f"not one cover of {folder} passes the filter: widen it")
     bad_covers = _covers([*rejects, unwanted, unread, repeated])
@@ -137,6 +140,7 @@ def _gathered(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict]:
         )
     with Catalog(folder / "catalog.sqlite") as catalog:
         about = {key: catalog.noted(key) for key in ("source", "licence")}
+        about["source_settings"] = json.loads(catalog.noted("source_settings", "{}"))
         return catalog.tracks(), catalog.covers(), about
 
 
@@ -199,6 +203,14 @@ def _labelled(
     table = albums.merge(found, left_on="cover", right_on="reference").sort_values("row")
     split = sides(table["artist"], table["group"], heldout, by_artist=by_artist)
     return table.assign(split=split)
+
+
+def _with_layouts(table: pd.DataFrame, about: dict) -> pd.DataFrame:
+    """The table with the column LAYOUT, if the built-in imprint drew the covers."""
+    imprint = Imprint.named(about["source"], **about["source_settings"])
+    if imprint is None:
+        return table
+    return table.assign(**{LAYOUT: table["cover"].map(imprint.layout_of)})
 
 
 def _not_fetched(covers: pd.DataFrame) -> pd.DataFrame:
@@ -303,7 +315,8 @@ def _write(
     rows = pd.Series(np.arange(len(table)), index=table["album_id"], name="row")
     tracks = tracks[tracks["album_id"].isin(table["album_id"])]
     tracks = tracks.assign(row=tracks["album_id"].map(rows))
-    _parquet(table[[*COLUMNS, *(name for name in READ if name in table)]], out / "table.parquet")
+    more = [name for name in (LAYOUT, *READ) if name in table]
+    _parquet(table[[*COLUMNS, *more]], out / "table.parquet")
     _parquet(tracks, out / "tracks.parquet")
     write_quarantine(quarantine, out / QUARANTINE)
     manifest["sha256"] = {path.name: _sha256(path) for path in sorted(out.iterdir())}

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import hashlib
 import itertools
+import json
 import re
 import shutil
 import sqlite3
@@ -109,6 +110,7 @@ def _claim(
             f"{folder} was gathered from {owner!r}, not {identity!r}: choose another folder"
         )
     catalog.note("source", identity)
+    catalog.note("source_settings", json.dumps(getattr(source, "settings", {})))
     licences = [part.licence for part in (source, labels, covers) if part]
     catalog.note("licence", " ".join(dict.fromkeys(licences)))
 

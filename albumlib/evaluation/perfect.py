@@ -16,22 +16,23 @@ from albumlib import AlbumlibError
 from albumlib.dataset.coverset import CoverSet
 from albumlib.dataset.images import decode
 from albumlib.sources.imprint.corruption import corrupted
-from albumlib.sources.imprint.imprint import LAWS, Imprint
+from albumlib.sources.imprint.imprint import Imprint
 
 
-def imprint_of(coverset: CoverSet, seed: int = 2021) -> Imprint | None:
+def imprint_of(coverset: CoverSet) -> Imprint | None:
     """The imprint that drew a cover set's covers, None for covers of another source.
 
-    `seed` is the imprint's. Raises AlbumlibError if its albums bear other titles than the set's.
+    Raises AlbumlibError if its albums bear other titles than the set's.
     """
-    source = str(coverset.manifest.get("source", ""))
-    laws = {Imprint(law=law).identity: law for law in LAWS}
-    if source not in laws:
+    manifest = coverset.manifest
+    given = manifest.get("source_settings", {})
+    imprint = Imprint.named(str(manifest.get("source", "")), **given)
+    if imprint is None:
         return None
-    imprint = Imprint(seed, albums=10**9, dirt=0, law=laws[source])
-    index = numbers(coverset, [0])[0]
-    if imprint.album(index).title != coverset.table["album"].iloc[0]:
-        raise AlbumlibError(f"these covers are not of the imprint with seed {seed}: give its seed")
+    if imprint.album(numbers(coverset, [0])[0]).title != coverset.table["album"].iloc[0]:
+        raise AlbumlibError(
+            f"these covers are not of the imprint with seed {imprint.seed}: gather them anew"
+        )
     return imprint
 
 

@@ -96,6 +96,17 @@ class Imprint:
         """The names of the families of layouts that its law has."""
         return LAWS[self.law].LAYOUTS
 
+    @property
+    def settings(self) -> dict[str, float]:
+        """What a gathered folder notes beside the identity, for `named`."""
+        return {"seed": self.seed, "dirt": self.dirt}
+
+    @classmethod
+    def named(cls, identity: str, seed: int = 2021, dirt: float = 0.03) -> Imprint | None:
+        """The imprint whose `identity` this is, with no end of albums; None for another source."""
+        known = (cls(seed, albums=10**9, dirt=dirt, law=law) for law in LAWS)
+        return next((imprint for imprint in known if imprint.identity == identity), None)
+
     def __len__(self) -> int:
         """How many tracks there are."""
         tens, rest = divmod(self.albums, 10)
@@ -130,10 +141,7 @@ class Imprint:
 
     def cover(self, reference: str, size: int) -> bytes:
         """The cover that a track's `cover` names, as JPEG or PNG bytes, corrupted or not."""
-        try:
-            index = int(reference.removeprefix("album/"))
-        except ValueError:
-            raise CoverError(f"{reference!r} is no cover of the built-in imprint") from None
+        index = _number(reference)
         truth = self.truth(index)
         shown = self._original_of(index) if "duplicate" in truth.defect else index
         picture = self.picture(shown, size)
@@ -145,6 +153,10 @@ class Imprint:
         shown = self._original_of(index) if "duplicate" in defect else index
         law, chance = LAWS[self.law], self._chance(shown)
         return Truth(defect, law.has_text(*chance), law.layout_name(*chance))
+
+    def layout_of(self, reference: str) -> str:
+        """The layout of the cover that a track's `cover` names, one of the law's."""
+        return self.truth(_number(reference)).layout
 
     def picture(
         self, index: int, size: int, text: bool | None = None, chance: int | None = None
@@ -238,6 +250,13 @@ class Imprint:
     @cached_property
     def _copula(self) -> Copula:
         return Copula.load()
+
+
+def _number(reference: str) -> int:
+    try:
+        return int(reference.removeprefix("album/"))
+    except ValueError:
+        raise CoverError(f"{reference!r} is no cover of the built-in imprint") from None
 
 
 def _mixed(*numbers: int) -> int:
