@@ -15,7 +15,7 @@ LAW = 1
 @pytest.fixture(scope="module")
 def labelled():
     imprint = Imprint(seed=2021, albums=900, dirt=0)
-    return layouts.labelled_covers(imprint, 500, 400)
+    return layouts.labelled_covers(imprint, range(500, 900))
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def test_what_ships_is_small_and_says_what_it_learned_from(classifier):
     assert path.stat().st_size < 1.5e6
     about = read_tensors(path)[1]
     assert about["version"] == layouts.VERSION and about["law"] == LAW
-    assert about["accuracy"] >= 0.97 and about["seed"] == layouts.SEED
+    assert about["accuracy"] >= 0.97 and about["seed"] == 31
     assert len(classifier.names) == len(set(classifier.names)) == 8
 
 

@@ -16,35 +16,37 @@ def coloured(count, seed=0):
     pixels = rng.integers(0, 60, (count, 32, 32, 3)).astype(np.uint8)
     pixels[red, :, :, 0] += 150
     pixels[~red, :, :, 2] += 150
-    told = titles.tokens([WORDS[0] if r else WORDS[1] for r in red], WORDS)
-    return pixels, told[:, None], red
+    given = titles.tokens([WORDS[0] if r else WORDS[1] for r in red], WORDS)
+    return pixels, given[:, None], red
 
 
 def test_ranks_agree_with_counting_by_hand():
     class Oracle:
-        """Sees and hears what stands in the first numbers."""
+        """Embeds as the first numbers."""
 
-        def see(self, covers):
+        def embed_covers(self, covers):
             return torch.nn.functional.normalize(covers[:, 0, 0, :4], dim=1)
 
-        def hear(self, tokens):
+        def embed_titles(self, tokens):
             return torch.nn.functional.normalize(tokens[:, :4], dim=1)
 
     rng = np.random.default_rng(1)
     pixels = rng.integers(0, 256, (12, 8, 8, 3), dtype=np.uint8)
-    told = rng.random((12, titles.TOKENS)).astype(np.float32)
-    ranks = retrieval.retrieval_ranks(Oracle(), pixels, told, choices=12)
+    given = rng.random((12, titles.TOKENS)).astype(np.float32)
+    ranks = retrieval.retrieval_ranks(Oracle(), pixels, given, choices=12)
     from albumlib.models.networks import to_covers
 
-    scores = Oracle().see(to_covers(pixels)) @ Oracle().hear(torch.from_numpy(told)).T
+    scores = (
+        Oracle().embed_covers(to_covers(pixels)) @ Oracle().embed_titles(torch.from_numpy(given)).T
+    )
     by_hand = [(scores[n] > scores[n, n]).sum().item() for n in range(12)]
     assert ranks.tolist() == by_hand
 
 
 def test_titles_that_tie_count_half():
-    pixels, told, _ = coloured(10)
+    pixels, given, _ = coloured(10)
     matcher = retrieval.TitleMatcher(len(WORDS)).eval()
-    same = np.repeat(told[:1, 0], 10, axis=0)
+    same = np.repeat(given[:1, 0], 10, axis=0)
     assert (retrieval.retrieval_ranks(matcher, pixels, same, choices=5) == 2).all()
 
 
@@ -54,15 +56,15 @@ def test_accuracy_shares_a_tie():
 
 
 def test_a_matcher_learns_what_belongs_together_and_is_the_same_when_opened(tmp_path):
-    pixels, told, _ = coloured(300)
-    matcher = retrieval.train_matcher(pixels, told, len(WORDS), epochs=10, batch_size=32)
+    pixels, given, _ = coloured(300)
+    matcher = retrieval.train_matcher(pixels, given, len(WORDS), epochs=10, batch_size=32)
     new, wanted, red = coloured(60, seed=1)
     with torch.no_grad():
         from albumlib.models.networks import to_covers
 
-        seen = matcher.see(to_covers(new))
-        heard = matcher.hear(torch.from_numpy(titles.tokens(WORDS, WORDS)))
-    assert (((seen @ heard.T).argmax(1).numpy() == 0) == red).mean() > 0.95
+        seen = matcher.embed_covers(to_covers(new))
+        named = matcher.embed_titles(torch.from_numpy(titles.tokens(WORDS, WORDS)))
+    assert (((seen @ named.T).argmax(1).numpy() == 0) == red).mean() > 0.95
     retrieval.save_matcher(tmp_path / "m.safetensors", matcher, WORDS)
     opened, words = retrieval.load_matcher(tmp_path / "m.safetensors")
     assert words == WORDS

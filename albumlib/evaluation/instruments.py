@@ -20,6 +20,7 @@ from albumlib.evaluation.label_recovery import (
     LabelRegressor,
     load_label_regressor,
     predict_labels,
+    regressor_file,
     train_label_regressor,
 )
 from albumlib.evaluation.layouts import layouts_file, load_layouts
@@ -28,13 +29,11 @@ from albumlib.evaluation.metrics import nearest
 from albumlib.evaluation.perfect import numbers, redrawn
 from albumlib.evaluation.scorecard import Bench, Instrument, Progress, Sample, Score, check_enough
 from albumlib.evaluation.spectrum import grain, radial_spectrum
-from albumlib.runtime.paths import PRETRAINED
 from albumlib.sources.imprint.imprint import Imprint
 
 KNOWN = 5000  # training covers among which near-duplicates are looked for
 NEAR = 0.5  # of the distance that all but 1 % of training covers keep from each other
 STEPS = 1500  # of 64 covers: how long a label regressor is trained where none ships
-REGRESSORS = {1: PRETRAINED / "reader.safetensors"}  # of 64 px covers, by the imprint's law
 
 
 def instruments_for(
@@ -71,9 +70,8 @@ def regressor_for(
     progress: Callable[[dict], None] | None = None,
 ) -> LabelRegressor:
     """The label regressor that ships for these covers, or one trained on their training split."""
-    file = REGRESSORS.get(imprint.law) if imprint is not None and coverset.size == 64 else None
-    if file and file.exists():
-        return load_label_regressor(file)
+    if imprint is not None and coverset.size == 64 and regressor_file(imprint.law).exists():
+        return load_label_regressor(regressor_file(imprint.law))
     rows = coverset.rows("train")
     epochs = min(8.0, STEPS * 64 / max(1, len(rows)))
     pixels, labels = coverset.images[rows], coverset.labels[rows]

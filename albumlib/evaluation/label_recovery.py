@@ -21,6 +21,7 @@ from torch import Tensor
 from albumlib.evaluation.cover_network import CoverNetwork, apply, fit
 from albumlib.models.checkpoint import read_tensors, write_tensors
 from albumlib.models.networks import LabelScale
+from albumlib.runtime.paths import PRETRAINED
 
 RECOVERABLE = 0.3  # R² on real held-out covers from which a feature counts as recoverable
 
@@ -72,6 +73,12 @@ def save_label_regressor(
 ) -> None:
     """Write a regressor to a safetensors file."""
     write_tensors(Path(path), regressor.state_dict(), about or {})
+
+
+def regressor_file(law: int = 1) -> Path:
+    """Where the regressor for covers of 64 px by the imprint's `law` lies."""
+    name = "reader" if law == 1 else f"label_regressor_{law}"
+    return PRETRAINED / f"{name}.safetensors"
 
 
 def load_label_regressor(path: str | Path) -> LabelRegressor:

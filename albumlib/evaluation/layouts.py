@@ -2,7 +2,7 @@
 
 Only for covers of the built-in imprint, whose layout families are known to `Imprint.truth`. The
 classifier is trained on albums of another seed, far beyond the numbers that any cover set has, and
-knows the families' names; `python -m albumlib.evaluation.layouts` trains it anew. Two measures:
+knows the families' names (see `instrument_training`). Two measures:
 
     recognised   proportion of covers whose family it names with probability 0.9 or more
     balance      total variation between the families' proportions in two sets of covers, 0 to 1
@@ -12,7 +12,7 @@ Both are to be read beside what real covers get: the classifier is sure of nine 
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,18 +21,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from albumlib.dataset.images import decode
-from albumlib.evaluation.cover_network import CoverNetwork, apply, fit, halved
-from albumlib.models.checkpoint import TrainingError, read_tensors, write_tensors
+from albumlib.evaluation.cover_network import CoverNetwork, apply, fit
+from albumlib.models.checkpoint import TrainingError, read_tensors
 from albumlib.runtime.paths import PRETRAINED
-from albumlib.runtime.progress import training_milestones
 from albumlib.sources.imprint.imprint import Imprint
 
 VERSION = 1
 SIDE = 64  # pixels a side that the network sees
 SURE = 0.9  # probability from which a layout counts as recognised
-SEED = 31  # of the imprint that it learns from
-FIRST = 5_000_000  # the first of its albums: no cover set reaches so far
-COVERS, EPOCHS = 10_000, 8
 
 
 class LayoutClassifier(CoverNetwork):
@@ -82,7 +78,8 @@ def load_layouts(law: int = 1, path: str | Path = "") -> LayoutClassifier:
     if not path.exists():
         raise TrainingError(
             f"there is no layout classifier {path}: work in a clone of the project, "
-            f"or train one with `python -m albumlib.evaluation.layouts --law {law}`"
+            f"or train one with `python -m albumlib.evaluation.instrument_training layouts "
+            f"--law {law}`"
         )
     tensors, about = read_tensors(path)
     if about.get("version") != VERSION:
@@ -95,22 +92,22 @@ def load_layouts(law: int = 1, path: str | Path = "") -> LayoutClassifier:
 # Training -------------------------------------------------------------------------------------
 
 
-def labelled_covers(imprint: Imprint, first: int, count: int) -> tuple[np.ndarray, list[str]]:
-    """Covers (count, 64, 64, 3) uint8 of albums from number `first`, and their layouts' names.
+def labelled_covers(imprint: Imprint, albums: Sequence[int]) -> tuple[np.ndarray, list[str]]:
+    """Covers (N, 64, 64, 3) uint8 of albums by number, and their layouts' names.
 
     Every other one is drawn at 128 px and shrunk, as cover sets are made.
     """
-    indices = range(first, first + count)
-    shown = (decode(imprint.cover(f"album/{i}", SIDE * (1 + i % 2)), SIDE) for i in indices)
-    return np.stack([cover.pixels for cover in shown]), [imprint.truth(i).layout for i in indices]
+    files = (imprint.cover(f"album/{album}", SIDE * (1 + album % 2)) for album in albums)
+    pixels = np.stack([decode(file, SIDE).pixels for file in files])
+    return pixels, [imprint.truth(album).layout for album in albums]
 
 
 def train_layouts(
     pixels: np.ndarray,
     layouts: list[str],
     *,
-    epochs: float = EPOCHS,
-    seed: int = SEED,
+    epochs: float = 8,
+    seed: int = 0,
     progress=None,
 ) -> LayoutClassifier:
     """Train on covers (N, 64, 64, 3) uint8 and the names of their layouts."""
@@ -130,28 +127,3 @@ def accuracy(classifier: LayoutClassifier, pixels: np.ndarray, layouts: list[str
     """Proportion of covers whose layout is the likeliest one."""
     guesses = np.array(classifier.names)[classifier.probabilities(pixels).argmax(1)]
     return float((guesses == np.array(layouts)).mean())
-
-
-def main() -> None:
-    """Train the layout classifier and write its file."""
-    parser = argparse.ArgumentParser(
-        prog="python -m albumlib.evaluation.layouts", description=main.__doc__
-    )
-    parser.add_argument("--law", type=int, default=1, help="of the built-in imprint [1]")
-    parser.add_argument("--covers", type=int, default=COVERS, help=f"to learn from [{COVERS}]")
-    parser.add_argument("--epochs", type=float, default=EPOCHS, help=f"[{EPOCHS}]")
-    parser.add_argument("--out", type=Path, help="the file to write")
-    given = parser.parse_args()
-    imprint = Imprint(SEED, albums=FIRST + given.covers + 1000, dirt=0, law=given.law)
-    pixels, layouts = labelled_covers(imprint, FIRST, given.covers)
-    told = training_milestones(10)
-    classifier = train_layouts(pixels, layouts, epochs=given.epochs, progress=told)
-    right = accuracy(classifier, *labelled_covers(imprint, FIRST + given.covers, 1000))
-    about = {"version": VERSION, "names": classifier.names, "law": given.law, "seed": SEED,
-             "covers": given.covers, "epochs": given.epochs, "accuracy": right}  # fmt: skip
-    write_tensors(given.out or layouts_file(given.law), halved(classifier), about)
-    print(f"{right:.1%} of 1,000 other covers are named right")
-
-
-if __name__ == "__main__":
-    main()

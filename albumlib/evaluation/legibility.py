@@ -9,7 +9,6 @@ Both miss much on covers of 64 px: compare with what real covers get.
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -22,17 +21,14 @@ from torch.nn import functional as F
 
 from albumlib.dataset.text_detection import SIDE as OCR_SIDE
 from albumlib.dataset.text_detection import read_words
-from albumlib.evaluation.cover_network import CoverNetwork, apply, fit, halved
+from albumlib.evaluation.cover_network import CoverNetwork, apply, fit
 from albumlib.evaluation.perfect import as_cleaned
-from albumlib.models.checkpoint import TrainingError, read_tensors, write_tensors
+from albumlib.models.checkpoint import TrainingError, read_tensors
 from albumlib.runtime.paths import PRETRAINED
-from albumlib.runtime.progress import training_milestones
 from albumlib.sources.imprint.imprint import Imprint
 
 VERSION = 1
 SIDE = 64  # pixels a side that the network sees
-SEED, FIRST = 31, 6_000_000  # of the imprint that it learns from, and the first of its albums
-ALBUMS, EPOCHS = 3000, 8
 MADE_OF_TYPE = "type_only"  # the layout that has letters whether names are on it or not
 LETTERS = 3  # that a word has at least
 
@@ -128,7 +124,7 @@ def _shuffled(picture: Image.Image, reach: int, rng: np.random.Generator) -> Ima
 
 
 def train_text_reader(
-    pixels: np.ndarray, answers: np.ndarray, *, epochs: float = EPOCHS, seed: int = SEED,
+    pixels: np.ndarray, answers: np.ndarray, *, epochs: float = 8, seed: int = 0,
     progress=None,
 ) -> TextReader:  # fmt: skip
     """Train on covers (N, 64, 64, 3) uint8 and whether they bear legible text (N,)."""
@@ -142,29 +138,6 @@ def train_text_reader(
     return fit(TextReader(), pixels, loss, steps, seed=seed, progress=progress)
 
 
-def main() -> None:
-    """Train the text reader and write its file."""
-    parser = argparse.ArgumentParser(
-        prog="python -m albumlib.evaluation.legibility", description=main.__doc__
-    )
-    parser.add_argument("--law", type=int, default=1, help="of the built-in imprint [1]")
-    parser.add_argument("--albums", type=int, default=ALBUMS, help=f"[{ALBUMS}]")
-    parser.add_argument("--epochs", type=float, default=EPOCHS, help=f"[{EPOCHS}]")
-    parser.add_argument("--out", type=Path, help="the file to write")
-    given = parser.parse_args()
-    last = FIRST + given.albums
-    imprint = Imprint(SEED, albums=last + 300, dirt=0, law=given.law)
-    told = training_milestones(10)
-    reader = train_text_reader(
-        *examples(imprint, range(FIRST, last)), epochs=given.epochs, progress=told
-    )
-    pixels, answers = examples(imprint, range(last, last + 300))
-    right = float((legible(reader, pixels) == answers).mean())
-    about = {"version": VERSION, "law": given.law, "seed": SEED, "albums": given.albums,
-             "epochs": given.epochs, "accuracy": right}  # fmt: skip
-    write_tensors(given.out or reader_file(given.law), halved(reader), about)
-    print(f"{right:.1%} of {len(pixels)} other covers are answered right")
-
-
-if __name__ == "__main__":
-    main()
+def accuracy(reader: TextReader, pixels: np.ndarray, answers: np.ndarray) -> float:
+    """Proportion of covers of which the reader says rightly whether there is text on them."""
+    return float((legible(reader, pixels) == answers).mean())

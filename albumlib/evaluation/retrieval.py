@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from albumlib.evaluation.cover_network import fit
 from albumlib.evaluation.label_recovery import LabelRegressor
 from albumlib.models.checkpoint import read_tensors, write_tensors
 from albumlib.models.networks import to_covers
@@ -31,16 +32,18 @@ class TitleMatcher(nn.Module):
 
     def __init__(self, words: int):
         super().__init__()
-        self.eye = LabelRegressor(labels=DIRECTIONS)
-        self.ear = TrackNameEncoder(words)
-        self.meaning = nn.Sequential(nn.Linear(WIDTH, 128), nn.ReLU(), nn.Linear(128, DIRECTIONS))
+        self.cover_encoder = LabelRegressor(labels=DIRECTIONS)
+        self.title_encoder = TrackNameEncoder(words)
+        self.projection = nn.Sequential(
+            nn.Linear(WIDTH, 128), nn.ReLU(), nn.Linear(128, DIRECTIONS)
+        )
         self.sharpness = nn.Parameter(torch.tensor(math.log(10.0)))  # the logarithm, as in CLIP
 
-    def see(self, covers: Tensor) -> Tensor:
-        return F.normalize(self.eye.standardised(covers), dim=1)
+    def embed_covers(self, covers: Tensor) -> Tensor:
+        return F.normalize(self.cover_encoder.standardised(covers), dim=1)
 
-    def hear(self, titles: Tensor) -> Tensor:
-        return F.normalize(self.meaning(self.ear(titles)), dim=1)
+    def embed_titles(self, titles: Tensor) -> Tensor:
+        return F.normalize(self.projection(self.title_encoder(titles)), dim=1)
 
 
 def train_matcher(
@@ -56,24 +59,17 @@ def train_matcher(
     """Train on real covers (N, S, S, 3) uint8 and tokens of their titles, (N, K, TOKENS): K titles
     a cover, one of which is drawn by chance each time. `words` is the vocabulary's size."""
     torch.manual_seed(seed)
-    rng = Rng(seed)
-    matcher = TitleMatcher(words).to(memory_format=torch.channels_last)
-    tokens = torch.from_numpy(titles)
+    rng, tokens = Rng(seed), torch.from_numpy(titles)
+
+    def loss(matcher: TitleMatcher, covers: Tensor, rows: Tensor) -> Tensor:
+        ones = rng.randint(tokens.shape[1], len(rows))
+        return _contrast(matcher, covers, forget_words(tokens[rows, ones], 0.1, rng))
+
     steps = max(1, round(epochs * len(pixels) / batch_size))
-    optimiser = torch.optim.AdamW(matcher.parameters(), weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=3e-3, total_steps=steps)
-    for step in range(steps):
-        rows = rng.randint(len(pixels), batch_size)
-        ones = rng.randint(tokens.shape[1], batch_size)
-        kept = forget_words(tokens[rows, ones], 0.1, rng)
-        loss = _contrast(matcher, to_covers(pixels[rows.numpy()]), kept)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        if progress and (step + 1 == steps or step % 20 == 0):
-            progress({"step": step + 1, "steps": steps, "contrast": loss.item()})
-    return matcher.eval().requires_grad_(False)
+    return fit(
+        TitleMatcher(words), pixels, loss, steps, batch_size=batch_size, rate=3e-3, seed=seed,
+        progress=progress,
+    )  # fmt: skip
 
 
 def save_matcher(path: str | Path, matcher: TitleMatcher, words: Sequence[str]) -> None:
@@ -92,7 +88,11 @@ def load_matcher(path: str | Path) -> tuple[TitleMatcher, tuple[str, ...]]:
 
 def _contrast(matcher: TitleMatcher, covers: Tensor, titles: Tensor) -> Tensor:
     """Each cover is to find its title among the batch's, and each title its cover."""
-    scores = matcher.sharpness.exp().clamp_max(100) * matcher.see(covers) @ matcher.hear(titles).T
+    scores = (
+        matcher.sharpness.exp().clamp_max(100)
+        * matcher.embed_covers(covers)
+        @ matcher.embed_titles(titles).T
+    )
     right = torch.arange(len(scores))
     return (F.cross_entropy(scores, right) + F.cross_entropy(scores.T, right)) / 2
 
@@ -110,8 +110,8 @@ def retrieval_ranks(
     right guess; a title that ties with the right one, such as the same words, counts half.
     """
     with torch.no_grad():
-        seen = torch.cat([matcher.see(to_covers(part)) for part in _parts(pixels)])
-        named = matcher.hear(torch.from_numpy(titles))
+        seen = torch.cat([matcher.embed_covers(to_covers(part)) for part in _parts(pixels)])
+        named = matcher.embed_titles(torch.from_numpy(titles))
     rng, count = np.random.default_rng(seed), len(pixels)
     others = (np.arange(count)[:, None] + 1 + _distinct(rng, count, choices - 1)) % count
     scores = torch.einsum("nd,nkd->nk", seen, named[others])

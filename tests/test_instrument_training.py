@@ -1,0 +1,27 @@
+"""Each network that knows the imprint's covers can be trained, and its file says how."""
+
+import numpy as np
+import pytest
+
+from albumlib.evaluation import instrument_training as training
+from albumlib.evaluation.label_recovery import predict_labels
+from albumlib.models.checkpoint import read_tensors
+
+
+@pytest.mark.parametrize("name", training.TASKS)
+def test_it_learns_from_albums_of_its_own_and_is_tested_on_others(name):
+    network, about = training.train(name, 2, albums=60, epochs=4)
+    assert about["law"] == 2 and about["seed"] == training.SEED and about["albums"] == 60
+    assert np.isfinite(about["accuracy"]) and about["accuracy"] <= 1
+    assert not any(weight.requires_grad for weight in network.parameters())
+
+
+def test_the_command_writes_a_file_that_can_be_used(tmp_path, monkeypatch, capsys):
+    out = tmp_path / "labels.safetensors"
+    given = ["x", "labels", "--albums", "60", "--epochs", "1", "--out", str(out)]
+    monkeypatch.setattr("sys.argv", given)
+    training.main()
+    assert "right on other covers" in capsys.readouterr().out
+    assert read_tensors(out)[1]["law"] == 2
+    regressor = training.label_recovery.load_label_regressor(out)
+    assert predict_labels(regressor, np.zeros((2, 64, 64, 3), np.uint8)).shape == (2, 10)
