@@ -239,7 +239,7 @@ def test_windows_and_lettering_select_on_the_command_line(gathered, tmp_path, mo
     assert (covers.table["year"] >= 1980).all() and not covers.table["text"].any()
     assert "not selected" in said and f"albumlib train {tmp_path / 'set'}" in said
     assert "no Dask scheduler answers" in fails("clean", gathered, "--dask", "nonsense://x")
-    assert "is no window" in fails("clean", gathered, "--where", "popular")
+    assert "is no filter" in fails("clean", gathered, "--where", "popular")
     assert "there is no 'mood'" in fails("clean", gathered, "--where", "mood=good")
 
 

@@ -64,12 +64,28 @@ def clean(
     work = out.with_name(out.name + ".tmp")
     sizes = tuple(dict.fromkeys([size] if isinstance(size, int) else size))
     means = {"workers": workers, "dask": dask, "progress": progress}
-    early, late = _windows(where, bool(text))
+    filters = _filters(where, bool(text))
     _check_place(out)
-    tracks, covers, about = _gathered(folder)
+    found = _sorted_out(folder, out, work, sizes, heldout, filters, text, means)
+    _write(work / "set", *found, sizes, progress)
+    _publish(work, out)
+    return CoverSet.open(out)
+
+
+def _sorted_out(
+    folder: Path,
+    out: Path,
+    work: Path,
+    sizes: tuple[int, ...],
+    heldout: float,
+    filters: tuple[list[Filter], list[Filter]],
+    text: bool | str,
+    means: dict,
+) -> tuple[pd.DataFrame, Parts, pd.DataFrame, pd.DataFrame, dict]:
+    """The set's table, all decoded covers, the tracks that pass, the quarantine, the manifest."""
+    (early, late), (tracks, covers, about) = filters, _gathered(folder)
     rows, bad_rows = read_import(folder)
     let_go = released(folder)
-
     kept, bad_tracks = check_tracks(tracks, let_go)
     albums, unwanted = select(albums_of(kept), early)
     wanted = covers[covers["reference"].isin(albums["cover"])]
@@ -81,9 +97,7 @@ def clean(
     found, repeated = drop_duplicates(parts, work / "thumbs.npy", let_go)
     if text:
         found = _searched(folder, found, work / "text", text, means)
-    by_artist = not about["source"].startswith("imprint")
-    labelled = _labelled(albums, found, heldout, by_artist)
-    table, unread = select(_with_layouts(labelled, about), late)
+    table, unread = select(_labelled(albums, found, heldout, about), late)
     if table.empty:
         raise CoverSetError(f"not one cover of {folder} passes the filter: widen it")
     bad_covers = _covers([*rejects, unwanted, unread, repeated])
@@ -91,10 +105,7 @@ def clean(
     manifest = about | _settings(sizes, heldout, (*early, *late), let_go)
     manifest["funnel"] = rows | funnel(tracks, kept, bad_tracks, covers, parts, bad_covers, table)
     manifest["tracks rejected"] = _counted(bad_tracks)
-    quarantine = pd.concat([bad_rows, bad_tracks, bad_covers])
-    _write(work / "set", table, parts, sizes, kept, quarantine, manifest, progress)
-    _publish(work, out)
-    return CoverSet.open(out)
+    return table, parts, kept, pd.concat([bad_rows, bad_tracks, bad_covers]), manifest
 
 
 def _covers(rejects: list[pd.DataFrame]) -> pd.DataFrame:
@@ -116,18 +127,18 @@ def _settings(
     }
 
 
-def _windows(where: Sequence[str], text: bool) -> tuple[list[Filter], list[Filter]]:
-    """Windows on what the catalogue knows, and those that have to wait until text was found."""
-    windows = [Filter.parse(text) for text in where]
-    late = [window for window in windows if window.column in READ]
+def _filters(where: Sequence[str], text: bool) -> tuple[list[Filter], list[Filter]]:
+    """Filters on what the catalogue knows, and those that have to wait until text was found."""
+    filters = [Filter.parse(text) for text in where]
+    late = [one for one in filters if one.column in READ]
     if late and not text:
         raise FilterError(f"to select by {late[0].column}, have text looked for: --text")
-    return [window for window in windows if window not in late], late
+    return [one for one in filters if one not in late], late
 
 
-def select(table: pd.DataFrame, windows: Sequence[Filter]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows of albums that lie in all windows; the covers of the rest, with those they miss."""
-    missed = outside(table, windows)
+def select(table: pd.DataFrame, filters: Sequence[Filter]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of albums that pass all filters; the covers of the rest, with those they miss."""
+    missed = outside(table, filters)
     unwanted = pd.DataFrame({"id": table["cover"], "reason": "not selected", "reasons": missed})
     return table[missed == ""], unwanted[missed != ""]
 
@@ -197,20 +208,16 @@ def _searched(
 
 
 def _labelled(
-    albums: pd.DataFrame, found: pd.DataFrame, heldout: float, by_artist: bool
+    albums: pd.DataFrame, found: pd.DataFrame, heldout: float, about: dict
 ) -> pd.DataFrame:
-    """Albums that have a cover, in the covers' order, each on its side of the split."""
+    """Albums that have a cover, in the covers' order, each on its side of the split, and with the
+    column LAYOUT if the built-in imprint drew the covers."""
     table = albums.merge(found, left_on="cover", right_on="reference").sort_values("row")
-    split = sides(table["artist"], table["group"], heldout, by_artist=by_artist)
-    return table.assign(split=split)
-
-
-def _with_layouts(table: pd.DataFrame, about: dict) -> pd.DataFrame:
-    """The table with the column LAYOUT, if the built-in imprint drew the covers."""
     imprint = Imprint.named(about["source"], **about["source_settings"])
-    if imprint is None:
-        return table
-    return table.assign(**{LAYOUT: table["cover"].map(imprint.layout_of)})
+    if imprint is not None:
+        table[LAYOUT] = table["cover"].map(imprint.layout_of)
+    split = sides(table["artist"], table["group"], heldout, by_artist=imprint is None)
+    return table.assign(split=split)
 
 
 def _not_fetched(covers: pd.DataFrame) -> pd.DataFrame:
@@ -300,10 +307,10 @@ def _write(
     out: Path,
     table: pd.DataFrame,
     parts: Parts,
-    sizes: Sequence[int],
     tracks: pd.DataFrame,
     quarantine: pd.DataFrame,
     manifest: dict,
+    sizes: Sequence[int],
     progress: Progress | None,
 ) -> None:
     shutil.rmtree(out, ignore_errors=True)  # what a killed run may have left

@@ -6,7 +6,7 @@ A cover set is a folder of files that are readable without this package:
     table.parquet    N rows in the same order: what is known of each cover's album, its split, and
                      the ten features in their own units (mean over the album's tracks)
     tracks.parquet   every kept track, with `row`, the row of its cover
-    manifest.json    sizes, windows, counts of every stage, hashes of the files, versions
+    manifest.json    sizes, filters, counts of every stage, hashes of the files, versions
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Windows: which rows of a table are wanted, said in plain words.
+"""Filters: which rows of a table are wanted, said in plain words.
 
     popularity=50..                from 50 on; ..50 is up to, 20..50 between, ends included
     release_date=1990..1999        dates by their beginning: all of 1999 is in
     genre=rock,pop                 one of these, in capitals or not
     genre!=live                    all but these
-    text=no                   yes or no
+    text=no                        yes or no
 
-A value that is missing lies in no window.
+A missing value passes no filter.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TRUTH = {"yes": True, "true": True, "no": False, "false": False}
 
 
 class FilterError(AlbumlibError):
-    """A window that cannot be understood, or for a column that does not exist."""
+    """A filter that cannot be understood, or for a column that does not exist."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Filter:
 
     @classmethod
     def parse(cls, text: str) -> Filter:
-        """A window from "column=value" or "column!=value". Raises FilterError.
+        """A filter from "column=value" or "column!=value". Raises FilterError.
 
         >>> table = pd.DataFrame({"year": [1968, 1991, None], "genre": ["rock", "pop", "pop"]})
         >>> Filter.parse("year=1990..").matches(table).tolist()
@@ -49,7 +49,7 @@ class Filter:
         form = FORM.fullmatch(text)
         if not form or not form[3]:
             raise FilterError(
-                f"{text!r} is no window: write such as popularity=50.., genre=rock,pop, "
+                f"{text!r} is no filter: write such as popularity=50.., genre=rock,pop, "
                 "genre!=live, release_date=1990..1999 or text=no"
             )
         return cls(today(form[1], warn=True), form[2] == "!=", form[3])
@@ -58,7 +58,7 @@ class Filter:
         return f"{self.column}{'!=' if self.unwanted else '='}{self.value}"
 
     def matches(self, table: pd.DataFrame) -> pd.Series:
-        """Which rows lie in this window. Raises FilterError if the table has no such column."""
+        """Which rows pass. Raises FilterError if the table has no such column."""
         if self.column not in table:
             known = ", ".join(name for name in table.columns if table[name].dtype != object)
             raise FilterError(f"there is no {self.column!r} to select by; there is {known}")
@@ -92,9 +92,9 @@ class Filter:
             raise FilterError(f"{self}: {text!r} is no number") from None
 
 
-def outside(table: pd.DataFrame, windows: Iterable[Filter]) -> pd.Series:
-    """For each row the windows that it does not lie in, joined by "; ": "" if it is wanted."""
+def outside(table: pd.DataFrame, filters: Iterable[Filter]) -> pd.Series:
+    """For each row the filters that it does not pass, joined by "; ": "" if it is wanted."""
     missed = pd.Series("", index=table.index, dtype=str)
-    for window in windows:
-        missed = missed.where(window.matches(table), missed + f"; {window}")
+    for one in filters:
+        missed = missed.where(one.matches(table), missed + f"; {one}")
     return missed.str.removeprefix("; ")

@@ -28,7 +28,7 @@ FOLDS = 5
 PENALTIES = np.logspace(0, 6, 13)  # of the ridge, chosen within the training folds
 SHUFFLES = 5  # permuted controls for each target
 RESAMPLES = 1000
-LEAST = 100  # covers, below which nothing can be told
+LEAST = 100  # covers, too few to measure anything by
 GENRES = 8  # the most frequent words of the genre column
 COMMON = 0.05  # proportion of the covers with a genre that must, and must not, have it
 
@@ -55,8 +55,8 @@ def visible(covers: CoverSet, extractor: str = "imagenet", seed: int = 2021) -> 
         found[name] |= row
     if not found:
         raise MetricsError(
-            f"these covers have fewer than {LEAST} labels of any kind, from which nothing can be "
-            "told: gather more songs with features, years or genres"
+            f"these covers have fewer than {LEAST} labels of any kind, too few to "
+            "measure anything by: gather more songs with features, years or genres"
         )
     return pd.DataFrame(found).T
 

@@ -261,7 +261,6 @@ def quarantine(
         axes.text(1.2, row + 0.5, reason, va="center", size=9.5)
         axes.barh(row + 0.5, length, left=5.6, height=0.5, color=BLUE)
         axes.text(5.75 + length, row + 0.5, f"{count:,}", va="center", size=9.5)
-    blank(axes, 13, rows)
     return figure
 
 
@@ -273,16 +272,16 @@ def duplicates(folder: str | Path, coverset: str | Path, most: int = 16, title: 
     bad = rejects.read(coverset).query("what == 'cover' and reason == 'duplicate'")
     if bad.empty:
         return empty_figure("No cover was rejected as a duplicate.")
-    told = bad["reasons"].str.extract(r"^(same file|same pixels|nearly)(?: as)? (.+)$")
-    told = told.assign(id=bad["id"]).sort_values(0, kind="stable").head(most)
-    references = told[[1, "id"]].to_numpy().ravel()
+    found = bad["reasons"].str.extract(r"^(same file|same pixels|nearly)(?: as)? (.+)$")
+    found = found.assign(id=bad["id"]).sort_values(0, kind="stable").head(most)
+    references = found[[1, "id"]].to_numpy().ravel()
     captions = [
         words
-        for how, name in zip(told[0], told["id"], strict=True)
+        for how, name in zip(found[0], found["id"], strict=True)
         for words in (f"kept, {how}", name)
     ]
-    words = title or f"{len(bad):,} duplicates, each beside the cover that stayed"
-    return covers(_glimpses(folder, references), captions, columns=8, title=words)
+    title = title or f"{len(bad):,} duplicates, each beside the cover that stayed"
+    return covers(_glimpses(folder, references), captions, columns=8, title=title)
 
 
 def write_quarantine(

@@ -1,4 +1,4 @@
-"""How long a training will take here, told after a few seconds of it."""
+"""How long a training will take here, said after a few seconds of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Pace:
 
     def __init__(self, steps: int, cycle: int):
         self.steps, self.cycle = steps, cycle
-        self.first, self.began, self.told = 0, 0.0, False
+        self.first, self.began, self.said = 0, 0.0, False
 
     def after(self, step: int) -> dict[str, float]:
         """What is known after a step: "seconds_left", once, if it is worth saying; else {}."""
@@ -24,8 +24,8 @@ class Pace:
         if not self.began:
             self.first, self.began = step, now
         done = step - self.first
-        if self.told or now - self.began < SECONDS or done % self.cycle or step >= self.steps:
+        if self.said or now - self.began < SECONDS or done % self.cycle or step >= self.steps:
             return {}
-        self.told = True
+        self.said = True
         left = (now - self.began) / done * (self.steps - step)
         return {"seconds_left": round(left)} if left > SECONDS else {}

@@ -45,8 +45,8 @@ def test_rows_know_all_the_windows_they_miss():
 @pytest.mark.parametrize(
     ("window", "words"),
     [
-        ("popularity > 5", "is no window"),
-        ("popularity=", "is no window"),
+        ("popularity > 5", "is no filter"),
+        ("popularity=", "is no filter"),
         ("mood=good", "no 'mood' to select by"),
         ("popularity=a..b", "'a' is no number"),
         ("text=maybe", "yes or no"),
