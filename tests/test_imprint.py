@@ -295,6 +295,18 @@ def test_text_is_on_covers_where_the_truth_says_so_and_nothing_else_changes():
         assert changed.mean() < 0.4
 
 
+def test_without_text_all_covers_are_the_same_but_for_their_names():
+    plain, other = (Imprint(albums=40, dirt=0, law=2, text=text) for text in (True, False))
+    assert not any(other.truth(index).text for index in range(40))
+    for index in range(12):
+        unnamed = np.asarray(other.picture(index, 64))
+        assert (unnamed == np.asarray(plain.picture(index, 64, text=False))).all()
+    assert other.identity == "imprint, law 2, no text"
+    again = Imprint.named(other.identity, **other.settings)
+    assert (again.law, again.text, again.seed) == (2, False, 2021)
+    assert Imprint.named("tables") is None
+
+
 def test_type_is_readable():
     imprint = Imprint(seed=5, albums=200, dirt=0, law=2)
     for index in range(200):

@@ -31,6 +31,9 @@ AlbumsOption = Annotated[int, typer.Option(help="Albums of the built-in imprint.
 LawOption = Annotated[
     int, typer.Option(min=1, max=2, help="Of the built-in imprint's covers: 2 is the newer law.")
 ]
+NamesOption = Annotated[
+    bool, typer.Option("--text/--no-text", help="Set names on covers of the built-in imprint.")
+]
 LimitOption = Annotated[int, typer.Option(help="Stop after so many tracks; 0 for all.")]
 WidthOption = Annotated[int, typer.Option(help="Width of the covers, pixels.")]
 FetchersOption = Annotated[int, typer.Option(help="Covers drawn or fetched at a time.")]
@@ -75,6 +78,7 @@ def gather(
     out: GatheredOption = Path("data/gathered"),
     albums: AlbumsOption = 8000,
     law: LawOption = 1,
+    text: NamesOption = True,
     limit: LimitOption = 0,
     size: WidthOption = 300,
     workers: FetchersOption = 2,
@@ -96,8 +100,9 @@ def gather(
     from albumlib.sources.choose import open_covers, open_labels, open_source
 
     chosen = open_source(
-        source.value, table=table, pictures=pictures, ask=ask, seed=seed, albums=albums, law=law
-    )
+        source.value, table=table, pictures=pictures, ask=ask, seed=seed, albums=albums, law=law,
+        text=text,
+    )  # fmt: skip
     with bars() as progress:
         counts = gathering.gather(
             chosen, out, labels=open_labels(labels), covers=open_covers(covers),

@@ -43,6 +43,7 @@ def open_source(
     albums: int = 8000,
     dirt: float = 0.03,
     law: int = 1,
+    text: bool = True,
 ) -> Source:
     """The source called `name`.
 
@@ -50,15 +51,15 @@ def open_source(
     that is to be read instead of asking the service; `pictures` the folder for "folder",
     "parquet" and "music", and for "tables" a folder of covers or "url" (drawn covers if empty).
     `ask` says what is wanted of "musicbrainz" and "spotify": "artist:NAME" or another of ASKED, a
-    colon, and words; of "musicbrainz" also "tag:jazz year:1959". `seed`, `albums`, `dirt`
-    and `law` are those of "imprint".
+    colon, and words; of "musicbrainz" also "tag:jazz year:1959". `seed`, `albums`, `dirt`,
+    `law` and `text` are those of "imprint".
     Raises SourceError for an unknown name or a missing path.
     """
     name = today(name, warn=True)
     if name == "imprint":
         from albumlib.sources.imprint.imprint import Imprint
 
-        return Imprint(seed=seed, albums=albums, dirt=dirt, law=law)
+        return Imprint(seed=seed, albums=albums, dirt=dirt, law=law, text=text)
     if name not in NEEDED:
         raise SourceError(f"there is no source {name!r}; there are {', '.join(NAMES)}")
     given = {"table": table, "pictures": pictures, "ask": ask}

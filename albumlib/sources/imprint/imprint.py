@@ -13,6 +13,7 @@ itself.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -66,7 +67,7 @@ class Truth:
 
 class Imprint:
     """The imprint as a source: `albums` albums, of whose covers the proportion `dirt` is
-    corrupted, drawn by the law of this number.
+    corrupted, drawn by the law of this number; without `text` no cover bears names.
 
     >>> imprint = Imprint(seed=2021, albums=100)
     >>> first = next(imprint.tracks())
@@ -77,7 +78,14 @@ class Imprint:
     name = "imprint"
     licence = "Names and numbers are invented, covers are drawn by this program: use them freely."
 
-    def __init__(self, seed: int = 2021, albums: int = 8000, dirt: float = 0.03, law: int = 1):
+    def __init__(
+        self,
+        seed: int = 2021,
+        albums: int = 8000,
+        dirt: float = 0.03,
+        law: int = 1,
+        text: bool = True,
+    ):
         if law not in LAWS:
             raise SourceError(
                 f"the imprint has no law {law}; there are {', '.join(map(str, LAWS))}"
@@ -85,11 +93,13 @@ class Imprint:
         if albums < 1 or not 0 <= dirt <= 1:
             raise SourceError("the built-in imprint needs albums >= 1 and dirt from 0 to 1")
         self.seed, self.albums, self.dirt, self.law = seed, albums, dirt, law
+        self.text = text
 
     @property
     def identity(self) -> str:
         """What a gathered folder says of where it came from."""
-        return self.name if self.law == 1 else f"{self.name}, law {self.law}"
+        law = "" if self.law == 1 else f", law {self.law}"
+        return self.name + law + ("" if self.text else ", no text")
 
     @property
     def layouts(self) -> tuple[str, ...]:
@@ -104,7 +114,8 @@ class Imprint:
     @classmethod
     def named(cls, identity: str, seed: int = 2021, dirt: float = 0.03) -> Imprint | None:
         """The imprint whose `identity` this is, with no end of albums; None for another source."""
-        known = (cls(seed, albums=10**9, dirt=dirt, law=law) for law in LAWS)
+        every = itertools.product(LAWS, (True, False))
+        known = (cls(seed, 10**9, dirt, law, text) for law, text in every)
         return next((imprint for imprint in known if imprint.identity == identity), None)
 
     def __len__(self) -> int:
@@ -152,7 +163,8 @@ class Imprint:
         defect = self._defect(index)
         shown = self._original_of(index) if "duplicate" in defect else index
         law, chance = LAWS[self.law], self._chance(shown)
-        return Truth(defect, law.has_text(*chance), law.layout_name(*chance))
+        text = self.text and law.has_text(*chance)
+        return Truth(defect, text, law.layout_name(*chance))
 
     def layout_of(self, reference: str) -> str:
         """The layout of the cover that a track's `cover` names, one of the law's."""
@@ -176,7 +188,7 @@ class Imprint:
             seed=seed,
             artist_seed=artist_seed,
             size=size,
-            text=text,
+            text=self._default_text if text is None else text,
         )
 
     def by_artist(self, artist: int, count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -192,10 +204,15 @@ class Imprint:
                 seed=seed,
                 artist_seed=artist_seed,
                 size=size,
+                text=self._default_text,
             )
             for album, (seed, artist_seed) in zip(albums, chances, strict=True)
         ]
         return np.stack(covers), np.stack([album.mean for album in albums])
+
+    @property
+    def _default_text(self) -> bool | None:
+        return None if self.text else False  # None: as the law has it
 
     def _tracks_of(self, album: Album) -> list[Track]:
         about = {
