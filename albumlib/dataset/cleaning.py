@@ -8,10 +8,7 @@ the same bytes.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,20 +17,19 @@ import pandas as pd
 import PIL
 
 from albumlib import __version__, features
+from albumlib.dataset import writing
 from albumlib.dataset.catalog import Catalog
-from albumlib.dataset.coverset import FOLDER, CoverSet, CoverSetError, image_file
+from albumlib.dataset.coverset import FOLDER, CoverSet, CoverSetError
 from albumlib.dataset.duplicates import groups_of_duplicates
 from albumlib.dataset.filters import Filter, FilterError, outside
-from albumlib.dataset.imported import QUARANTINE, nothing_left, read_import, write_quarantine
+from albumlib.dataset.imported import nothing_left, read_import
 from albumlib.dataset.quarantine import released
 from albumlib.dataset.rules import check_tracks
-from albumlib.dataset.shards import ABOUT, HASHES, Parts, Progress, decode_covers
+from albumlib.dataset.shards import HASHES, Parts, Progress, decode_covers
 from albumlib.dataset.splits import HELDOUT, sides
 from albumlib.dataset.text_detection import find_text
+from albumlib.dataset.writing import LAYOUT, READ
 from albumlib.sources import Imprint
-
-READ = ("text", "text_area")  # columns that the search for text adds
-LAYOUT = "layout"  # column of the built-in imprint's covers: the family of each
 
 
 def clean(
@@ -65,10 +61,10 @@ def clean(
     sizes = tuple(dict.fromkeys([size] if isinstance(size, int) else size))
     means = {"workers": workers, "dask": dask, "progress": progress}
     filters = _filters(where, bool(text))
-    _check_place(out)
+    writing.check_place(out)
     found = _sorted_out(folder, out, work, sizes, heldout, filters, text, means)
-    _write(work / "set", *found, sizes, progress)
-    _publish(work, out)
+    writing.write(work / "set", *found, sizes, progress)
+    writing.publish(work, out)
     return CoverSet.open(out)
 
 
@@ -265,7 +261,7 @@ def drop_duplicates(
     return found[stays], repeated[~stays]
 
 
-# What is written --------------------------------------------------------------------------------
+# What is counted --------------------------------------------------------------------------------
 
 
 def funnel(
@@ -293,72 +289,3 @@ def funnel(
 
 def _counted(rejected: pd.DataFrame) -> dict[str, int]:
     return rejected["reason"].value_counts().sort_index().to_dict()
-
-
-FILES = {"table.parquet", "tracks.parquet", QUARANTINE, "manifest.json"}
-IMAGES = re.compile(r"images(_\d+)?\.npy")
-COLUMNS = (
-    "cover", "album_id", "album", "artist", "release_date", "year", "genre", "split", "group",
-    "n_tracks", *features.NAMES, "file", *ABOUT,
-)  # fmt: skip
-
-
-def _write(
-    out: Path,
-    table: pd.DataFrame,
-    parts: Parts,
-    tracks: pd.DataFrame,
-    quarantine: pd.DataFrame,
-    manifest: dict,
-    sizes: Sequence[int],
-    progress: Progress | None,
-) -> None:
-    shutil.rmtree(out, ignore_errors=True)  # what a killed run may have left
-    out.mkdir(parents=True)
-    for done, size in enumerate(sizes, 1):
-        parts.images(out / image_file(size, sizes[0]), size, table["row"].to_numpy())
-        if progress:
-            progress("sizes written", done, len(sizes))
-    rows = pd.Series(np.arange(len(table)), index=table["album_id"], name="row")
-    tracks = tracks[tracks["album_id"].isin(table["album_id"])]
-    tracks = tracks.assign(row=tracks["album_id"].map(rows))
-    more = [name for name in (LAYOUT, *READ) if name in table]
-    _parquet(table[[*COLUMNS, *more]], out / "table.parquet")
-    _parquet(tracks, out / "tracks.parquet")
-    write_quarantine(quarantine, out / QUARANTINE)
-    manifest["sha256"] = {path.name: _sha256(path) for path in sorted(out.iterdir())}
-    text = json.dumps(manifest, indent=2, ensure_ascii=False)
-    (out / "manifest.json").write_text(text, encoding="utf-8")
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _parquet(table: pd.DataFrame, path: Path) -> None:
-    table.reset_index(drop=True).to_parquet(path, index=False)
-
-
-def _check_place(out: Path) -> None:
-    """Refuse to replace anything but a cover set."""
-    if out.exists() and not out.is_dir():
-        raise CoverSetError(f"{out} is a file: choose another place for the cover set")
-    there = {path.name for path in out.glob("[!.]*") if not IMAGES.fullmatch(path.name)}
-    if foreign := sorted(there - FILES):
-        raise CoverSetError(
-            f"{out} is no cover set, it holds {foreign[0]}: choose another folder for the set"
-        )
-
-
-def _publish(work: Path, out: Path) -> None:
-    """Put the finished set in its place; the old one goes only once the new one is there."""
-    old = work / "old"
-    shutil.rmtree(old, ignore_errors=True)
-    if out.exists():
-        out.rename(old)
-    (work / "set").rename(out)
-    shutil.rmtree(work, ignore_errors=True)
