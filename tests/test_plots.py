@@ -53,6 +53,10 @@ def test_covers_are_placed_in_reading_order_with_their_titles():
     assert "song 6" in words(figure) and "Seven" in words(figure)
 
 
+def test_without_a_selection_the_agreement_says_so():
+    assert "Nothing was selected" in words(figures.agreement(pd.DataFrame(), pd.DataFrame()))
+
+
 def test_a_picture_that_is_not_square_keeps_its_shape():
     image = figures.covers([np.zeros((10, 40, 3), np.uint8)], columns=1).axes[0].images[0]
     left, right, bottom, top = image.get_extent()

@@ -18,6 +18,7 @@ from albumlib.figures.style import (
     ORANGE,
     PALE,
     SKY,
+    empty_figure,
     new_figure,
     place,
 )
@@ -215,6 +216,8 @@ def scatters(groups: Mapping[str, np.ndarray], title: str = "") -> Figure:
 def agreement(real: pd.DataFrame, drawn: pd.DataFrame, title: str = "") -> Figure:
     """One panel a column, such as a filter: a dot a row, such as a measure of covers, to the right
     by how the real covers differ and upwards by how the generated ones do."""
+    if real.empty:
+        return empty_figure("Nothing was selected: there is nothing to compare.")
     figure = new_figure(3.2, title, "in standard deviations of all covers; on the line: the same")
     panels = figure.subplots(1, len(real.columns), sharey=True, squeeze=False)[0]
     reach = 1.15 * max(real.abs().max().max(), drawn.abs().max().max(), 0.1)

@@ -49,7 +49,7 @@ def draw(
     count = max(len(z), 1 if labels is None else len(np.atleast_2d(labels)))
     z = z.expand(count, -1)
     if labels is not None:
-        labels = torch.as_tensor(np.atleast_2d(labels), dtype=torch.float32).expand(count, -1)
+        labels = torch.from_numpy(np.array(labels, np.float32, ndmin=2)).expand(count, -1)
     parts = []
     for start in range(0, count, batch_size):
         chosen = slice(start, start + batch_size)
@@ -187,7 +187,7 @@ def mix(
     for z, labels in (coarse, fine):
         z = z.to(generator.stem.weight.device)
         if labels is not None:
-            labels = torch.as_tensor(labels, dtype=z.dtype, device=z.device).expand(len(z), -1)
+            labels = torch.from_numpy(np.array(labels)).to(z).expand(len(z), -1)
         conditions.append(generator.condition(z, labels))
     count = len(generator.blocks) + 1
     first, *others = [conditions[number >= layer] for number in range(count)]
