@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 
 from albumlib import features
-from albumlib.course.runner import read_results
 from albumlib.dataset.cleaning import clean
 from albumlib.dataset.gathering import gather
 from albumlib.sources.tables import Table
@@ -72,12 +71,15 @@ def run(notebook, monkeypatch, **parameters):
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")
-@pytest.mark.parametrize("chapter", ["06", "11", "12"])
-def test_a_chapter_says_what_is_absent_and_goes_on(root, undated, chapter, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("chapter", "given", "words"),
+    [
+        ("06", {}, "These covers show none of the features"),
+        ("11", {"steps": 1}, "too few for a batch"),
+        ("12", {"steps": 1}, "These tracks have no years"),
+    ],
+)
+def test_a_chapter_says_what_is_absent(root, undated, chapter, given, words, monkeypatch, capsys):
     [notebook] = (root / "notebooks").glob(f"{chapter}_*.ipynb")
-    steps = {} if chapter == "06" else {"steps": 1}
-    run(notebook, monkeypatch, data_dir=str(undated), **steps)
-    said = capsys.readouterr().out
-    assert chapter != "11" or "too few for a batch" in said
-    assert chapter != "12" or "These tracks have no years" in said
-    assert any(key.startswith(chapter) for key in read_results(undated / "results.json"))
+    run(notebook, monkeypatch, data_dir=str(undated), **given)
+    assert words in capsys.readouterr().out
