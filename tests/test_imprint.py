@@ -69,6 +69,48 @@ def test_rank_correlations_and_marginals_are_those_of_real_tracks(shared_data):
         assert np.abs(steps[0] - steps[1]).max() <= 0.05, name
 
 
+def own_table(path, count=600):
+    """Slow songs, of which the more energetic are the sadder; nothing is known of popularity."""
+    rng = np.random.default_rng(3)
+    energy = rng.beta(2, 5, count)
+    table = pd.DataFrame({name: rng.uniform(0.1, 0.9, count) for name in features.NAMES}).assign(
+        energy=energy, valence=1 - energy, loudness=-30 * (1 - energy), tempo=60 + 20 * energy,
+        name=[f"Song {n}" for n in range(count)], artist="Somebody", year=2000,
+    )  # fmt: skip
+    table.drop(columns="popularity").to_csv(path, index=False)
+    return table
+
+
+def test_songs_can_have_the_features_of_ones_own_table(tmp_path):
+    table = own_table(tmp_path / "mine.csv")
+    imprint = open_source(features=str(tmp_path / "mine.csv"), albums=1000)
+    ours = tracks_table(8000, imprint)
+    assert imprint.identity == "imprint, features of mine.csv"
+    for name in ("energy", "valence", "tempo", "danceability"):
+        edges = np.quantile(table[name], [0.1, 0.5, 0.9])
+        assert [np.mean(ours[name] <= edge) for edge in edges] == pytest.approx(
+            [0.1, 0.5, 0.9], abs=0.06
+        ), name
+    assert ours["energy"].corr(ours["valence"], "spearman") < -0.95
+    shipped = tracks_table(8000)
+    assert ours["popularity"].mean() == pytest.approx(shipped["popularity"].mean(), abs=3)
+    assert ours["year"].between(1960, 2026).all() and ours["year"].nunique() > 30
+
+
+@pytest.mark.parametrize("count", [0, 99])
+def test_a_table_of_too_few_songs_is_refused(tmp_path, count):
+    own_table(tmp_path / "few.csv", count + 1)
+    table = pd.read_csv(tmp_path / "few.csv")[:count]
+    table.to_csv(tmp_path / "few.csv", index=False)
+    with pytest.raises(SourceError, match=r"few\.csv|100 are needed"):
+        Imprint(table=tmp_path / "few.csv")
+
+
+def test_only_the_imprint_takes_features(tmp_path):
+    with pytest.raises(SourceError, match="built-in imprint, not of folder"):
+        open_source("folder", pictures=str(tmp_path), features="songs.csv")
+
+
 def test_tracks_of_an_album_resemble_each_other_as_stated():
     table = tracks_table(12_000)
     ranks = pd.DataFrame(Copula.load().ranks(features.to_array(table)), columns=features.NAMES)

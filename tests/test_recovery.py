@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from albumlib.evaluation import label_recovery
+from albumlib.evaluation.extractor import load_extractor
 
 PIXELS = np.random.default_rng(1).integers(0, 256, (300, 32, 32, 3), dtype=np.uint8)
 
@@ -41,6 +42,46 @@ def test_features_that_are_absent_are_never_recoverable(absent):
 def test_where_every_feature_is_absent_nothing_is_recoverable():
     found = label_recovery.label_recovery(np.zeros((9, 10)), np.full((9, 10), np.nan))
     assert not found.recoverable().any() and np.isnan(found.mean(found.recoverable())).all()
+
+
+def read_with(correlations: list[float], count: int) -> label_recovery.Recovery:
+    """What a regressor finds that predicts each feature with a known correlation."""
+    rng, rho = np.random.default_rng(4), np.array(correlations)
+    asked = rng.normal(size=(count, len(rho)))
+    noise = np.sqrt(1 - rho**2) * rng.normal(size=asked.shape)
+    return label_recovery.label_recovery(rho**2 * asked + rho * noise, asked)
+
+
+@pytest.mark.parametrize(
+    ("correlations", "shown", "words"),
+    [
+        ([0.9, 0.25, 0.0], [True, False, False], "can be expected to follow"),
+        ([0.2, 0.25, 0.0], [True, True, False], "expect a tendency"),
+        ([0.0, 0.0, 0.0], None, "nothing of their music"),
+    ],
+)
+def test_on_covers_that_show_little_only_what_is_beyond_its_interval_counts(
+    correlations, shown, words
+):
+    found = read_with(correlations, 1500)
+    assert words in found.promise()
+    assert found.recoverable().tolist() == shown if shown else found.recoverable().sum() == 1
+
+
+def test_a_ridge_regression_finds_what_few_covers_show():
+    """Lightness with noise, on 200 covers: R² near the half that is there; the label that nobody
+    knows is left alone."""
+    rng = np.random.default_rng(5)
+    shade = rng.uniform(0, 200, 400)
+    pixels = (shade[:, None, None, None] + rng.integers(0, 40, (400, 32, 32, 3))).astype(np.uint8)
+    noise = shade.std() * rng.normal(size=400)
+    labels = np.c_[shade + noise, np.full(400, np.nan), shade].astype(np.float32)
+    labels[:50, 2] = np.nan
+    regressor = label_recovery.ridge_regressor(pixels[:300], labels[:300], load_extractor())
+    read = label_recovery.predict_labels(regressor, pixels[300:])
+    found = label_recovery.label_recovery(read, labels[300:])
+    assert 0.3 < found.r2[0] < 0.7 and found.r2[2] > 0.95
+    assert np.isfinite(read).all() and found.absent.tolist() == [False, True, False]
 
 
 def test_the_same_label_always_is_no_recovery():

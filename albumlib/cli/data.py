@@ -34,6 +34,14 @@ LawOption = Annotated[
 NamesOption = Annotated[
     bool, typer.Option("--text/--no-text", help="Set names on covers of the built-in imprint.")
 ]
+FeaturesOption = Annotated[
+    str,
+    typer.Option(
+        metavar="TABLE",
+        help="Give the built-in imprint's songs the features of this table of tracks: how they "
+        "are distributed and go together, not its rows.",
+    ),
+]
 LimitOption = Annotated[int, typer.Option(help="Stop after so many tracks; 0 for all.")]
 WidthOption = Annotated[int, typer.Option(help="Width of the covers, pixels.")]
 FetchersOption = Annotated[int, typer.Option(help="Covers drawn or fetched at a time.")]
@@ -79,6 +87,7 @@ def gather(
     albums: AlbumsOption = 8000,
     law: LawOption = 1,
     text: NamesOption = True,
+    features: FeaturesOption = "",
     limit: LimitOption = 0,
     size: WidthOption = 300,
     workers: FetchersOption = 2,
@@ -102,6 +111,7 @@ def gather(
     chosen = open_source(
         source.value, table=table, pictures=pictures, ask=ask, seed=seed, albums=albums, law=law,
         text=text,
+        features=features,
     )  # fmt: skip
     with bars() as progress:
         counts = gathering.gather(

@@ -9,11 +9,13 @@ other pictures. EfficientNet: Tan and Le 2019, arXiv 1905.11946; the Lite varian
 from __future__ import annotations
 
 from functools import cache
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from albumlib.evaluation.extractor import load_extractor
 from albumlib.evaluation.metrics import MetricsError
 
 NETWORK = "efficientnet-lite2"
@@ -55,3 +57,13 @@ def load_imagenet() -> ImageNetExtractor:
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     network.to(memory_format=torch.channels_last)
     return ImageNetExtractor(network).requires_grad_(False).eval()
+
+
+def installed() -> bool:
+    """Whether the packages of the network are there."""
+    return find_spec("efficientnet_lite_pytorch") is not None
+
+
+def strongest() -> nn.Module:
+    """The extractor that sees most: this one where it is installed, else the project's own."""
+    return load_imagenet() if installed() else load_extractor()

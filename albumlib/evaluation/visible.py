@@ -12,20 +12,17 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
-from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import GroupKFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from albumlib.dataset import statistics
 from albumlib.dataset.coverset import CoverSet
 from albumlib.dataset.splits import groups_by_artist
 from albumlib.evaluation.extractor import extract, load_extractor
 from albumlib.evaluation.imagenet import load_imagenet
+from albumlib.evaluation.label_recovery import ridge
 from albumlib.evaluation.metrics import MetricsError
 
 FOLDS = 5
-PENALTIES = np.logspace(0, 6, 13)  # of the ridge, chosen within the training folds
 SHUFFLES = 5  # permuted controls for each target
 RESAMPLES = 1000
 LEAST = 100  # covers, too few to measure anything by
@@ -113,8 +110,7 @@ def predictions(
     together = np.concatenate(columns, axis=1)
     predicted = np.empty_like(together)
     for train, test in GroupKFold(FOLDS).split(inputs, groups=groups):
-        ridge = make_pipeline(StandardScaler(), RidgeCV(PENALTIES, alpha_per_target=True))
-        predicted[test] = ridge.fit(inputs[train], together[train]).predict(inputs[test])
+        predicted[test] = ridge().fit(inputs[train], together[train]).predict(inputs[test])
     ends = np.cumsum([column.shape[1] for column in columns])[:-1]
     parts = np.split(predicted, ends, axis=1)
     scores = np.reshape([r2(*pair) for pair in zip(columns, parts, strict=True)], (len(orders), -1))

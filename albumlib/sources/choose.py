@@ -44,6 +44,7 @@ def open_source(
     dirt: float = 0.03,
     law: int = 1,
     text: bool = True,
+    features: str = "",
 ) -> Source:
     """The source called `name`.
 
@@ -52,14 +53,17 @@ def open_source(
     "parquet" and "music", and for "tables" a folder of covers or "url" (drawn covers if empty).
     `ask` says what is wanted of "musicbrainz" and "spotify": "artist:NAME" or another of ASKED, a
     colon, and words; of "musicbrainz" also "tag:jazz year:1959". `seed`, `albums`, `dirt`,
-    `law` and `text` are those of "imprint".
+    `law` and `text` are those of "imprint", and `features` is a table whose features its songs are
+    to have.
     Raises SourceError for an unknown name or a missing path.
     """
     name = today(name, warn=True)
     if name == "imprint":
         from albumlib.sources.imprint.imprint import Imprint
 
-        return Imprint(seed=seed, albums=albums, dirt=dirt, law=law, text=text)
+        return Imprint(seed, albums, dirt, law, text, features)
+    if features:
+        raise SourceError(f"--features is of the built-in imprint, not of {name}")
     if name not in NEEDED:
         raise SourceError(f"there is no source {name!r}; there are {', '.join(NAMES)}")
     given = {"table": table, "pictures": pictures, "ask": ask}

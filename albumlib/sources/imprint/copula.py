@@ -18,9 +18,13 @@ import pandas as pd
 
 from albumlib import features
 from albumlib.runtime.paths import ASSETS
+from albumlib.sources.base import SourceError
+from albumlib.sources.standard import standard
+from albumlib.sources.table_reading import read_table
 
 VARIABLES = (*features.NAMES, "year")
 SHIPPED = ASSETS / "copula.json"
+LEAST = 100  # tracks to fit to
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,30 @@ class Copula:
         # Spearman's rho of a Gaussian copula is 6 / pi * arcsin(r / 2): solved for r.
         correlation = 2 * np.sin(np.pi / 6 * values.corr("spearman").to_numpy())
         return cls(quantiles, _nearest_correlation(correlation))
+
+    @classmethod
+    def of_table(cls, path: str | Path) -> Copula:
+        """Fit to a table of tracks that somebody has, of any kind that `table_reading` knows.
+
+        What fewer than half of its tracks have, such as popularity or a year, keeps the shipped
+        distribution and depends on nothing. Raises SourceError if fewer than 100 tracks have all
+        the rest.
+        """
+        table, _ = standard(read_table(path))
+        years = pd.to_numeric(table["release_date"].str[:4], errors="coerce")
+        table = table.assign(year=years.where(years.between(1900, 2100)))[list(VARIABLES)]
+        known = [name for name in VARIABLES if _varies(table[name])]
+        table = table.dropna(subset=known)
+        if len(table) < LEAST or not set(known) & set(features.NAMES):
+            raise SourceError(
+                f"only {len(table):,} tracks of {path} have {', '.join(known) or 'features'}: "
+                f"{LEAST} are needed to know how features go together"
+            )
+        rng, shipped = np.random.default_rng(0), cls.load()
+        for place, name in enumerate(VARIABLES):
+            if name not in known:
+                table[name] = rng.choice(shipped.quantiles[place], len(table))
+        return cls.fit(table)
 
     @classmethod
     def load(cls, path: Path = SHIPPED) -> Copula:
@@ -116,6 +144,11 @@ def _ends() -> np.ndarray:
 def normal_rank(scores: np.ndarray) -> np.ndarray:
     """The standard normal distribution function."""
     return (1 + np.vectorize(math.erf, otypes=[float])(np.asarray(scores) / math.sqrt(2))) / 2
+
+
+def _varies(values: pd.Series) -> bool:
+    """Whether at least half of the values are known, and not all the same."""
+    return bool(values.notna().mean() >= 0.5 and values.nunique() > 1)
 
 
 def _nearest_correlation(matrix: np.ndarray) -> np.ndarray:

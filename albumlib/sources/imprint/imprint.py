@@ -16,7 +16,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -67,7 +67,9 @@ class Truth:
 
 class Imprint:
     """The imprint as a source: `albums` albums, of whose covers the proportion `dirt` is
-    corrupted, drawn by the law of this number; without `text` no cover bears names.
+    corrupted, drawn by the law of this number; without `text` no cover bears names. With `table`,
+    songs have the joint distribution of that table's features instead of the shipped one (see
+    `Copula.of_table`); the law stays.
 
     >>> imprint = Imprint(seed=2021, albums=100)
     >>> first = next(imprint.tracks())
@@ -85,6 +87,7 @@ class Imprint:
         dirt: float = 0.03,
         law: int = 1,
         text: bool = True,
+        table: str | Path = "",
     ):
         if law not in LAWS:
             raise SourceError(
@@ -94,12 +97,15 @@ class Imprint:
             raise SourceError("the built-in imprint needs albums >= 1 and dirt from 0 to 1")
         self.seed, self.albums, self.dirt, self.law = seed, albums, dirt, law
         self.text = text
+        self._table = Path(table).name
+        self._copula = Copula.of_table(table) if table else Copula.load()
 
     @property
     def identity(self) -> str:
         """What a gathered folder says of where it came from."""
         law = "" if self.law == 1 else f", law {self.law}"
-        return self.name + law + ("" if self.text else ", no text")
+        text = "" if self.text else ", no text"
+        return self.name + law + text + (f", features of {self._table}" if self._table else "")
 
     @property
     def layouts(self) -> tuple[str, ...]:
@@ -263,10 +269,6 @@ class Imprint:
 
     def _rng(self, index: int, purpose: int) -> np.random.Generator:
         return np.random.default_rng((self.seed, index, purpose))
-
-    @cached_property
-    def _copula(self) -> Copula:
-        return Copula.load()
 
 
 def _number(reference: str) -> int:
