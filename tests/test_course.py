@@ -13,8 +13,9 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from albumlib.course import planning, runner, state
-from albumlib.course.report import STYLE, read_chapter, write_report
+from albumlib.course.report import SHOWN, STYLE, read_chapter, write_report
 from albumlib.course.runner import CourseError, record, run_course
+from albumlib.evaluation.label_recovery import RECOVERABLE
 from albumlib.runtime import doctor, threads
 
 PARAMETERS = """profile: str = "smoke"  # how much
@@ -442,6 +443,14 @@ def test_a_report_begins_with_covers_and_numbers_and_folds_its_chapters(tmp_path
     row = page[page.index("label recovery (R²)") : page.index("</tr>", order[1] + 400)]
     assert re.findall(r"<td>([^<]*)</td>", row)[:3] == ["0.81", "0.97", "0.00"]
     assert re.search(r'id="05_acgan"><details><summary>.*?<img .*?</details></section>', page, re.S)
+
+
+@pytest.mark.parametrize(("real", "said"), [(0.06, True), (0.97, False)])
+def test_a_report_says_where_real_covers_show_little(tmp_path, real, said):
+    record(tmp_path, "05_acgan", label_r2=0.01, label_r2_real=real)
+    page = write_report(tmp_path).read_text(encoding="utf-8")
+    assert ("R² of 0.06. No model can be expected" in page) is said
+    assert SHOWN == RECOVERABLE
 
 
 def test_text_of_a_report_can_be_read():

@@ -29,6 +29,7 @@ COMPARED = {  # endings of names that say what a number is to be compared with
     "_shuffled": "labels shuffled",
     "_floor": "real covers",
 }
+SHOWN = 0.3  # R² from which covers show a label: label_recovery.RECOVERABLE, without torch
 FIRST = 5  # headline numbers that the page begins with
 COVERS = {  # the picture that the page begins with: the first of these that a run has drawn
     "05_acgan": "figures.pairs(",
@@ -62,7 +63,7 @@ def _page(chapters: list[Chapter], results: dict[str, float]) -> str:
     style = STYLE.read_text(encoding="utf-8")
     profile = profile_of(_common(chapters))
     outside = marks(results, profile)
-    first = _covers(chapters) + _numbers(headlines(results, profile), outside)
+    first = _covers(chapters) + _numbers(headlines(results, profile), outside, _little(results))
     sections = "".join(_section(chapter, results, outside) for chapter in chapters)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -108,7 +109,18 @@ def _covers(chapters: list[Chapter]) -> str:
     return ""
 
 
-def _numbers(found: list[Headline], outside: Mapping[str, str]) -> str:
+def _little(results: Mapping[str, float]) -> str:
+    """What no model can exceed, said where real covers show little of their music."""
+    best = results.get("05_acgan.label_r2_real", 1.0)
+    if best >= SHOWN:
+        return ""
+    return (
+        f"<p>Real covers show little of their music here: their labels are predicted with an R² of "
+        f"{short(best)}. No model can be expected to follow its labels further.</p>"
+    )
+
+
+def _numbers(found: list[Headline], outside: Mapping[str, str], little: str = "") -> str:
     """The numbers that matter, each with what it is to be compared with, and what lies outside."""
     if not found and not outside:
         return ""
@@ -120,7 +132,7 @@ def _numbers(found: list[Headline], outside: Mapping[str, str]) -> str:
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>" if found else ""
     items = "".join(f"<li>{escape(text)}</li>" for text in outside.values())
     notes = f'<div class="outside"><p>Not as expected:</p><ul>{items}</ul></div>' if outside else ""
-    return f'<section id="numbers"><h2>The numbers that matter</h2>{table}{notes}</section>'
+    return f'<section id="numbers"><h2>The numbers that matter</h2>{little}{table}{notes}</section>'
 
 
 def _row(one: Headline, outside: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ never saw, in direction (the cosine of the two) and in size. References: real tr
 the place of the generated ones, and the baseline that a user would pick, the real cover of the
 training song with the nearest features. Control: the same covers with their labels permuted.
 
-    python -m albumlib.studies.real_covers data/mine --model NAME=RUN[,RUN...] --json FILE
+    python -m albumlib.studies.real_covers data/mine --model NAME=RUN[,RUN...] --out FILE
 """
 
 from __future__ import annotations
@@ -316,7 +316,7 @@ def main() -> None:
                         help="runs of one recipe with different seeds; repeatable")  # fmt: skip
     parser.add_argument("--sweep", default="", metavar="FEATURES", help="to turn alone, by commas")
     parser.add_argument("--extractor", default="imagenet", help="imagenet or own [imagenet]")
-    parser.add_argument("--json", type=Path, help="write all numbers here")
+    parser.add_argument("--out", type=Path, help="write all numbers here, a line of JSON a model")
     given = parser.parse_args()
     groups = (text.split("=", 1) for text in given.model)
     models = {name: [load_generator(run) for run in runs.split(",")] for name, runs in groups}
@@ -326,10 +326,10 @@ def main() -> None:
         table = unflat(numbers)
         print(f"\n{name}\n{table[[c for c in SHOWN if c in table]].dropna().round(3).to_string()}")
         print({key: round(numbers[key], 3) for key in ("fd", "coverage") if key in numbers})
-    if given.json:
-        rounded = {name: {key: round(value, 5) for key, value in numbers.items()}
-                   for name, numbers in found.items()}  # fmt: skip
-        given.json.write_text(json.dumps(rounded, indent=1) + "\n", encoding="utf-8")
+    if given.out:
+        rows = ({"build": name} | {key: round(value, 5) for key, value in numbers.items()}
+                for name, numbers in found.items())  # fmt: skip
+        given.out.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
 if __name__ == "__main__":
