@@ -97,6 +97,8 @@ def hang(notebooks: Path) -> None:
     """Renew `figures/` from the notebooks' outputs, with a page that shows all of them, and a
     small picture of each chapter for the README."""
     lines = ["# Gallery", "", "Made by `make figures`: each picture is an output of a notebook."]
+    lines += ["", "### Finished covers (the songs of [songs.csv](songs.csv))"]
+    lines += ["", "![twelve finished covers](finished.png)"]
     for name, (notebook, piece, words) in GALLERY.items():
         (FIGURES / name).write_bytes(pictured(notebooks, notebook, piece))
         title = f"{words[0].upper()}{words[1:]} ([{notebook}](../notebooks/{notebook}.ipynb))"

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 MODULES = {
+    "fonttools": "fontTools",
     "pillow": "PIL",
     "ruamel.yaml": "ruamel",
     "scikit_learn": "sklearn",

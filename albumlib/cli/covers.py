@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -14,15 +15,37 @@ from albumlib.runtime.console import bars, say
 
 app = typer.Typer()
 
+
+class FinishName(str, Enum):
+    """How a cover is brought to print size, see albumlib.sampling.finishing.FINISHES."""
+
+    cutout = "cutout"
+    riso = "riso"
+    halftone = "halftone"
+    smooth = "smooth"
+
+
+class StyleName(str, Enum):
+    """Styles of type, see albumlib.sampling.captions.STYLES."""
+
+    poster = "poster"
+    classic = "classic"
+    swiss = "swiss"
+    magazine = "magazine"
+    label = "label"
+    spine = "spine"
+
+
 ModelArgument = Annotated[Path, typer.Argument(help="A checkpoint, or its folder from `train`.")]
 PictureOption = Annotated[
-    Path, typer.Option(help="The picture to write, PNG or JPEG; a folder with --table.")
+    Path,
+    typer.Option(help="The picture to write, PNG, JPEG or (cutout) SVG; a folder with --table."),
 ]
 CountOption = Annotated[
     int,
     typer.Option(
         min=0,
-        help="How many covers, of each row with --table [16; 1 for songs, albums and rows].",
+        help="How many covers, of each row with --table [16; 1 for songs, albums, rows and print].",
     ),
 ]
 FeatureOption = Annotated[
@@ -48,10 +71,28 @@ MusicOption = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="A song: tempo, loudness and energy are measured."),
 ]
-SizeOption = Annotated[int, typer.Option(help="Pixels a side; 0 for the model's own.")]
-TitleOption = Annotated[
-    str, typer.Option(help="Of a record, a song or both, for a model conditioned on titles.")
+SizeOption = Annotated[
+    int | None, typer.Option(help="Pixels a side [the model's own; 3000 with --finish].")
 ]
+TitleOption = Annotated[
+    str,
+    typer.Option(
+        help="Of a record, a song or both, for a model conditioned on titles; with --finish it is "
+        "set on the cover. With --table: each row's name."
+    ),
+]
+ArtistOption = Annotated[
+    str, typer.Option(help="Set on the cover with --finish. With --table: each row's artist.")
+]
+FinishOption = Annotated[
+    FinishName | None,
+    typer.Option(help="For print: cut from paper, with ink's grain, in dots, or only enlarged."),
+]
+StyleOption = Annotated[
+    StyleName | None,
+    typer.Option("--type", help="Style of the words with --finish [what suits the picture]."),
+]
+SvgOption = Annotated[bool, typer.Option("--svg", help="With --table: SVGs in place of PNGs.")]
 YearOption = Annotated[float | None, typer.Option(help="For a model conditioned on years.")]
 TextOption = Annotated[
     bool | None, typer.Option("--text/--no-text", help="For a model conditioned on text.")
@@ -73,8 +114,12 @@ def generate(
     data: DataOption = None,
     table: TableOption = None,
     music: MusicOption = None,
-    size: SizeOption = 0,
+    size: SizeOption = None,
+    finish: FinishOption = None,
     title: TitleOption = "",
+    artist: ArtistOption = "",
+    style: StyleOption = None,
+    svg: SvgOption = False,
     year: YearOption = None,
     text: TextOption = None,
     truncation: TruncationOption = 1.0,
@@ -89,23 +134,40 @@ def generate(
               python -m albumlib generate data/model --album Harvest --data data/imprint/coverset
               python -m albumlib generate data/model --table songs.csv --out covers --size 512
               python -m albumlib generate data/model --music song.flac --out song.png
+              python -m albumlib generate data/model --energy 0.9 --finish cutout --title Riot \\
+                --artist "The Magnets" --out riot.svg
     """
     from albumlib.models import checkpoint
     from albumlib.sampling.generate import request_for, to_file
 
     _one_of(song=song, album=album, music=music, table=table)
+    wanted = _finish(finish, size, title, artist, style)
     generator = checkpoint.load_generator(model)
     given = feature_values([*(feature or []), *extra_features(context.args)])
     if (given or song or album or table or music) and not generator.labels:
         raise AlbumlibError(f"{model} was trained without labels: only --seed changes its covers")
     values = _values(data, song, album, music) | given
-    count = count or (1 if song or album or music or table else 16)
-    more = {"truncation": truncation, "title": title, "year": year, "text": text}
+    count = count or (1 if song or album or music or table or finish else 16)
+    asked = title if not finish or "title" in generator.conditioned_on else ""
+    more = {"truncation": truncation, "title": asked, "year": year, "text": text}
     request = request_for(values, seed, count, **more)
     if table:
-        _table(generator, table, out, request, size)
+        ending = ".svg" if svg else ".png"
+        _table(generator, table, out, request, size=size or 0, finish=wanted, ending=ending)
     else:
-        typer.echo(to_file(generator, out, request, size))
+        typer.echo(to_file(generator, out, request, size or 0, wanted))
+
+
+def _finish(finish, size: int | None, title: str, artist: str, style):
+    """What is asked for in print, if --finish is given."""
+    if not finish:
+        if artist or style:
+            raise typer.BadParameter("--artist and --type need --finish: they are for print")
+        return None
+    from albumlib.sampling.finishing import Finish
+
+    size = Finish.size if size is None else size
+    return Finish(finish.value, size, title, artist, style.value if style else "")
 
 
 def _one_of(**options) -> None:
@@ -131,11 +193,11 @@ def _values(data: Path | None, song: str, album: str, music: Path | None) -> dic
     return values
 
 
-def _table(generator, table: Path, out: Path, request, size: int) -> None:
+def _table(generator, table: Path, out: Path, request, **how) -> None:
     from albumlib.sampling.generate import table_to_files
 
     with bars() as progress:
-        say(table_to_files(generator, table, out, request, size=size, progress=progress))
+        say(table_to_files(generator, table, out, request, progress=progress, **how))
 
 
 @app.command()

@@ -13,6 +13,9 @@ from albumlib import features
 from albumlib.dataset.coverset import CoverSet
 from albumlib.models.networks import Generator
 from albumlib.runtime import LARGEST_SEED
+from albumlib.sampling import finishing
+from albumlib.sampling.captions import CaptionError
+from albumlib.sampling.finishing import Finish
 from albumlib.sampling.latent import album_label
 from albumlib.sampling.request import (
     ALBUM,
@@ -65,8 +68,11 @@ def measured(file: Path) -> dict[str, float | None]:
     return dict.fromkeys(features.NAMES) | found
 
 
-def to_file(generator: Generator, out: Path, request: Request, size: int = 0) -> Path:
-    """Generate the request's covers, `size` pixels a side (0: the model's own), into one file.
+def to_file(
+    generator: Generator, out: Path, request: Request, size: int = 0, finish: Finish | None = None
+) -> Path:
+    """Generate the request's covers, `size` pixels a side (0: the model's own), into one file;
+    with a `finish`, finished covers, whose size and words are the finish's.
 
     Warns of values outside of what the model learned, which are limited. Raises RequestError for
     something that the model is not conditioned on.
@@ -80,6 +86,8 @@ def to_file(generator: Generator, out: Path, request: Request, size: int = 0) ->
         )
     for sentence in beyond(request, generator):
         warnings.warn(sentence, stacklevel=2)
+    if finish:
+        return finishing.save(out, request, generator, finish)
     return save(out, request, generator, size)
 
 
@@ -101,10 +109,13 @@ def table_to_files(
     request: Request,
     *,
     size: int = 0,
+    finish: Finish | None = None,
+    ending: str = ".png",
     progress: Callable[[str, int, int], None] | None = None,
 ) -> dict[str, int]:
-    """One PNG for each row of a table: its features, and its title and year where the model is
-    conditioned on them. What `request` asks for holds for all rows, before what they say.
+    """One picture for each row of a table: its features, and its title and year where the model is
+    conditioned on them. What `request` asks for holds for all rows, before what they say. A
+    `finish` sets each row's name and artist on its cover, unless it has words of its own.
 
     A row's seed is its column `seed`, or else follows from the track's id (or its name, artist and
     album) and the request's seed: another song is another cover, and always the same. The table
@@ -119,9 +130,9 @@ def table_to_files(
         try:
             wanted = _of_row(row, number, request, generator)
             name = re.sub(r"[^\w-]+", "_", as_text(row.get("name"))).strip("_")[:80]
-            path = out / f"{number:0{digits}d}{'_' if name else ''}{name}.png"
-            to_file(generator, path, wanted, size)
-        except RequestError as error:
+            path = out / f"{number:0{digits}d}{'_' if name else ''}{name}{ending}"
+            to_file(generator, path, wanted, size, _words(finish, row))
+        except (RequestError, CaptionError) as error:
             rejected.append({"row": number, "reason": str(error)})
         if progress:
             progress("draw", number, len(rows))
@@ -142,6 +153,17 @@ def _of_row(row: dict | PutAside, number: int, request: Request, generator: Gene
         title=request.title or (as_text(row.get("name")) if "title" in known else ""),
         year=_year(row) if request.year is None and "year" in known else request.year,
     )
+
+
+def _words(finish: Finish | None, row: Mapping[str, object]) -> Finish | None:
+    """A finish with a row's name and artist."""
+    if finish is None:
+        return None
+    title, artist = (
+        finish.title or as_text(row.get("name")),
+        finish.artist or as_text(row.get("artist")),
+    )
+    return replace(finish, title=title, artist=artist)
 
 
 def _seed(row: Mapping[str, object], number: int, seed: int) -> int:

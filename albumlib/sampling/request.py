@@ -28,7 +28,9 @@ from albumlib.runtime.names import today
 from albumlib.sampling import latent
 
 KEY = "albumlib"  # of the text in a PNG file
-MOST = 4096  # pixels a side of an enlarged cover
+PICTURES = (".png", ".jpg", ".jpeg")
+MOST = 6000  # pixels a side of an enlarged cover
+UNKNOWN = "this picture does not say how it was made"
 
 
 class RequestError(AlbumlibError):
@@ -176,17 +178,30 @@ def save(
     `size` is a cover's width in pixels, 0 for the model's own. Raises RequestError for another
     kind of file.
     """
-    path = Path(path)
-    about = json.dumps(asdict(request) | {"model": fingerprint(generator)})
-    notes = PngInfo()
-    notes.add_text(KEY, about)
-    options = {".png": {"pnginfo": notes}}
-    options[".jpg"] = options[".jpeg"] = {"comment": about.encode(), "quality": 95}
-    if path.suffix.lower() not in options:
-        raise RequestError(f"{path} must end in .png or .jpg")
+    check_ending(path, PICTURES)
     sheet = contact_sheet(enlarge(request.draw(generator), size), columns)
+    return write(path, sheet, recipe(request, generator))
+
+
+def recipe(request: Request, generator: Generator, **more) -> str:
+    """All that determines a picture as JSON: the request, the model's fingerprint, and `more`."""
+    return json.dumps(asdict(request) | {"model": fingerprint(generator)} | more)
+
+
+def check_ending(path: str | Path, endings: tuple[str, ...]) -> None:
+    """Raises RequestError for a file's name with another ending."""
+    if Path(path).suffix.lower() not in endings:
+        raise RequestError(f"{path} must end in {' or '.join(endings)}")
+
+
+def write(path: str | Path, pixels: np.ndarray, about: str) -> Path:
+    """Write pixels (H, W, 3) as PNG or JPEG with a recipe inside."""
+    path, notes = Path(path), PngInfo()
+    notes.add_text(KEY, about)
+    jpeg = {"comment": about.encode(), "quality": 95}
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(sheet).save(path, **options[path.suffix.lower()])
+    options = {"pnginfo": notes} if path.suffix.lower() == ".png" else jpeg
+    Image.fromarray(pixels).save(path, **options)
     return path
 
 
@@ -196,24 +211,33 @@ def load(file: bytes | str | Path, generator: Generator | None = None) -> Reques
     Raises RequestError if there is none, or if it was made by another model than `generator`.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about oddities: the error is raised below
-            with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as picture:
-                text = picture.info.get(KEY) or picture.info.get("comment", b"{}")
-        about = json.loads(text)
+        about = read_recipe(file)
+        about.pop("finish", None)
         request = Request(**{today(name): _tuple(value) for name, value in about.items()})
-    except (OSError, SyntaxError, ValueError, TypeError, AttributeError) as error:
-        raise RequestError("this picture does not say how it was made") from error
-    except Image.DecompressionBombError as error:
-        raise RequestError("this picture has too many pixels to be one of ours") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise RequestError(UNKNOWN) from error
     if not request.model:
-        raise RequestError("this picture does not say how it was made")
+        raise RequestError(UNKNOWN)
     if generator is not None and request.model != fingerprint(generator):
         raise RequestError(
             f"this picture was made by model {request.model}, not by {fingerprint(generator)}; "
             "open that checkpoint first"
         )
     return request
+
+
+def read_recipe(file: bytes | str | Path) -> dict:
+    """What `recipe` said of a picture. Raises RequestError if it says nothing."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about oddities: the error is raised below
+            with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as picture:
+                text = picture.info.get(KEY) or picture.info.get("comment", b"{}")
+        return json.loads(text)
+    except (OSError, SyntaxError, ValueError, TypeError, AttributeError) as error:
+        raise RequestError(UNKNOWN) from error
+    except Image.DecompressionBombError as error:
+        raise RequestError("this picture has too many pixels to be one of ours") from error
 
 
 def _tuple(value: object) -> object:

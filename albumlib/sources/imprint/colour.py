@@ -1,4 +1,4 @@
-"""Colours in OKLCH (Ottosson 2020), where lightness, chroma and hue mean what they say."""
+"""Colours in OKLab and OKLCH (Ottosson 2020): lightness, chroma and hue mean what they say."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ LMS_TO_RGB = np.array(
     [[4.0767416621, -3.3077115913, 0.2309699292], [-1.2684380046, 2.6097574011, -0.3413193965],
      [-0.0041960863, -0.7034186147, 1.7076147010]]
 )  # fmt: skip
+LINEAR = np.arange(256) / 255  # linear light of each sRGB value
+LINEAR = np.where(LINEAR <= 0.04045, LINEAR / 12.92, ((LINEAR + 0.055) / 1.055) ** 2.4)
 CHROMAS = np.linspace(0, 0.34, 69)  # the screen shows none above
 
 
@@ -26,9 +28,29 @@ def colours(lightness: np.ndarray, purity: np.ndarray, hue: np.ndarray) -> list[
     tried = _linear_rgb(lightness[:, None], CHROMAS, hue[:, None])
     shown = ((tried > -0.001) & (tried < 1.001)).all(-1)
     most = CHROMAS[shown.cumprod(1).sum(1).clip(1) - 1]
-    rgb = _linear_rgb(lightness, purity * most, hue).clip(0, 1)
-    encoded = np.where(rgb <= 0.0031308, 12.92 * rgb, 1.055 * rgb ** (1 / 2.4) - 0.055)
-    return [tuple(colour) for colour in (255 * encoded).round().astype(int).tolist()]
+    encoded = _encoded(_linear_rgb(lightness, purity * most, hue))
+    return [tuple(colour) for colour in encoded.astype(int).tolist()]
+
+
+def to_oklab(pixels: np.ndarray) -> np.ndarray:
+    """OKLab (..., 3) of sRGB pixels (..., 3) uint8: lightness 0 to 1, then green-red, blue-yellow.
+
+    >>> to_oklab(np.array([255, 255, 255], np.uint8)).round(3).tolist()
+    [1.0, 0.0, -0.0]
+    """
+    return np.cbrt(LINEAR[pixels] @ np.linalg.inv(LMS_TO_RGB).T) @ np.linalg.inv(LAB_TO_LMS).T
+
+
+def from_oklab(lab: np.ndarray) -> np.ndarray:
+    """The nearest sRGB pixels (..., 3) uint8 of colours in OKLab (..., 3)."""
+    return _encoded((lab @ LAB_TO_LMS.T) ** 3 @ LMS_TO_RGB.T).astype(np.uint8)
+
+
+def relative_luminance(pixels: np.ndarray) -> np.ndarray:
+    """Relative luminance (...), 0 to 1, of sRGB pixels (..., 3) uint8, exactly as WCAG 2 has it;
+    the laws' `luminance` is a shorter approximation of it."""
+    shares = (0.2126, 0.7152, 0.0722)
+    return sum(share * LINEAR[pixels[..., index]] for index, share in enumerate(shares))
 
 
 def contrast(first: Colour, second: Colour) -> float:
@@ -47,3 +69,10 @@ def _linear_rgb(lightness: np.ndarray, chroma: np.ndarray, hue: np.ndarray) -> n
     angle = np.deg2rad(hue)
     lab = np.broadcast_arrays(lightness, chroma * np.cos(angle), chroma * np.sin(angle))
     return (np.stack(lab, -1) @ LAB_TO_LMS.T) ** 3 @ LMS_TO_RGB.T
+
+
+def _encoded(linear: np.ndarray) -> np.ndarray:
+    """Linear light as sRGB, whole numbers from 0 to 255."""
+    rgb = linear.clip(0, 1)
+    encoded = np.where(rgb <= 0.0031308, 12.92 * rgb, 1.055 * rgb ** (1 / 2.4) - 0.055)
+    return (255 * encoded).round()
