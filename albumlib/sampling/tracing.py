@@ -76,7 +76,9 @@ def _palette(lab: np.ndarray, flat: np.ndarray, colours: int) -> np.ndarray:
     return palette
 
 
-def _blurred(indices: np.ndarray, count: int, weights: np.ndarray, width: float) -> np.ndarray:
+def _blurred(
+    indices: np.ndarray, count: int, weights: np.ndarray | float, width: float
+) -> np.ndarray:
     """How much of each colour there is around each pixel: (count, S, S)."""
     return np.stack([
         ndimage.gaussian_filter(weights * (indices == index), width, mode="nearest")
@@ -86,10 +88,9 @@ def _blurred(indices: np.ndarray, count: int, weights: np.ndarray, width: float)
 
 def _enlarged_indices(indices: np.ndarray, count: int) -> np.ndarray:
     """Indices (WORK, WORK) at SIDE, with smooth outlines."""
-    ones = (np.arange(count)[:, None, None] == indices).astype(np.float32)
-    scale = SIDE / WORK
-    large = ndimage.zoom(ones, (1, scale, scale), order=1, mode="nearest", grid_mode=True)
-    return ndimage.gaussian_filter(large, (0, scale * ROUND, scale * ROUND)).argmax(0)
+    shares = _blurred(indices, count, np.float32(1), ROUND)
+    scale = (1, SIDE / WORK, SIDE / WORK)
+    return ndimage.zoom(shares, scale, order=1, mode="nearest", grid_mode=True).argmax(0)
 
 
 def trace(indices: np.ndarray, palette: np.ndarray) -> str:

@@ -49,8 +49,7 @@ class Setting:
 
     def width(self, text: str) -> float:
         """The width of a line, in sizes of the type."""
-        advance = _measure(self.font).getlength(text) / UNIT
-        return advance + self.tracking * max(0, len(text) - 1)
+        return _advance(self.font, text) + self.tracking * max(0, len(text) - 1)
 
     def reach(self, text: str) -> tuple[float, float]:
         """How far a line reaches above and below its baseline, in sizes of the type."""
@@ -76,6 +75,11 @@ def characters(font: str) -> frozenset[int]:
 
     with TTFont(FACES[font].path, lazy=True) as file:
         return frozenset(file.getBestCmap())
+
+
+@cache
+def _advance(font: str, text: str) -> float:
+    return _measure(font).getlength(text) / UNIT
 
 
 @cache
