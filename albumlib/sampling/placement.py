@@ -137,7 +137,8 @@ class _Surface:
         has one, and with one. None if it does not fit."""
         pad = 0.3 * max(line.size for line in caption.lines)
         _, _, width, height = caption.box
-        left, right = MARGIN + panel * pad, 1 - MARGIN - panel * pad - width
+        margin = MARGIN + panel * pad  # a style's panel keeps the margin, not the type on it
+        left, right = margin, 1 - margin - width
         x = {"left": left, "centre": (left + right) / 2, "right": right}[align]
         strip = slice(max(0, self._cell(x - pad)), self._cell(x + width + pad) + 2)
         window = min(self.cells, self._cell(height + 2 * pad) + 2)
@@ -148,10 +149,10 @@ class _Surface:
             )
         )  # fmt: skip
         tops = np.arange(len(busy)) / self.cells + pad
-        inside = (tops >= MARGIN) & (tops + height <= 1 - MARGIN + 1e-6)
+        inside = (tops >= margin) & (tops + height <= 1 - margin + 1e-6)
         if not inside.any():
             return
-        away = np.minimum(tops - MARGIN, 1 - MARGIN - height - tops)
+        away = np.minimum(tops, 1 - height - tops) - margin
         costs = np.where(inside, cost + QUIET * busy.mean(1) + NEAR * away, np.inf)
         ink_costs = inks.over(lowest.min(1), highest.max(1))
         plain = costs + ink_costs.min(1)
