@@ -25,3 +25,13 @@ def test_the_command_writes_a_file_that_can_be_used(tmp_path, monkeypatch, capsy
     assert read_tensors(out)[1]["law"] == 2
     regressor = training.label_recovery.load_label_regressor(out)
     assert predict_labels(regressor, np.zeros((2, 64, 64, 3), np.uint8)).shape == (2, 10)
+
+
+def test_half_precision_learns_as_well():
+    found = [
+        training.train("text", 2, albums=40, epochs=60, half=half)[0] for half in (False, True)
+    ]
+    imprint = training.Imprint(training.SEED, albums=training.FIRST + 40, dirt=0, law=2)
+    known = training.legibility.examples(imprint, range(training.FIRST, training.FIRST + 40))
+    right = [training.legibility.accuracy(network, *known) for network in found]
+    assert min(right) > 0.8

@@ -89,7 +89,8 @@ def train(
     last = FIRST + albums
     tested = max(50, min(1000, albums // 5))
     imprint = Imprint(SEED, albums=last + tested, dirt=0, law=law)
-    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+    # Without the cache of cast weights, which would keep those of the first step.
+    with torch.autocast("cpu", torch.bfloat16, enabled=half, cache_enabled=False):
         known = task.examples(imprint, range(FIRST, last))
         network = task.train(*known, epochs=epochs, seed=SEED, progress=progress)
     right = task.right(network, *task.examples(imprint, range(last, last + tested)))
