@@ -35,3 +35,12 @@ def test_half_precision_learns_as_well():
     known = training.legibility.examples(imprint, range(training.FIRST, training.FIRST + 40))
     right = [training.legibility.accuracy(network, *known) for network in found]
     assert min(right) > 0.8
+
+
+def test_the_regressor_that_ships_reads_features_off_the_second_laws_covers():
+    path = training.label_recovery.regressor_file(2)
+    assert path.stat().st_size < 1.5e6 and read_tensors(path)[1]["accuracy"] > 0.8
+    imprint = training.Imprint(2021, albums=300, dirt=0, law=2)
+    pixels, labels = training.covers_and_labels(imprint, range(300))
+    regressor = training.label_recovery.load_label_regressor(path)
+    assert training.mean_r2(regressor, pixels, labels) > 0.75
