@@ -18,38 +18,38 @@ from PIL import Image
 from albumlib.course.planning import NOTEBOOKS, find_notebooks
 
 GALLERY = {  # picture in figures/: the notebook that makes it, a piece of the cell, what one sees
-    "funnel.png": ("02_cleaning", "figures.funnel(", "from gathered files to covers in the set"),
-    "training.png": ("04_wgan_logan", "figures.sample_history(", "the same latents while training"),
-    "logan.png": ("04_wgan_logan", "Four kinds of latent step", "LOGAN's step, ablated"),
-    "nearest.png": (
+    "funnel": ("02_cleaning", "figures.funnel(", "from gathered files to covers in the set"),
+    "training": ("04_wgan_logan", "figures.sample_history(", "the same latents while training"),
+    "logan": ("04_wgan_logan", "Four kinds of latent step", "LOGAN's step, ablated"),
+    "nearest": (
         "04_wgan_logan",
         "the training covers nearest",
         "generated covers are no copies",
     ),
-    "networks.png": ("05_acgan", "diagram.networks(", "both networks"),
-    "feature_sweeps.png": ("05_acgan", "figures.feature_sweeps(", "one feature turned in each row"),
-    "label_recovery.png": (
+    "networks": ("05_acgan", "diagram.networks(", "both networks"),
+    "feature_sweeps": ("05_acgan", "figures.feature_sweeps(", "one feature turned in each row"),
+    "label_recovery": (
         "05_acgan",
         "figures.label_recovery_bars(",
         "labels predicted from generated covers",
     ),
-    "one_album.png": ("05_acgan", "figures.album_row(", "one album, a cover for each song"),
-    "albums.png": ("05_acgan", "from the average of their songs", "one cover for an album"),
-    "shared_label.png": ("06_latent_explorer", "pulled to the middle", "one label, many latents"),
-    "ladder.png": (
+    "one_album": ("05_acgan", "figures.album_row(", "one album, a cover for each song"),
+    "albums": ("05_acgan", "from the average of their songs", "one cover for an album"),
+    "shared_label": ("06_latent_explorer", "pulled to the middle", "one label, many latents"),
+    "ladder": (
         "08_why_2021_failed",
         "figures.ladder(",
         "2021, repaired step by step",
     ),
-    "averages.png": ("08_why_2021_failed", "Six albums, each", "albums' averages, then and now"),
-    "style.png": ("09_styles", "New albums, same latents", "a style from a hundred covers"),
-    "titles.png": ("10_track_names", "told = {title:", "covers from titles and nothing else"),
-    "text.png": (
+    "averages": ("08_why_2021_failed", "Six albums, each", "albums' averages, then and now"),
+    "style": ("09_styles", "New albums, same latents", "a style from a hundred covers"),
+    "titles": ("10_track_names", "told = {title:", "covers from titles and nothing else"),
+    "text": (
         "11_lettering",
         "The same albums and the same latents",
         "text on request",
     ),
-    "decades.png": (
+    "decades": (
         "12_popularity_and_time",
         "A latent a row",
         "the same latents through the decades",
@@ -100,35 +100,47 @@ def hang(notebooks: Path) -> None:
     lines += ["", "### Finished covers (the songs of [songs.csv](songs.csv))"]
     lines += ["", "![twelve finished covers](finished.png)"]
     for name, (notebook, piece, words) in GALLERY.items():
-        (FIGURES / name).write_bytes(pictured(notebooks, notebook, piece))
+        data, kind, _ = pictured(notebooks, notebook, piece)
+        for old in FIGURES.glob(f"{name}.*"):
+            old.unlink()
+        file = FIGURES / f"{name}.{'png' if kind == 'image/png' else 'jpg'}"
+        file.write_bytes(data)
         title = f"{words[0].upper()}{words[1:]} ([{notebook}](../notebooks/{notebook}.ipynb))"
-        lines += ["", f"### {title}", "", f"![{words}]({name})"]
+        lines += ["", f"### {title}", "", f'<img src="{file.name}" width="792" alt="{words}">']
     (FIGURES / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (FIGURES / "chapters").mkdir(exist_ok=True)
     for notebook, (piece, (left, top, width)) in CHAPTERS.items():
-        with Image.open(io.BytesIO(pictured(notebooks, notebook, piece))) as picture:
-            part = picture.convert("RGB").crop((left, top, left + width, top + 3 * width // 4))
-        small = part.resize((200, 150), Image.Resampling.LANCZOS).quantize(64)
-        small.save(FIGURES / "chapters" / f"{notebook[:2]}.png", optimize=True)
+        data, _, shown = pictured(notebooks, notebook, piece)
+        with Image.open(io.BytesIO(data)) as picture:
+            scale = picture.width / shown if shown else 1
+            box = (left, top, left + width, top + 3 * width // 4)
+            part = picture.convert("RGB").crop([round(scale * side) for side in box])
+        small = part.resize((200, 150), Image.Resampling.LANCZOS)
+        small.save(FIGURES / "chapters" / f"{notebook[:2]}.jpg", quality=92, subsampling=0)
 
 
-def pictured(notebooks: Path, notebook: str, piece: str) -> bytes:
-    """The picture that the cell with this piece of code has drawn."""
+def pictured(notebooks: Path, notebook: str, piece: str) -> tuple[bytes, str, int]:
+    """The picture that the cell with this piece of code has drawn, its MIME type, and how many
+    pixels wide it is shown (0: as many as it has)."""
     cells = nbformat.read(notebooks / f"{notebook}.ipynb", as_version=4).cells
     [outputs] = [c.outputs for c in cells if c.cell_type == "code" and piece in c.source]
     kinds = ("image/png", "image/jpeg")
-    [picture] = [o.data[k] for o in outputs for k in kinds if k in o.get("data", {})]
-    return base64.b64decode(picture)
+    [(output, kind)] = [(o, k) for o in outputs for k in kinds if k in o.get("data", {})]
+    width = output.get("metadata", {}).get(kind, {}).get("width", 0)
+    return base64.b64decode(output.data[kind]), kind, width
 
 
 def slim(output: dict) -> dict:
-    """An output whose picture, if it is a large one, has 256 colours: a third of the bytes."""
+    """An output whose picture, if it is a large one, is a JPEG in full colour: GitHub and the
+    HTML export show no WebP."""
     data = output.get("data", {})
     if len(data.get("image/png", "")) > LARGE:
-        with Image.open(io.BytesIO(base64.b64decode(data["image/png"]))) as picture:
+        with Image.open(io.BytesIO(base64.b64decode(data.pop("image/png")))) as picture:
             small = io.BytesIO()
-            picture.convert("RGB").quantize(256).save(small, "png", optimize=True)
-        data["image/png"] = base64.b64encode(small.getvalue()).decode()
+            picture.convert("RGB").save(small, "jpeg", quality=88, subsampling=0, optimize=True)
+        data["image/jpeg"] = base64.b64encode(small.getvalue()).decode()
+        sizes = output["metadata"]
+        sizes |= {"image/jpeg": sizes.pop("image/png")} if "image/png" in sizes else {}
     return output
 
 

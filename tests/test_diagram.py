@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from albumlib.figures import diagram
+from albumlib.figures import concepts, diagram
 from albumlib.models.networks import Critic, Generator, channels
 
 COVER = np.zeros((32, 32, 3), dtype=np.uint8)
@@ -27,3 +27,13 @@ def test_what_is_told_and_said_is_written_beside_the_maps(labels):
         assert f"{channels_of} × {side}²" in said
     assert "8 numbers" in said and "score" in said
     assert ("10 labels" in said) == ("latent and label scale" in said) == bool(labels)
+
+
+def test_the_concept_drawings_name_what_they_show():
+    assert {"generator G", "critic D", "real x"} <= set(words(concepts.two_players()).split("\n"))
+    panels = concepts.label_ways().axes
+    names = [panel.texts[-2].get_text() for panel in panels]
+    assert names == ["concatenation", "FiLM", "projection", "auxiliary head"]
+    means, pairs, head = concepts.losses().axes
+    assert len(pairs.collections[0].get_segments()) == 16 and means.get_legend()
+    assert head.get_ylabel() == "predicted"

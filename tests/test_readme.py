@@ -1,4 +1,5 @@
-"""Every number of the README's results, and of the models' card, is one that a command measured.
+"""Every number of the README's results, of data/measured/README.md and of the models' card is one
+that a command measured.
 
 Behind a number stands, as a comment that readers do not see, where it was recorded:
 `<!-- KEY -->` in data/measured/laptop.json, the results.json of `make course ONLY=`,
@@ -15,7 +16,7 @@ import pytest
 from albumlib.course.sweep import read_sweep, runs_of
 
 QUOTED = re.compile(r"([−\d][\d.,]*)( ± ([\d.]+))?( %)? ?<!-- (.+?) -->")
-RESULTS = ("## Does it work?", "## Your own data")
+RESULTS = ("## Does it work?", "## How it is built")
 ROW = re.compile(r"^\| .* \|$", re.M)
 
 
@@ -23,7 +24,7 @@ ROW = re.compile(r"^\| .* \|$", re.M)
 def section(root) -> str:
     text = (root / "README.md").read_text(encoding="utf-8")
     start, end = (text.index(heading) for heading in RESULTS)
-    return text[start:end]
+    return text[start:end] + (root / "data" / "measured" / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +76,8 @@ def test_no_number_of_the_tables_comes_from_nowhere(section):
             assert not re.search(r"\d+\.\d+|\d %", bare), row
 
 
-def test_the_sweep_of_the_readme_can_be_read(root, tmp_path):
-    text = (root / "README.md").read_text(encoding="utf-8")
+def test_the_sweep_of_the_guide_can_be_read(root, tmp_path):
+    text = (root / "notebooks" / "gpu.md").read_text(encoding="utf-8")
     [said] = re.findall(r"cat > sweep.yml <<END\n(.*?)END\n", text, re.S)
     (tmp_path / "sweep.yml").write_text(said.replace("data: runs/gpu/data\n", ""))
     sweep = read_sweep(tmp_path / "sweep.yml")

@@ -7,7 +7,7 @@ import nbformat
 import pytest
 
 QUOTED = "unsuccesful"  # by its author, in 2021
-NAMES = "aer,nd,sise"  # Qiskit Aer, an axis, a misspelt setting in a test
+NAMES = "aer,meger,nd,sise"  # Qiskit Aer, an author, an axis, a misspelt setting in a test
 
 
 def test_nothing_is_misspelt(root, tmp_path):
@@ -17,7 +17,8 @@ def test_nothing_is_misspelt(root, tmp_path):
         prose = (cell.source for cell in cells if cell.cell_type == "markdown")
         (tmp_path / f"{path.stem}.md").write_text("\n\n".join(prose), encoding="utf-8")
     folders = [tmp_path, *(root / name for name in ("albumlib", "tests"))]
-    pages = [root / "README.md", root / "data" / "README.md", root / "figures" / "README.md"]
+    pages = [root / "README.md", *root.glob("*/README.md"), *root.glob("notebooks/*.md")]
+    pages += [root / "data" / "measured" / "README.md"]
     command = [sys.executable, "-m", "codespell_lib", "--builtin", "clear,rare", "--skip",
                "*.js,*.otf,*.pyc", "-L", f"{QUOTED},{NAMES}"]  # fmt: skip
     found = subprocess.run([*command, *folders, *pages], capture_output=True, text=True)

@@ -8,7 +8,7 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    ["diagram", "grids"],
+    ["concepts", "diagram", "grids"],
     submod_attrs={
         "data_plots": [
             "album_spread", "catalogue_state", "correlations", "distances",

@@ -149,10 +149,13 @@ def feature_sweeps(
     ends: tuple[str, str] = ("low", "high"),
 ) -> Figure:
     """One row a feature, from its low end at the left to its high end: (rows, steps, S, S, 3)."""
-    rows, steps, margin, gap = len(grid), len(grid[0]), 1.7, 0.05
-    width, height = margin + steps * (1 + gap), 0.3 + rows * (1 + gap)
-    words = title or "One latent, one label turned from low to high"
-    figure = new_figure(0.86 * WIDTH * height / width, words, width=0.86 * WIDTH)
+    rows, steps, gap = len(grid), len(grid[0]), 0.05
+    unit = (WIDTH - 0.075 * max(map(len, names)) - 0.2) / (steps * (1 + gap))  # inches a cover
+    unit = min(unit, 1.0)
+    margin = WIDTH / unit - steps * (1 + gap)
+    width, height = WIDTH / unit, 0.3 + rows * (1 + gap)
+    words = title or "One latent, one label changed from low to high"
+    figure = new_figure(unit * height, words)
     axes = blank(figure.subplots(), width, height)
     caption(axes, margin, 0.24, ends[0], va="bottom", size=9)
     caption(axes, width - gap, 0.24, ends[1], va="bottom", ha="right", size=9)

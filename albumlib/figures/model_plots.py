@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
@@ -112,8 +113,8 @@ def ladder(
     standard deviation; `marks` is measure → the value to reach, dotted.
     """
     count = max(map(len, strips))
-    figure = new_figure(0.36 * len(rows) + 0.5, title or "One difference less on each row", note)
-    widths = [0.36 * count, *[1.6] * len(measures)]
+    figure = new_figure(0.46 * len(rows) + 0.5, title or "One difference less on each row", note)
+    widths = [0.49 * count, *[1.3] * len(measures)]
     left, *panels = figure.subplots(1, 1 + len(measures), sharey=True, width_ratios=widths)
     left.set_yticks(range(len(rows)), rows, color=INK, size=8.5)
     _rows_of_covers(left, count, len(rows))
@@ -193,14 +194,24 @@ def curves(
     """Plain lines over a common x, each named at its right end."""
     figure = new_figure(2.9, title)
     axes = figure.subplots()
-    for (name, y), colour in zip(lines.items(), COLOURS, strict=False):
+    for y, colour in zip(lines.values(), COLOURS, strict=False):
         axes.plot(x, y, color=colour)
-        axes.annotate(name, (x[-1], y[-1]), xytext=(6, 0), textcoords="offset points",
-                      color=colour, va="center")  # fmt: skip
     axes.set(xlabel=xlabel, ylabel=ylabel)
     if logarithmic:
         axes.set(xscale="log", yscale="log")
+    _name_ends(axes, x[-1], {name: y[-1] for name, y in lines.items()})
     return figure
+
+
+def _name_ends(axes: Axes, x: float, ends: Mapping[str, float]) -> None:
+    """The name of each line beside its end (x, y), a line of text or more apart."""
+    points = 72 / axes.figure.dpi
+    heights = {name: points * axes.transData.transform((x, y))[1] for name, y in ends.items()}
+    colours, taken = dict(zip(ends, COLOURS, strict=False)), -np.inf
+    for name in sorted(colours, key=heights.get):
+        taken = max(heights[name], taken + 12)
+        axes.annotate(name, (x, ends[name]), xytext=(6, taken - heights[name]),
+                      textcoords="offset points", color=colours[name], va="center")  # fmt: skip
 
 
 def scatters(groups: Mapping[str, np.ndarray], title: str = "") -> Figure:

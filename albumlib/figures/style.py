@@ -71,9 +71,14 @@ STYLE = {
 
 
 def use_style() -> None:
-    """Make this style the default of every figure from here on, and let notebooks show figures."""
+    """Make this style the default of every figure from here on, and let notebooks show figures,
+    at twice the pixels of their size on the page."""
     pyplot.switch_backend(mpl.get_backend())  # loads it, which is when notebooks learn to
     mpl.rcParams.update(STYLE)
+    if mpl.get_backend() == "inline":
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+        set_matplotlib_formats("retina")
 
 
 def new_figure(height: float, title: str, note: str = "", width: float = WIDTH) -> Figure:
