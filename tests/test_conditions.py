@@ -4,13 +4,16 @@ import pytest
 import torch
 
 from albumlib import features
+from albumlib.dataset.cleaning import clean
 from albumlib.dataset.coverset import CoverSet, CoverSetError
+from albumlib.dataset.gathering import gather
 from albumlib.models import conditions
 from albumlib.models.checkpoint import TrainingError, load_generator, read_networks
 from albumlib.models.networks import draw_latents
 from albumlib.models.titles import TOKENS, tokens
 from albumlib.runtime.rng import Rng
 from albumlib.sampling.request import Request
+from albumlib.sources.imprint import Imprint
 from albumlib.training import loop
 from albumlib.training.config import TrainingConfig, recipe
 
@@ -227,3 +230,15 @@ def test_where_no_layout_is_asked_for_the_latent_chooses(laid_out, tmp_path):
     assert torch.equal(generator(z[:4], labels[:4]), reopened(z[:4], labels[:4]))
     assert Request().draw(reopened).shape == (1, 32, 32, 3)
     assert reopened.conditioned_on == {"year", "layout", "title"}
+
+
+def test_a_gathered_set_of_the_second_law_trains_the_recipe_that_knows_layouts(tmp_path):
+    gather(Imprint(albums=40, law=2, text=False), tmp_path, size=64, workers=1)
+    covers = clean(tmp_path, size=32, workers=1)
+    changes = {"size": 32, "steps": 2, "batch_size": 8, "precision": "float32"}
+    config = recipe("acgan_long", generator_width=4, critic_width=4, **changes)
+    rows, _ = conditions.of_covers(covers, **config.conditions)
+    known = rows[:, len(features.NAMES) :]
+    assert ((known == 1).sum(1) == 1).all() and np.isin(known, (-1, 1)).all()
+    generator = loop.train(config, covers.images, rows, tmp_path / "model")
+    assert generator.layouts == [f"layout_{name}" for name in Imprint(law=2).layouts]
