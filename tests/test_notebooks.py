@@ -90,6 +90,11 @@ def test_it_is_small_and_its_cells_are_short(path):
         assert len(cell.source.splitlines()) <= LINES, cell.source
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS + SOLUTIONS, ids=lambda path: path.stem)
+def test_code_is_for_readers_and_not_for_a_formatter(path):
+    assert not any(re.search(r"#\s*(fmt|noqa|type):", cell.source) for cell in code_cells(path))
+
+
 @each
 def test_at_least_one_output_is_compared(path):
     marked = ("nbval-check-output" in cell.metadata.get("tags", []) for cell in code_cells(path))
