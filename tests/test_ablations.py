@@ -13,51 +13,71 @@ from PIL import Image
 from albumlib import features
 from albumlib.dataset.coverset import CoverSet
 from albumlib.evaluation import label_recovery
-from albumlib.studies import ablations
-from albumlib.studies.ablations import MapCritic, Setup, enlarge, measure, read_measured, shrink
+from albumlib.evaluation.metrics import MetricsError
+from albumlib.studies import ablations, latent_steps
+from albumlib.studies.ablations import MapCritic, measure
 from albumlib.studies.legacy2021 import BUGS, DIFFERENCES
+from albumlib.studies.records import REAL, STRIP, read_measured
+from albumlib.studies.setup import Setup, enlarge, shrink
 
-COUNT = 48
-
-
-@pytest.fixture(autouse=True)
-def few(monkeypatch):
-    monkeypatch.setattr(ablations, "COUNT", COUNT)
+COUNT = 72  # covers, of which two in three are for testing
 
 
-@pytest.fixture
-def setup() -> Setup:
-    """Random covers of 64 px; a third is held out."""
+def random_covers(count: int) -> CoverSet:
     rng = np.random.default_rng(0)
-    small = rng.integers(0, 256, (COUNT, 8, 8, 3), dtype=np.uint8)
+    small = rng.integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
     images = small.repeat(8, axis=1).repeat(8, axis=2)
-    table = pd.DataFrame({f.name: rng.uniform(f.low, f.high, COUNT) for f in features.FEATURES})
-    table["split"] = np.where(np.arange(COUNT) % 3 == 0, "test", "train")
-    return Setup.of(CoverSet(images, table, table, {}))
+    table = pd.DataFrame({f.name: rng.uniform(f.low, f.high, count) for f in features.FEATURES})
+    table["split"] = np.where(np.arange(count) % 3 == 0, "train", "test")
+    return CoverSet(images, table, table, {})
 
 
-def test_covers_are_shrunk_by_means_and_enlarged_for_the_judge(setup):
+@pytest.fixture(scope="module")
+def setup() -> Setup:
+    return Setup.of(random_covers(COUNT))
+
+
+def test_covers_are_shrunk_by_means_and_enlarged_for_the_regressor(setup):
     pixels = np.random.default_rng(1).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
     means = pixels.reshape(3, 32, 2, 32, 2, 3).mean((2, 4))
     assert np.abs(shrink(pixels) - means).max() <= 0.5 + 1e-3
-    assert setup.train.shape == (32, 32, 32, 3) and setup.heldout.shape == (16, 32, 32, 3)
-    assert enlarge(setup.train, 64).shape == (32, 64, 64, 3)
+    assert setup.train.shape == (24, 32, 32, 3) and setup.heldout.shape == (48, 32, 32, 3)
+    assert enlarge(setup.train, 64).shape == (24, 64, 64, 3)
     assert enlarge(pixels, 64) is pixels
     plain = np.full((1, 32, 32, 3), 77, np.uint8)
     assert (enlarge(plain, 64) == 77).all()
 
 
-def test_what_is_recovered_is_label_recovery_over_what_can_be_read(setup, monkeypatch):
-    wanted = np.resize(setup.asked, (40, 10))
-    read = wanted + np.random.default_rng(2).normal(0, 0.1, wanted.shape)
-    monkeypatch.setattr(label_recovery, "predict_labels", lambda regressor, pixels: read)
-    seen = np.arange(10) < 3
-    vars(setup)["recoverable"] = seen
-    found = setup.recovered(np.zeros((40, 32, 32, 3), np.uint8))
-    expected = label_recovery.label_recovery(read, wanted).mean(seen)
+def test_covers_are_compared_with_others_than_those_whose_labels_they_were_given(setup):
+    asked, against = setup.bench.partings[0]
+    assert len(asked) == len(against) == 24 and not set(asked) & set(against)
+    assert np.array_equal(setup.asked, setup.known[asked])
+    found, real = setup.numbers(setup.heldout[asked]), setup.references()
+    assert real["n"] == 24 and set(real) == {"n", *found, *(f"{name}_spread" for name in found)}
+    assert {"fd", "kid", "coverage", "edge_energy", "swd", "label_r2", "label_r2_shuffled"} <= set(
+        found
+    )
+    assert abs(found["fd"] - real["fd"]) < 4 * real["fd_spread"]
+
+
+def test_label_recovery_is_of_the_labels_that_were_asked_for(setup, monkeypatch):
+    read = setup.asked + np.random.default_rng(2).normal(0, 0.1, setup.asked.shape)
+    sample = setup.bench.sample(np.zeros((24, 32, 32, 3), np.uint8))
+    monkeypatch.setitem(setup.bench.instruments, "labels", lambda pixels: read)
+    found = setup.numbers(sample.pixels)
+    expected = label_recovery.label_recovery(read, setup.asked).mean(sample.shown)
     assert (found["label_correlation"], found["label_r2"]) == expected
-    control = label_recovery.shuffled_recovery(read, wanted).mean(seen)
-    assert found["label_r2_shuffled"] == control[1] and found["label_r2"] > 0.9
+    assert found["label_r2"] > 0.5 > found["label_r2_shuffled"]
+
+
+def test_a_set_with_few_test_covers_is_compared_with_all_that_there_are():
+    covers = random_covers(50)  # 33 of the split test, as many that no model learns from
+    setup = Setup.of(covers, conditional=False)
+    assert len(setup.heldout) == 50 and "label_r2" not in setup.references()
+    few = Setup.of(random_covers(20), conditional=False)
+    assert {"fd", "coverage"} <= set(few.numbers(few.bench.asked.pixels))
+    with pytest.raises(MetricsError, match="10 test covers are too few"):
+        _ = Setup.of(random_covers(10), conditional=False).bench
 
 
 def test_an_experiment_goes_on_where_it_was_stopped(setup, tmp_path):
@@ -71,7 +91,7 @@ def test_an_experiment_goes_on_where_it_was_stopped(setup, tmp_path):
     with pytest.raises(Stopped):
         run(progress=stop)
     first = read_measured(tmp_path / "ladder.jsonl")
-    assert [record["build"] for record in first] == [ablations.REAL, "2021"]
+    assert [record["build"] for record in first] == [REAL, "2021"]
     records = run()
     assert records[:2] == first
     runs = [(record["seed"], record["build"]) for record in records[1:]]
@@ -79,7 +99,7 @@ def test_an_experiment_goes_on_where_it_was_stopped(setup, tmp_path):
     assert run() == records
     assert {record["images"] for record in records[1:]} == {16}
     with Image.open(tmp_path / "ladder" / "2021.png") as strip:
-        assert strip.size == (32 * ablations.STRIP, 32)
+        assert strip.size == (32 * STRIP, 32)
 
 
 def test_the_same_seed_gives_the_same_numbers(setup):
@@ -91,14 +111,67 @@ def test_the_same_seed_gives_the_same_numbers(setup):
     assert list(ablations.STEPS) == ["2021", *DIFFERENCES]
 
 
-def test_latent_steps_are_judged_after_equal_covers_and_after_equal_seconds(setup, monkeypatch):
-    monkeypatch.setattr(ablations, "_seconds_a_step", lambda *_: 0.05)
-    ticks = itertools.count()  # a clock that no other process slows
-    monkeypatch.setattr(ablations.time, "process_time", lambda: next(ticks) / 100)
-    found = [record for record, _ in ablations.logan(setup, 1, 32, ["off", "ngd"])]
+def test_latent_steps_are_measured_after_equal_covers_and_after_equal_time(setup, monkeypatch):
+    cost = {"off": 0.01, "gd": 0.03, "ngd, detached": 0.02, "ngd": 0.03}
+    monkeypatch.setattr(latent_steps, "seconds_a_step", lambda *_: cost)
+    found = [record for record, _ in latent_steps.logan(setup, 1, 32, ["off", "ngd"])]
     for record in found:
-        assert record["images"] == 32 < record["images_later"]
-        assert {"swd", "kid", "swd_later", "kid_later", "seconds"} <= set(record)
+        assert record["images"] == 32
+        assert {"fd", "kid", "coverage", "fd_later", "kid_later", "seconds"} <= set(record)
+    off, ngd = found
+    assert (off["images_later"], ngd["images_later"]) == (96, 32)
+    assert ngd["fd"] == ngd["fd_later"]
+    assert (off["seconds"], ngd["seconds"]) == (pytest.approx(0.02), pytest.approx(0.06))
+
+
+def test_time_is_taken_by_turns(setup, monkeypatch):
+    ticks = itertools.count()
+    monkeypatch.setattr(latent_steps.time, "process_time", lambda: next(ticks) / 100)
+    configs = {name: latent_steps.config_of(name, 1) for name in ("off", "gd")}
+    cost = latent_steps.seconds_a_step(setup, configs, rounds=1)
+    assert cost == {"off": pytest.approx(0.01), "gd": pytest.approx(0.01)}
+
+
+def searched(best: dict[str, float], name: str = "gd") -> list[dict]:
+    """Trials as they would stand on file if the distance grew with the way from `best`."""
+    records: list[dict] = []
+    while missing := latent_steps.trials(records, name)[1]:
+        for settings, seed in missing:
+            far = sum(abs(np.log(settings[key] + 0.01) - np.log(best[key] + 0.01)) for key in best)
+            records.append({"build": name, **settings, "seed": seed, "fd": far})
+    return records
+
+
+def test_settings_are_searched_one_after_the_other():
+    best = {"latent_rate": 9.0, "latent_weight": 0.0}
+    records = searched(best)
+    assert latent_steps.trials(records, "gd") == (best, [])
+    assert len(records) == 2 * (3 + 2)  # each seed: three rates, then two more weights
+    assert latent_steps.variants(records)["gd, tuned"] == best
+    assert "gd, tuned" not in latent_steps.variants(records[:-2])  # not done yet
+    usual = searched({"latent_rate": 0.9, "latent_weight": 0.1})
+    assert list(latent_steps.variants(usual)) == list(latent_steps.METHODS)
+
+
+def test_a_tuned_variant_is_trained_with_its_settings():
+    tuned = latent_steps.config_of("gd, tuned", 1, {"latent_rate": 9.0})
+    assert (tuned.latent_method, tuned.latent_rate, tuned.latent_every) == ("gd", 9.0, 1)
+
+
+def test_a_search_goes_on_where_it_was_stopped(setup, monkeypatch):
+    monkeypatch.setattr(latent_steps, "RANGES", {"gd": {"latent_rate": (0.9, 0.1)}})
+    tried = [(0.9, 101), (0.9, 102), (0.1, 101), (0.1, 102)]
+    records = list(latent_steps.search(setup, 16, []))
+    assert [(record["latent_rate"], record["seed"]) for record in records] == tried
+    rest = latent_steps.search(setup, 16, records[:3])
+    assert [(record["latent_rate"], record["seed"]) for record in rest] == tried[3:]
+    assert list(latent_steps.search(setup, 16, records)) == []
+
+
+def test_every_order_begins_with_2021_and_repairs_each_difference_once():
+    for order in ("ladder", "bugs_first", "choices_first"):
+        assert ablations.steps(order)[0] == "2021"
+        assert sorted(ablations.steps(order)[1:]) == sorted(DIFFERENCES)
 
 
 def test_each_bug_alone_is_trained_beside_the_variants_without_one(setup):
@@ -121,12 +194,14 @@ def test_the_critic_of_concatenation_sees_labels_in_the_picture():
 
 
 def test_what_comes_with_the_course_is_complete():
-    """Three seeds of every build, one of each bug alone, on equally many covers."""
+    """Every seed of a build, and all builds, on equally many covers."""
     for name, (_, builds, _) in ablations.EXPERIMENTS.items():
         file = ablations.MEASURED / f"{name}.jsonl"
+        if not file.exists():
+            continue
         records = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-        assert records[0]["build"] == ablations.REAL
-        seeds = (1,) if name == "bugs_alone" else (1, 2, 3)
+        assert records[0]["build"] == REAL
+        seeds = {record["seed"] for record in records[1:]}
         runs = sorted((record["build"], record["seed"]) for record in records[1:])
         assert runs == sorted((build, seed) for build in builds for seed in seeds)
         assert len({record["images"] for record in records[1:]}) == 1

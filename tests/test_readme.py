@@ -5,15 +5,19 @@ Behind a number stands, as a comment that readers do not see, where it was recor
 `<!-- KEY -->` in data/measured/laptop.json, the results.json of `make course ONLY=`,
 `<!-- FILE: KEY -->` in data/measured/FILE.json, or `<!-- FILE: BUILD: COLUMN -->`, the mean over
 the seeds of a build in data/measured/FILE.jsonl; with a ± the standard deviation as well.
+`BUILD - BASE` is their difference seed by seed, `COLUMN low` and `COLUMN high` the bounds of its
+95 % interval.
 """
 
 import json
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from albumlib.course.sweep import read_sweep, runs_of
+from albumlib.studies.records import differences
 
 QUOTED = re.compile(r"([−\d][\d.,]*)( ± ([\d.]+))?( %)? ?<!-- (.+?) -->")
 RESULTS = ("## Does it work?", "## How it is built")
@@ -45,10 +49,17 @@ def recorded(root):
         if not column:  # one flat file of numbers, and a key of it
             return [json.loads((measured / f"{file}.json").read_text(encoding="utf-8"))[build]]
         lines = (measured / f"{file}.jsonl").read_text(encoding="utf-8").splitlines()
-        runs = [json.loads(line) for line in lines]
-        return [run[column[0]] for run in runs if run["build"] == build]
+        return column_of(pd.DataFrame(map(json.loads, lines)), build, *column[0].split())
 
     return values
+
+
+def column_of(runs: pd.DataFrame, build: str, column: str, bound: str = "mean") -> list[float]:
+    """A build's values of a column over seeds, or what is known of its difference from another."""
+    if " - " not in build:
+        return runs.loc[runs["build"] == build, column].tolist()
+    build, base = build.split(" - ")
+    return [getattr(differences(runs, {build: base}, [column]).loc[build, column], bound)]
 
 
 def shown(value: float, like: str) -> str:

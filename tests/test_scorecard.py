@@ -75,11 +75,16 @@ def test_every_damage_is_seen_and_the_more_the_stronger(kind, climbed):
     assert max(abs(score.away) for score in weakest.values()) > 3
 
 
-def test_a_perfect_generator_is_not_told_from_real_covers(bench, covers, imprint):
-    scores = bench.scores(instruments.perfect_sample(bench, covers, imprint))
-    away = {name: round(score.away, 1) for name, score in scores.items()}
-    assert np.median(np.abs(list(away.values()))) <= 1.5, away
-    assert max(map(abs, away.values())) <= 3, away  # of sixteen numbers one is often beyond two
+def test_a_perfect_generator_is_within_two_spreads_of_real_covers(bench, covers, imprint):
+    """One parting of one drawing varies by a spread, so that of sixteen numbers one is often beyond
+    two: each is averaged over the partings that its reference is averaged over."""
+    albums = perfect.numbers(covers, covers.rows("test"))
+    redrawn = perfect.redrawn(imprint, albums, covers.size, seed=1)
+    sample = dataclasses.replace(bench.real, pixels=redrawn, seen={}).through(bench.instruments)
+    found = bench.averaged(sample)
+    references = {name: bench.references[name] for name in found}
+    away = {name: (found[name] - mean) / spread for name, (mean, spread) in references.items()}
+    assert len(away) >= 16 and max(map(abs, away.values())) <= 2, away
 
 
 def test_an_early_model_is_told_from_real_covers_at_a_glance(bench):

@@ -6,7 +6,7 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    ["ablations", "finetuning", "quantum_prior", "sizes"],
+    ["ablations", "finetuning", "latent_steps", "quantum_prior", "records", "sizes"],
     submod_attrs={
         "legacy2021": [
             "BUGS",
@@ -18,5 +18,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "build_config",
             "latent_step_2021",
         ],
+        "records": ["differences", "paired_difference"],
+        "setup": ["Setup", "shrink"],
     },
 )

@@ -56,6 +56,12 @@ BUGS = (
     "preview noise", "signs", "clipped head", "norm of ones", "moved labels", "labels by place",
 )  # fmt: skip
 CHOICES = tuple(name for name in DIFFERENCES if name not in BUGS)
+# Orders of repair, by the name of the cumulative ablation.
+ORDERS = {
+    "ladder": tuple(DIFFERENCES),
+    "bugs_first": (*BUGS, *CHOICES),
+    "choices_first": (*CHOICES, *BUGS),
+}
 # Each bug alone, with only the choices without which its line is never reached.
 NEEDED = {
     "clipped head": ("clipped weights",),
@@ -312,9 +318,9 @@ class Build:
                 weight.clamp_(-CLIP, CLIP)
 
 
-def ladder() -> list[tuple[str, ...]]:
+def ladder(order: str = "ladder") -> list[tuple[str, ...]]:
     """The differences left at each step: all of them first, then one less each, then none."""
-    names = tuple(DIFFERENCES)
+    names = ORDERS[order]
     return [names[step:] for step in range(len(names) + 1)]
 
 
