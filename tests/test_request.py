@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from albumlib import features
+from albumlib.models.conditions import extra_columns
 from albumlib.models.networks import Generator
 from albumlib.sampling import request
 from albumlib.sampling.request import ALBUM, SONG, Request, RequestError
@@ -127,3 +128,15 @@ def test_search_puts_exact_titles_first_and_keeps_the_limit():
     assert request.search(TRACKS, "harvest", ALBUM).tolist() == [0]
     assert request.search(TRACKS, "", SONG, limit=3).tolist() == [0, 1, 2]
     assert request.search(TRACKS, "harvest moon", SONG).tolist() == [1, 2]
+
+
+def test_a_layout_is_asked_for_by_its_name(generator):
+    extras = extra_columns("layout")
+    knowing = Generator(32, 16, 10 + len(extras), 4, extras=extras).eval()
+    row = Request(layout="dots").conditions(knowing)[0, 10:]
+    assert row[extras.index("layout_dots")] == 1 and (row == -1).sum() == len(extras) - 1
+    assert np.isnan(Request().conditions(knowing)[0, 10:]).all()
+    with pytest.raises(RequestError, match="knows no layout 'nonsense'; it knows rings, dots"):
+        Request(layout="nonsense").conditions(knowing)
+    with pytest.raises(RequestError, match="extras=layout"):
+        Request(layout="dots").conditions(generator)

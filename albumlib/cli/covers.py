@@ -97,6 +97,9 @@ YearOption = Annotated[float | None, typer.Option(help="For a model conditioned 
 TextOption = Annotated[
     bool | None, typer.Option("--text/--no-text", help="For a model conditioned on text.")
 ]
+LayoutOption = Annotated[
+    str, typer.Option(help="Such as rings or waves, for a model conditioned on layouts.")
+]
 TruncationOption = Annotated[
     float, typer.Option(min=0, max=1, help="1 for variety, less for ordinary covers.")
 ]
@@ -122,6 +125,7 @@ def generate(
     svg: SvgOption = False,
     year: YearOption = None,
     text: TextOption = None,
+    layout: LayoutOption = "",
     truncation: TruncationOption = 1.0,
     seed: SeedOption = 2021,
 ) -> None:
@@ -149,7 +153,7 @@ def generate(
     values = _values(data, song, album, music) | given
     count = count or (1 if song or album or music or table or finish else 16)
     asked = title if not finish or "title" in generator.conditioned_on else ""
-    more = {"truncation": truncation, "title": asked, "year": year, "text": text}
+    more = {"truncation": truncation, "title": asked, "year": year, "text": text, "layout": layout}
     request = request_for(values, seed, count, **more)
     if table:
         ending = ".svg" if svg else ".png"

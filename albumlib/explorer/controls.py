@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from albumlib import features
+from albumlib.sources.imprint.layouts import NAMES as LAYOUTS
 
 SHOWN = 512  # pixels a side of the picture on a screen
 CURVE = 320  # pixels that a projection's curve is wide
@@ -97,7 +98,11 @@ def extras() -> dict[str, widgets.Widget]:
             tooltip="text on the cover",
             tooltips=["with or without text", "with text", "without text"],
         ),
-    }
+        "layout": widgets.Dropdown(
+            options=[("let chance choose", ""), *zip(LAYOUTS, LAYOUTS, strict=True)],
+            description="layout", tooltip="layout",
+        ),
+    }  # fmt: skip
 
 
 def asked(widget: widgets.Widget) -> object:

@@ -33,7 +33,7 @@ from albumlib.sources.sheet import PutAside
 from albumlib.sources.table_reading import read_table
 from albumlib.sources.texts import as_text, hashed, release_date, spotify_id
 
-EXTRA = ("title", "year", "text")  # what only some models are conditioned on
+EXTRA = ("title", "year", "text", "layout")  # what only some models are conditioned on
 
 
 def wanted(data: Path | None, song: str = "", album: str = "") -> dict[str, float | None]:

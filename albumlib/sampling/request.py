@@ -22,7 +22,7 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from albumlib import AlbumlibError, features
-from albumlib.models.conditions import EXTRAS, rows
+from albumlib.models.conditions import EXTRAS, LAYOUT, rows
 from albumlib.models.networks import Generator
 from albumlib.runtime.names import today
 from albumlib.sampling import latent
@@ -47,9 +47,10 @@ class Request:
     steps: tuple[float, ...] = ()  # along the directions of `directions`
     z: tuple[float, ...] | None = None  # a latent that was found by projection, for the seeds'
     model: str = ""  # fingerprint, filled in by `save`
-    title: str = ""  # these three for models that are conditioned on them
+    title: str = ""  # these four for models that are conditioned on them
     year: float | None = None
     text: bool | None = None  # whether there is to be text on the cover
+    layout: str = ""  # a family of layouts; "": the latent chooses
 
     def __post_init__(self) -> None:
         values = features.to_array(dict(zip(features.NAMES, self.features, strict=True)))
@@ -85,10 +86,23 @@ class Request:
         if not generator.columns:
             return None
         label = self.label[: generator.labels][None]  # a model is conditioned on all ten, or none
-        extras = {
-            name: np.array([getattr(self, name, None)], dtype=float) for name in generator.extras
-        }
+        extras = {name: np.array([self._extra(name)], dtype=float) for name in generator.extras}
+        if self.layout and self.layout not in layouts(generator):
+            raise RequestError(
+                f"this model knows no layout {self.layout!r}; it knows "
+                + (", ".join(layouts(generator)) or "none: train one with -p extras=layout")
+            )
         return rows(label, extras, [self.title] if generator.titles else [], generator.words)
+
+    def _extra(self, name: str) -> float | None:
+        if not name.startswith(LAYOUT):
+            return getattr(self, name, None)
+        return float(name == LAYOUT + self.layout) if self.layout else None
+
+
+def layouts(generator: Generator) -> tuple[str, ...]:
+    """The families of layouts that a model can be asked for."""
+    return tuple(name.removeprefix(LAYOUT) for name in generator.layouts)
 
 
 def out_of_range(feature: features.Feature, value: float) -> str:
