@@ -34,6 +34,11 @@ lab: $(READY)  ## open the notebooks in JupyterLab
 explore: $(READY)  ## sliders, songs, albums and a cover, as a page in the browser
 	$(BIN)/python -m albumlib explore
 
+PAGE ?= data/pretrained/acgan.safetensors
+page: $(READY)  ## the model as a web page, into figures/page; PAGE= for another one
+	$(BIN)/python -m albumlib export $(PAGE) figures/page
+	rm figures/page/generator.onnx
+
 bench: $(READY)  ## every benchmark, each ends with a line of JSON
 	@set -e; for file in $(wildcard tests/benchmarks/*.py); do echo $$file; PYTHONPATH=. $(BIN)/python $$file; done
 
@@ -81,4 +86,4 @@ $(READY): pyproject.toml $(BROKEN)
 
 broken:
 
-.PHONY: help course test lab explore bench notebooks figures prism clean broken
+.PHONY: help course test lab explore page bench notebooks figures prism clean broken

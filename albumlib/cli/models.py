@@ -82,10 +82,20 @@ def export(
         int, typer.Option(help="Of the sizes in the set; 0 for the first it was cleaned to.")
     ] = 0,
     workers: Annotated[int, typer.Option(help="Processes that write files.")] = 2,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="COVERSET",
+            help="For a model: whose albums the sliders show, with names [the built-in imprint].",
+        ),
+    ] = None,
+    address: Annotated[
+        str, typer.Option(metavar="URL", help="For a model: where the folder will be on the web.")
+    ] = "",
 ) -> None:
     """Write a model, or a cover set, for others to use.
 
-    A model as ONNX and as a page: one file with sliders that draws in the browser, without any
+    A model as ONNX and as a page: one file with sliders that runs in the browser, without any
     network; the first time npm fetches what runs it. A cover set in Hugging Face's layout for
     images, of which `gather --source parquet --pictures FOLDER` reads any.
 
@@ -97,7 +107,9 @@ def export(
         from albumlib.models import checkpoint
         from albumlib.sampling import export
 
-        for path in export.export(checkpoint.load_generator(what), out).values():
+        albums = export.Albums.of_coverset(data) if data else None
+        generator = checkpoint.load_generator(what)
+        for path in export.export(generator, out, albums, address).values():
             typer.echo(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
         return
     from albumlib.dataset import huggingface

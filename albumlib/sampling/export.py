@@ -1,31 +1,59 @@
 """A generator for everybody: as ONNX, and as one HTML file that runs it in the browser.
 
 The file holds all it needs, the model and ONNX Runtime for the web included, and asks nothing
-of the network. The same seed and features give the same picture as in Python.
+of the network. The same seed and features give the same picture as in Python, within one grey
+level. What the page knows of albums (percentiles behind its sliders, names for surprises) is that
+of the built-in imprint, or of a cover set.
 """
 
 from __future__ import annotations
 
 import base64
 import gzip
+import html
 import io
 import json
 import subprocess
 import tarfile
-from importlib.resources import files
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from albumlib import AlbumlibError, features
+from albumlib.dataset.coverset import CoverSet
+from albumlib.models.conditions import EXTRAS
 from albumlib.models.networks import Generator
+from albumlib.runtime.paths import ASSETS
 from albumlib.sampling import latent
-from albumlib.sampling.request import from_label
+from albumlib.sampling.request import (
+    contact_sheet,
+    directions,
+    enlarge,
+    fingerprint,
+    from_label,
+    layouts,
+)  # fmt: skip
+from albumlib.sources.imprint.imprint import Imprint
 
 RUNTIME = "onnxruntime-web-1.30.0"  # of the npm registry, as name-version
 RUNTIME_FILES = {"runtime": "ort.wasm.bundle.min.mjs", "wasm": "ort-wasm-simd-threaded.wasm"}
+PAGE = ASSETS / "page"
+SCRIPTS = ("random", "model", "state", "picture", "history", "controls", "film", "page")
+FACES = {
+    "League Spartan": "LeagueSpartan-Bold.otf", "EB Garamond": "EBGaramond-Regular.otf",
+    "Inter": "Inter-Black.otf",
+}  # fmt: skip
+SUMMARY = (
+    "A generative adversarial network makes album covers for how music sounds. It runs in your "
+    "browser, and asks nothing of the network."
+)
+ALBUMS, SURPRISES = 1000, 300  # of the imprint: for percentiles, and with their names
+LARGE = 1024  # values of a tensor from which half precision saves something
 OPSET = 18
 TOLERANCE = 1e-4  # of a value in [-1, 1], between PyTorch and ONNX Runtime
 
@@ -34,22 +62,56 @@ class ExportError(AlbumlibError):
     """A model that cannot be exported, or a tool that is missing; the message says what to do."""
 
 
-def export(generator: Generator, folder: str | Path) -> dict[str, Path]:
-    """Write `generator.onnx` and `index.html` into a folder; returns their paths by kind.
+@dataclass(frozen=True)
+class Albums:
+    """Albums whose distribution the page shows: `table` has the ten features in their units,
+    `artist` and `album`; `whose` they are, in words."""
+
+    table: pd.DataFrame
+    whose: str
+
+    @classmethod
+    def of_imprint(cls, count: int = ALBUMS) -> Albums:
+        """The first albums of the built-in imprint."""
+        imprint = Imprint(albums=count)
+        albums = [imprint.album(index) for index in range(count)]
+        table = pd.DataFrame([album.mean for album in albums], columns=list(features.NAMES))
+        names = {"artist": [a.artist for a in albums], "album": [a.title for a in albums]}
+        return cls(table.assign(**names), "the albums of an imprint that was invented")
+
+    @classmethod
+    def of_coverset(cls, folder: str | Path) -> Albums:
+        """The albums of a cover set, whose names and features will stand in the page. Raises
+        CoverSetError if it has no labels."""
+        covers = CoverSet.open(folder).with_labels()
+        values = features.from_unit(covers.labels.astype(np.float64))
+        table = pd.DataFrame(values, columns=list(features.NAMES))
+        names = covers.table[["artist", "album"]].fillna("").reset_index(drop=True)
+        return cls(table.join(names), f"{len(table)} albums")
+
+
+def export(
+    generator: Generator, folder: str | Path, albums: Albums | None = None, address: str = ""
+) -> dict[str, Path]:
+    """Write `generator.onnx`, `index.html` and `card.jpg` into a folder; returns their paths by
+    kind. `albums` are the imprint's by default; `address` is where the folder will be on the web,
+    for the card that is shown beside a link to it.
 
     Raises ExportError if the model cannot be converted or the runtime cannot be had.
     """
-    folder = Path(folder)
+    folder, albums = Path(folder), albums or Albums.of_imprint()
     folder.mkdir(parents=True, exist_ok=True)
     paths = {"onnx": folder / "generator.onnx", "page": folder / "index.html"}
+    paths |= {"card": folder / "card.jpg"}
     paths["onnx"].write_bytes(to_onnx(generator))
-    page = to_page(generator, paths["onnx"].read_bytes(), runtime())
+    page = to_page(generator, paths["onnx"].read_bytes(), runtime(), albums, address)
     paths["page"].write_text(page, encoding="utf-8")
+    _card(generator, albums).save(paths["card"])
     return paths
 
 
-class _FeaturesOnly(nn.Module):
-    """A generator of the ten features, or of none; its other conditions are left out."""
+class _WithoutTitles(nn.Module):
+    """A generator of latents and labels; a title is left out."""
 
     def __init__(self, generator: Generator):
         super().__init__()
@@ -60,17 +122,17 @@ class _FeaturesOnly(nn.Module):
 
 
 def to_onnx(generator: Generator) -> bytes:
-    """The generator as an ONNX model: `z` (1, Z) and `labels` (1, 10), if it has any, to
-    `covers` (1, 3, S, S) in [-1, 1]. A NaN is a missing feature.
+    """The generator as an ONNX model: `z` (1, Z) and `labels` (1, L), if it has any, to
+    `covers` (1, 3, S, S) in [-1, 1]. A NaN is a missing label.
 
-    It is checked against PyTorch, with and without missing features. Raises ExportError.
+    It is checked against PyTorch, with and without missing labels. Raises ExportError.
     """
     if generator.prior is not None:
         raise ExportError("a model with a prior of its own cannot be exported; train one without")
     inputs = _inputs(generator, seed=0)
     file = io.BytesIO()
     program = torch.onnx.export(
-        _FeaturesOnly(generator).eval(), tuple(inputs.values()), input_names=list(inputs),
+        _WithoutTitles(generator).eval(), tuple(inputs.values()), input_names=list(inputs),
         output_names=["covers"], opset_version=OPSET, dynamo=True, verbose=False,
     )  # fmt: skip
     program.save(file)
@@ -99,34 +161,108 @@ def _inputs(generator: Generator, seed: int) -> dict[str, Tensor]:
     inputs = {"z": latent.latents(generator, seed)}
     if generator.labels:
         rng = torch.Generator().manual_seed(seed)
-        inputs["labels"] = torch.rand(1, features.COUNT, generator=rng) * 2 - 1
+        inputs["labels"] = torch.rand(1, generator.labels, generator=rng) * 2 - 1
         if seed % 2:
             inputs["labels"][:, 5:] = torch.nan
     return inputs
 
 
-def to_page(generator: Generator, model: bytes, runtime: Path) -> str:
+def halved(model: bytes) -> bytes:
+    """An ONNX model with its large tensors in half precision, which it makes single again before
+    it computes: a download of half the size, and covers that differ by a grey level at most."""
+    import onnx
+    from onnx import numpy_helper
+
+    whole = onnx.load_from_string(model)
+    casts = []
+    for tensor in whole.graph.initializer:
+        values, name = numpy_helper.to_array(tensor), tensor.name
+        if values.dtype == np.float32 and values.size >= LARGE:
+            tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
+            to = onnx.TensorProto.FLOAT
+            casts.append(onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=to))
+    nodes = [*casts, *whole.graph.node]
+    del whole.graph.node[:]
+    whole.graph.node.extend(nodes)
+    return whole.SerializeToString()
+
+
+def to_page(
+    generator: Generator, model: bytes, runtime: Path, albums: Albums, address: str = ""
+) -> str:
     """One HTML file with sliders that runs an ONNX model by `to_onnx`."""
-    assets = files("albumlib") / "assets" / "page"
-    parts = {name: _packed(data) for name, data in {"model": model, **_unpacked(runtime)}.items()}
-    parts["about"] = json.dumps(_about(generator))
-    for name in ("random", "page"):
-        parts[name] = (assets / f"{name}.js").read_text(encoding="utf-8")
-    page = (assets / "page.html").read_text(encoding="utf-8")
+    packed = {"model": halved(model), **_unpacked(runtime)}
+    scripts = [(PAGE / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS]
+    parts = {name: _packed(data) for name, data in packed.items()} | {
+        "about": json.dumps(about(generator, albums)).replace("<", r"\u003c"),
+        "script": "\n".join(scripts),
+        "style": (PAGE / "page.css").read_text(encoding="utf-8"),
+        "fonts": "\n".join(_face(*face) for face in FACES.items()),
+        "summary": SUMMARY,
+        "whose": html.escape(albums.whose),
+        "address": html.escape(address and address.rstrip("/") + "/"),
+    }
+    page = (PAGE / "page.html").read_text(encoding="utf-8")
     for name, text in parts.items():
         page = page.replace("{{" + name + "}}", text)
     return page
 
 
-def _about(generator: Generator) -> dict:
-    """What the page must know: sizes, and the features with their averages in training."""
+def about(generator: Generator, albums: Albums) -> dict:
+    """What the page must know: sizes, features with their averages in training and their
+    percentiles among albums, what else there is to ask for, and albums for surprises."""
     mean = generator.scale.mean.cpu().numpy()[: features.COUNT]
     averages = from_label(mean) if generator.labels else ()
     shown = [
-        vars(feature) | {"value": value}
+        vars(feature) | {"value": value, "quantiles": _quantiles(feature, albums)}
         for feature, value in zip(features.FEATURES, averages, strict=False)
     ]
-    return {"size": generator.size, "latent": generator.latent, "features": shown}
+    ends = {name: EXTRAS[name] for name in generator.extras}
+    extras = [{"name": name, "low": low, "high": high} for name, (low, high) in ends.items()]
+    return {
+        "size": generator.size,
+        "latent": generator.latent,
+        "model": fingerprint(generator),
+        "features": shown,
+        "extras": extras,
+        "layouts": layouts(generator),
+        "directions": directions(generator).numpy().astype(np.float64).round(8).tolist(),
+        "albums": _surprises(albums.table),
+    }
+
+
+def _quantiles(feature: features.Feature, albums: Albums) -> list[float]:
+    """The percentiles 0 to 100 of a feature; evenly spaced over its range where nobody knows it."""
+    values = albums.table[feature.name].dropna()
+    values = values if len(values) else np.array([feature.low, feature.high])
+    return np.quantile(values, np.linspace(0, 1, 101)).round(5).tolist()
+
+
+def _surprises(table: pd.DataFrame) -> list[dict]:
+    """Names and percentiles of some of the albums."""
+    ranks = 100 * table[list(features.NAMES)].rank(pct=True).fillna(0.5)
+    chosen = np.unique(np.linspace(0, len(table) - 1, SURPRISES).round().astype(int))
+    return [
+        {"artist": row.artist, "title": row.album, "percentiles": rank}
+        for row, rank in zip(
+            table.iloc[chosen].itertuples(),
+            ranks.iloc[chosen].round().astype(int).to_numpy().tolist(),
+            strict=True,
+        )
+    ]
+
+
+def _card(generator: Generator, albums: Albums) -> Image.Image:
+    """Eight covers as the picture that is shown beside a link, 1200 x 630 pixels."""
+    some = albums.table[list(features.NAMES)].iloc[:8].to_numpy(np.float64)
+    covers = latent.generated(generator, features.to_unit(some) if generator.labels else 8)
+    return Image.fromarray(contact_sheet(enlarge(covers, 315), 4)[:, 30:1230])
+
+
+def _face(name: str, file: str) -> str:
+    """A font of the imprint's type as CSS that brings it along."""
+    font = base64.b64encode((ASSETS / "fonts" / file).read_bytes()).decode()
+    return f'@font-face {{ font-family: "{name}"; src: url(data:font/otf;base64,{font}); }}'
 
 
 def _packed(data: bytes) -> str:

@@ -1,108 +1,226 @@
-// The page: sliders ask, the newest request is drawn, errors are shown over the picture.
-const about = JSON.parse(document.getElementById("about").textContent);
+// The page: controls change the state, the newest state is generated, errors stand over the picture.
+const SETTLED = 350; // milliseconds after which a cover counts as chosen
+const OTHERS = 16; // covers of the grid
 const $ = (id) => document.getElementById(id);
-const canvas = $("cover"), seed = $("seed"), truncation = $("truncation");
+const canvas = $("cover"), context = canvas.getContext("2d", { willReadFrequently: true });
+const shown = new Shown(), controls = []; // functions that show the state
+let state = average(), newest = null, model = null, settling = 0, others = [], film = null;
 
-// What was packed into this file: gzip in base64.
-async function unpacked(id) {
-  const bytes = Uint8Array.from(atob($(id).textContent.trim()), (c) => c.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+function change(changes) {
+  stop();
+  $("message").textContent = "";
+  state = { ...state, ...changes };
+  ask();
 }
 
-async function open() {
-  const source = new Blob([await unpacked("runtime")], { type: "text/javascript" });
-  const ort = await import(URL.createObjectURL(source));
-  ort.env.wasm.numThreads = 1;
-  ort.env.wasm.wasmBinary = (await unpacked("wasm")).buffer;
-  return [ort, await ort.InferenceSession.create(await unpacked("model"))];
+function complain(error) {
+  $("message").textContent = error.message;
 }
 
-const sliders = about.features.map((feature) => {
-  const row = $("feature").content.cloneNode(true).firstElementChild;
-  const [slider, number] = row.querySelectorAll("input");
-  row.title = feature.meaning;
-  row.querySelector(".name").textContent = feature.name;
-  row.querySelector(".unit").textContent = 
-    feature.unit.includes(" to ") ? feature.unit : `${feature.low} to ${feature.high} ${feature.unit}`;
-  for (const input of [slider, number]) {
-    Object.assign(input, { min: feature.low, max: feature.high });
-    input.step = input === slider ? (feature.high - feature.low) / 200 : "any";
-    input.setAttribute("aria-label", `${feature.name}, ${feature.unit}`);
-  }
-  const show = (value) => { slider.value = value; number.value = +value.toPrecision(4); };
-  slider.addEventListener("input", () => { number.value = +slider.value; ask(); });
-  number.addEventListener("input", () => { slider.value = number.value; ask(); });
-  $("features").append(row);
-  show(feature.value);
-  return { feature, number, show };
-});
+// Generating -------------------------------------------------------------------------------------
 
-// What the model is conditioned on, or an error in a sentence.
-function asked() {
-  if (!/^\d{1,15}$/.test(seed.value)) throw Error("a seed is a whole number from 0 on");
-  const cut = Math.fround(+truncation.value);
-  const z = torchRand(+seed.value, about.latent).map((u) => cut * Math.fround(2 * u - 1));
-  const labels = sliders.map(({ feature, number }) => {
-    const { name, low, high, unit } = feature, value = number.valueAsNumber;
-    if (!(low <= value && value <= high))
-      throw Error(`${name} is from ${low} to ${high} (${unit}), not ${number.value || "nothing"}`);
-    return (2 * (value - low)) / (high - low) - 1;
-  });
-  return { z, labels: Float32Array.from(labels) };
-}
-
-async function draw(ort, session) {
-  const { z, labels } = asked(), S = about.size, image = new ImageData(S, S);
-  const inputs = { z: new ort.Tensor("float32", z, [1, z.length]) };
-  if (labels.length) inputs.labels = new ort.Tensor("float32", labels, [1, labels.length]);
-  const { covers } = await session.run(inputs);
-  for (let pixel = 0; pixel < S * S; pixel++) {
-    for (let channel = 0; channel < 3; channel++)
-      image.data[4 * pixel + channel] = (covers.data[channel * S * S + pixel] + 1) * 127.5;
-    image.data[4 * pixel + 3] = 255;
-  }
-  canvas.getContext("2d").putImageData(image, 0, 0);
-}
-
-// One request at a time; of those that come meanwhile only the newest counts.
-let opened = null, busy = false, again = false;
+// One cover at a time: of those that are asked for meanwhile only the newest counts.
+let busy = false, again = false;
 async function ask() {
   again = true;
+  for (const show of controls) show();
   if (busy) return;
   busy = true;
   while (again) {
     again = false;
     try {
-      opened ??= await open();
-      const started = performance.now();
-      await draw(...opened);
-      $("message").textContent = "";
-      $("state").textContent = `drawn in ${Math.round(performance.now() - started)} ms`;
+      model ??= await openModel();
+      await draw(state);
+      clearTimeout(settling);
+      settling = setTimeout(settle, SETTLED);
     } catch (error) {
-      $("message").textContent = error.message;
+      complain(error);
     }
   }
   busy = false;
 }
 
-function step(by) {
-  seed.value = Math.max(0, (parseInt(seed.value, 10) || 0) + by);
+async function draw(wanted) {
+  const started = performance.now();
+  newest = { state: wanted, pixels: await generate(model, wanted) };
+  paint(context, newest);
+  const time = Math.round(performance.now() - started);
+  $("state").textContent = `generated in ${time} ms from seed ${wanted.seed}`;
+  canvas.dataset.shown = toHash(wanted);
+}
+
+function paint(context, { state, pixels }) {
+  context.putImageData(enlarged(pixels, context.canvas.width), 0, 0);
+  setType(context, state);
+}
+
+function settle() {
+  if (film || !newest || !same(newest.state, state)) return;
+  shown.add(newest.state, newest.pixels);
+  history.replaceState(null, "", toHash(state));
+  const words = about.features.map(({ name }, i) => `${name} ${short(state.features[i])}`).join(", ");
+  canvas.setAttribute("aria-label", `cover from seed ${state.seed}: ${words}`);
+  for (const show of controls) show();
+  fillGrid();
+}
+
+async function fillGrid() {
+  const wanted = state;
+  for (const { seed, button } of others) {
+    const pixels = await generate(model, { ...wanted, z: null, steps: [], seed });
+    if (wanted !== state || film) return; // begun anew when things have settled
+    thumb(button, pixels);
+  }
+}
+
+function thumb(button, pixels) {
+  const small = button.querySelector("canvas"), S = about.size;
+  Object.assign(small, { width: S, height: S });
+  const image = new ImageData(S, S);
+  for (let i = 0, at = 0; i < pixels.length; i++) {
+    image.data[at++] = pixels[i];
+    if (i % 3 === 2) image.data[at++] = 255;
+  }
+  small.getContext("2d").putImageData(image, 0, 0);
+}
+
+function thumbButton(name) {
+  const button = document.createElement("button");
+  Object.assign(button, { type: "button", className: "thumb", ariaLabel: name });
+  button.append(document.createElement("canvas"));
+  return button;
+}
+
+const anySeed = () => crypto.getRandomValues(new Uint32Array(1))[0] >>> 12;
+
+function newOthers() {
+  others = Array.from({ length: OTHERS }, (_, i) => {
+    const seed = anySeed(), button = thumbButton(`take cover ${i + 1}, from seed ${seed}`);
+    button.addEventListener("click", () => change({ seed, z: null, steps: [] }));
+    return { seed, button };
+  });
+  $("grid").replaceChildren(...others.map(({ button }) => button));
+}
+
+// The strip --------------------------------------------------------------------------------------
+
+function showStrip() {
+  const { covers, place } = shown;
+  const buttons = covers.map(({ state, pixels }, i) => {
+    const starred = shown.isStarred(state), button = thumbButton(`cover ${i + 1}${starred ? ", starred" : ""}`);
+    button.classList.toggle("starred", starred);
+    if (i === place) button.ariaCurrent = "true";
+    button.addEventListener("click", () => go(i));
+    thumb(button, pixels);
+    return button;
+  });
+  const focused = [...$("strip").children].indexOf(document.activeElement);
+  $("strip").replaceChildren(...buttons);
+  buttons[focused]?.focus();
+  if (place >= 0) $("strip").scrollLeft = buttons[place].offsetLeft - $("strip").clientWidth / 2;
+  $("undo").disabled = place <= 0;
+  $("redo").disabled = place >= covers.length - 1;
+  $("star").ariaPressed = shown.isStarred(state);
+  $("star").textContent = shown.isStarred(state) ? "★" : "☆";
+  const count = shown.starred.length;
+  $("keyframes").textContent = count > 1
+    ? `It goes through your ${count} starred covers.`
+    : "It goes from the cover before to this one; star some covers, and it goes through all of them.";
+}
+
+function go(place) {
+  stop();
+  const found = shown.go(place);
+  if (!found) return;
+  state = found;
   ask();
 }
 
-Object.assign(canvas, { width: about.size, height: about.size });
-$("previous").addEventListener("click", () => step(-1));
-$("next").addEventListener("click", () => step(1));
-$("reset").addEventListener("click", () => {
-  for (const { feature, show } of sliders) show(feature.value);
-  truncation.value = 1;
-  ask();
-});
-$("save").addEventListener("click", () => {
-  const link = document.createElement("a");
-  Object.assign(link, { href: canvas.toDataURL("image/png"), download: `cover_${seed.value}.png` });
+// Files ------------------------------------------------------------------------------------------
+
+async function save(size) {
+  const paper = Object.assign(document.createElement("canvas"), { width: size, height: size });
+  paint(paper.getContext("2d"), newest);
+  const wanted = newest.state, texts = { albumlib: JSON.stringify(toRecipe(wanted)) };
+  if (wanted.title) texts.Title = wanted.title;
+  if (wanted.artist) texts.Author = wanted.artist;
+  const name = [wanted.artist, wanted.title].filter(Boolean).join(" - ").replace(/[^\p{L}\p{N} -]+/gu, "");
+  download(await toPng(paper, texts), `${name || "cover"} ${wanted.seed} ${size}px.png`);
+}
+
+function download(blob, name) {
+  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
   link.click();
-});
-for (const input of [seed, truncation]) input.addEventListener("input", ask);
-ask();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  $("state").textContent = `saved ${name}`;
+}
+
+async function open(file) {
+  const texts = await textsOf(file);
+  if (!texts.albumlib) throw Error("this picture does not say how it was made");
+  change({ ...fromRecipe(JSON.parse(texts.albumlib)), artist: texts.Author ?? "", title: texts.Title ?? "" });
+}
+
+async function share() {
+  history.replaceState(null, "", toHash(state));
+  if (navigator.share) return navigator.share({ title: document.title, url: location.href });
+  await navigator.clipboard.writeText(location.href);
+  $("state").textContent = "the link is copied: who opens it sees this cover";
+}
+
+// Wiring -----------------------------------------------------------------------------------------
+
+const guarded = (work) => async (...given) => {
+  try {
+    await work(...given);
+  } catch (error) {
+    if (error.name !== "AbortError") complain(error); // who changes their mind about sharing
+  }
+};
+
+function buttons() {
+  const clicks = {
+    surprise, share, record, undo: () => go(shown.place - 1), redo: () => go(shown.place + 1),
+    reset: () => change({ features: average().features }),
+    star: () => { shown.star(state); showStrip(); },
+    more: () => { newOthers(); fillGrid(); },
+    save640: () => save(640), save3000: () => save(3000),
+    play: () => (film ? (stop(), ask()) : play()),
+    take: () => change(newest.state),
+  };
+  for (const [id, work] of Object.entries(clicks)) $(id).addEventListener("click", guarded(work));
+  $("open").addEventListener("change", guarded(() => open($("open").files[0])));
+  addEventListener("dragover", (event) => event.preventDefault());
+  addEventListener("drop", guarded((event) => {
+    event.preventDefault();
+    return open(event.dataTransfer.files[0]);
+  }));
+  addEventListener("keydown", (event) => {
+    if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "z" || event.target.type === "text") return;
+    event.preventDefault();
+    go(shown.place + (event.shiftKey ? 1 : -1));
+  });
+  addEventListener("hashchange", guarded(() => change(fromHash(location.hash))));
+}
+
+function begin() {
+  featureSliders();
+  lookSliders();
+  fields();
+  moods();
+  wandering();
+  buttons();
+  newOthers();
+  controls.push(showStrip);
+  $("model-name").textContent = about.model;
+  if (matchMedia("(max-width: 700px)").matches)
+    for (const part of document.querySelectorAll("details:not(:has(#moods, #features))")) part.open = false;
+  try {
+    if (location.hash.length > 1) state = fromHash(location.hash);
+  } catch (error) {
+    complain(error);
+  }
+  Promise.allSettled([...document.fonts].map((face) => face.load())).then(ask);
+}
+
+begin();

@@ -1,0 +1,48 @@
+// A film: the way through covers, played and saved.
+const LEG = 2500; // milliseconds from one to the next
+
+const keyFrames = () => (shown.starred.length > 1 ? shown.starred.map(fromHash)
+  : shown.covers.slice(Math.max(0, shown.place - 1), shown.place + 1).map((cover) => cover.state));
+
+// Shows the way through the key frames and back, until it is stopped or, once, to the end.
+async function play(once = false) {
+  const frames = keyFrames(), began = performance.now(), own = {};
+  if (frames.length < 2) throw Error("a film needs two covers: move something first");
+  film = own;
+  showFilm();
+  for (;;) {
+    const time = (performance.now() - began) / LEG;
+    if (film !== own || (once && time >= frames.length)) break;
+    const leg = Math.floor(time) % frames.length;
+    const share = (1 - Math.cos(Math.PI * (time % 1))) / 2; // slower near the key frames
+    await draw(between(frames[leg], frames[(leg + 1) % frames.length], share));
+    await new Promise(requestAnimationFrame);
+  }
+}
+
+function stop() {
+  film = null;
+  showFilm();
+}
+
+function showFilm() {
+  $("play").textContent = film ? "Stop" : "Play";
+  $("take").hidden = !film;
+  $("record").disabled = Boolean(film);
+}
+
+async function record() {
+  const recorder = new MediaRecorder(canvas.captureStream(24), { videoBitsPerSecond: 4e6 }), parts = [];
+  recorder.addEventListener("dataavailable", (event) => parts.push(event.data));
+  recorder.start();
+  const ended = new Promise((done) => recorder.addEventListener("stop", done));
+  try {
+    await play(true);
+  } finally {
+    recorder.stop();
+    await ended;
+    stop();
+  }
+  download(new Blob(parts, { type: recorder.mimeType }), recorder.mimeType.includes("mp4") ? "covers.mp4" : "covers.webm");
+  ask();
+}
