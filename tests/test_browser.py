@@ -3,12 +3,12 @@
 Screenshots are kept in build/screenshots.
 """
 
+import base64
 import contextlib
 import json
 import os
 import re
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
@@ -21,11 +21,10 @@ import psutil
 import pytest
 from PIL import Image
 
+from albumlib.course.report import write_report
 from albumlib.explorer import serve
+from tests.browsers import CHROMIUM, OPTIONS, PATIENCE, serious_findings
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-OPTIONS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-PATIENCE = 180_000  # milliseconds; machines may be busy
 COVER = ".albumlib-cover img"
 READY = f"(document.querySelector('{COVER}') || {{}}).naturalWidth > 0"
 BYTES = f"""async () => {{
@@ -110,7 +109,10 @@ def page(covers, tmp_path_factory):
         yield address
 
 
-@pytest.mark.parametrize(("name", "width", "height"), [("wide", 1400, 900), ("phone", 390, 844)])
+@pytest.mark.parametrize(
+    ("name", "width", "height"),
+    [("wide", 1440, 900), ("tablet", 768, 1024), ("zoomed", 720, 450), ("phone", 390, 844)],
+)
 def test_the_page_follows_a_slider(page, browser, screenshots, name, width, height):
     tab = browser.new_page(viewport={"width": width, "height": height})
     tab.goto(page)
@@ -118,9 +120,12 @@ def test_the_page_follows_a_slider(page, browser, screenshots, name, width, heig
     assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert tab.locator(".noUi-handle").count() >= 10 + 1  # features and truncation
     assert "Explorer(" not in tab.content()  # the source is not shown
-    if name == "phone":  # the cover stays in sight of the last of the ten sliders
-        tab.locator(".noUi-handle >> nth=9").scroll_into_view_if_needed()
-        assert tab.locator(COVER).bounding_box()["y"] >= 0
+    cover, first = (tab.locator(one).bounding_box() for one in (COVER, ".noUi-handle >> nth=0"))
+    below = cover["y"] + cover["height"]
+    assert first["x"] > cover["x"] + cover["width"] or 0 < first["y"] - below < 160
+    tab.locator(".noUi-handle >> nth=9").scroll_into_view_if_needed()
+    assert tab.locator(COVER).bounding_box()["y"] >= 0  # in sight of the last of the ten sliders
+    assert serious_findings(tab.evaluate) == []
     tab.screenshot(path=screenshots / f"explorer_{name}.png")
     tab.close()
 
@@ -165,6 +170,26 @@ def test_every_slider_field_and_picture_has_a_name(page, browser):
     tab.close()
 
 
+def test_a_report_keeps_nobody_out(browser, tmp_path, root):
+    picture = nbformat.v4.new_output(
+        "display_data",
+        data={"image/png": base64.b64encode((root / "figures/logan.png").read_bytes()).decode()},
+    )
+    cells = [
+        nbformat.v4.new_markdown_cell("# 05 · Labels"),
+        nbformat.v4.new_code_cell("figures.pairs(x)", outputs=[picture]),
+    ]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "05_acgan.ipynb")
+    numbers = {"05_acgan.label_r2": 0.8, "05_acgan.label_r2_real": 0.97}
+    (tmp_path / "results.json").write_text(json.dumps(numbers))
+    for width in (1440, 390):
+        tab = browser.new_page(viewport={"width": width, "height": 844})
+        tab.goto(write_report(tmp_path).as_uri())
+        tab.evaluate("document.querySelectorAll('details').forEach(part => { part.open = true })")
+        assert serious_findings(tab.evaluate) == []
+        tab.close()
+
+
 def test_a_page_that_was_closed_leaves_no_kernel_and_a_large_photograph_arrives(
     covers, browser, tmp_path
 ):
@@ -180,11 +205,18 @@ def test_a_page_that_was_closed_leaves_no_kernel_and_a_large_photograph_arrives(
         tab = browser.new_page()
         tab.goto(address)
         tab.wait_for_function(READY, timeout=PATIENCE)
+        tab.get_by_text("Open, project, compare").click()
         with tab.expect_file_chooser() as chooser:
             tab.get_by_role("button", name="open or project").click()
         chooser.value.set_files(photograph)
         tab.wait_for_selector(".albumlib polyline", timeout=PATIENCE)
-        assert psutil.Process(server.pid).children()
+        [kernel] = psutil.Process(server.pid).children()
+        kernel.kill()
+        tab.get_by_text("its kernel has ended").wait_for(timeout=PATIENCE)
+        tab.get_by_role("button", name="Start again").click()
+        tab.wait_for_function(
+            f"!document.querySelector('.albumlib-gone') && {READY}", timeout=PATIENCE
+        )
         tab.close()
         ended, _ = psutil.wait_procs(psutil.Process(server.pid).children(), timeout=90)
         assert ended

@@ -96,7 +96,7 @@ def test_each_feature_changes_the_picture_to_what_the_generator_draws(explorer, 
     label = features.to_unit(np.array([slider.value for slider in explorer.features.sliders]))
     z = latent.latents(explorer.generator, explorer.latents.seed.value)
     expected = latent.draw(explorer.generator, z, label)
-    assert (shown(explorer) == requests.enlarge(expected, 512)[0]).all()
+    assert (shown(explorer) == requests.enlarge(expected, 640)[0]).all()
 
 
 def test_related_features_follow_when_asked(explorer):
@@ -115,9 +115,9 @@ def test_seeds_go_on_by_as_many_as_are_shown_and_back(explorer):
     first = shown(explorer)
     explorer.latents.grid.value = 4
     sheet = shown(explorer)
-    assert sheet.shape == first.shape == (512, 512, 3)
-    small = requests.enlarge(explorer.request.draw(explorer.generator), 256)[0]
-    assert (sheet[:256, :256] == small).all()
+    assert sheet.shape == first.shape == (640, 640, 3)
+    small = requests.enlarge(explorer.request.draw(explorer.generator), 320)[0]
+    assert (sheet[:320, :320] == small).all()
     explorer.latents.next.click()
     assert explorer.latents.seed.value == 2025 and (shown(explorer) != sheet).any()
     explorer.latents.previous.click()
@@ -207,7 +207,7 @@ def test_year_title_and_text_move_a_model_that_is_conditioned_on_them(conditione
     wanted = conditioned.request
     assert (wanted.year, wanted.title, wanted.text) == (1985, "Rain", False)
     drawn = wanted.draw(conditioned.generator)[0]
-    assert (shown(conditioned) == requests.enlarge(drawn[None], 512)[0]).all()
+    assert (shown(conditioned) == requests.enlarge(drawn[None], 640)[0]).all()
     conditioned.files.save.click()
     saved = (conditioned.files.folder / "cover.png").read_bytes()
     for name, value in (("year", "any"), ("title", ""), ("text", "any")):
@@ -221,7 +221,7 @@ def test_year_title_and_text_move_a_model_that_is_conditioned_on_them(conditione
 def test_a_model_without_conditions_hides_them_and_stands_beside_one_that_has_them(conditioned):
     conditioned.extras["year"].value = 1985
     conditioned.beside.value = "one"
-    assert shown(conditioned).shape[1] > 2 * 512 and not said(conditioned)
+    assert shown(conditioned).shape[1] > 2 * 640 and not said(conditioned)
     conditioned.model.value = "one"
     assert {w.layout.display for w in conditioned.extras.values()} == {"none"}
     assert conditioned.request.year is None
@@ -466,10 +466,10 @@ def test_two_checkpoints_stand_side_by_side_at_the_same_latents(explorer):
     alone = shown(explorer)
     explorer.beside.value = "two"
     both = shown(explorer)
-    assert both.shape == (512, 512 + 64 + 512, 3)
+    assert both.shape == (640, 640 + 80 + 640, 3)
     explorer.beside.value = ""
     explorer.model.value = "two"
-    assert (both[:, :512] == alone).all() and (both[:, -512:] == shown(explorer)).all()
+    assert (both[:, :640] == alone).all() and (both[:, -640:] == shown(explorer)).all()
     explorer.beside.value = "missing"
     assert "no checkpoint" in said(explorer) and explorer.beside.value == ""
     assert lives(explorer)

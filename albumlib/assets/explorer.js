@@ -1,4 +1,5 @@
-// Names and exact values for screen readers, where ipywidgets leaves them out.
+// What ipywidgets leaves out: names and exact values for screen readers, and a word about a kernel
+// that is gone.
 // The name of a control is its label, or where that is empty the label's tooltip.
 const nameOf = (control) => {
   const label = control?.querySelector(".widget-label");
@@ -21,7 +22,7 @@ function describe(slider) {
 function complete() {
   for (const slider of document.querySelectorAll(".albumlib .widget-slider")) describe(slider);
   for (const field of document.querySelectorAll(".albumlib :is(input, select, textarea)"))
-    set(field, "aria-label", nameOf(field.closest(".jupyter-widgets")));
+    set(field, "aria-label", nameOf(field.closest(".jupyter-widgets")) || field.title);
   const described = document.querySelector(".albumlib-description")?.textContent;
   for (const shown of document.querySelectorAll(".albumlib img")) {
     const words = shown.closest(".albumlib-cover") ? described : "nearest training covers";
@@ -36,3 +37,29 @@ new MutationObserver(complete).observe(document.body, {
   attributeFilter: ["aria-valuenow", "title", "style"],
 });
 complete();
+
+// A kernel that was killed or restarted leaves a page on which nothing moves.
+const PULSE = 10_000, PATIENCE = 15_000; // milliseconds
+
+function ask() {
+  const pulse = document.querySelector(".albumlib-pulse");
+  if (!pulse || document.hidden) return;
+  const before = pulse.textContent;
+  pulse.querySelector("button").click();
+  setTimeout(() => showGone(pulse.textContent === before), PATIENCE);
+}
+
+function showGone(gone) {
+  const shown = document.querySelector(".albumlib-gone");
+  if (!gone) shown?.remove();
+  if (!gone || shown) return;
+  const message = Object.assign(document.createElement("div"), { className: "albumlib-gone" });
+  message.setAttribute("role", "alert");
+  message.textContent = "The explorer does not answer any more: its kernel has ended.";
+  const again = Object.assign(document.createElement("button"), { textContent: "Start again" });
+  again.addEventListener("click", () => location.reload());
+  message.append(again);
+  document.body.append(message);
+}
+
+setInterval(ask, PULSE);

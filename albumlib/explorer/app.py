@@ -181,19 +181,27 @@ class Explorer:
             button.on_click(lambda _, action=action: self._guarded(action))
 
     def _arranged(self) -> widgets.Box:
-        left = [widgets.HTML(controls.CSS), *self.view.widgets, *self.files.widgets, self.upload]
-        middle = [
-            *self.features.rows, self.features.explanation, self.features.together,
-            widgets.HBox([self.reset, self.undo, self.redo]), *self.extras.values(),
-        ]  # fmt: skip
-        right = [self.model, self.beside, *self.latents.widgets, *self.picker.widgets]
-        columns = [
-            widgets.VBox(column, layout=widgets.Layout(flex=f"1 1 {width}px", max_width="100%"))
-            for column, width in ((left, 330), (middle, 350), (right, 330))
-        ]
-        columns[0].add_class("albumlib-left")
-        whole = widgets.Box(columns, layout=widgets.Layout(flex_flow="row wrap", grid_gap="24px"))
-        return whole.add_class("albumlib")
+        """The picture, the sliders beside or below it, and everything else in folded groups."""
+        groups = {
+            "Look": [*self.extras.values(), *self.latents.widgets],
+            "Songs and albums": self.picker.widgets,
+            "Save and film": self.files.widgets,
+            "Open, project, compare": [self.upload, *self.view.folded],
+            "Models": [self.model, self.beside],
+        }
+        moved = widgets.HBox([self.reset, self.undo, self.redo], layout=controls.WRAPPED)
+        sliders = [*self.features.rows, self.features.explanation, self.features.together, moved]
+        folded = widgets.Accordion([*map(widgets.VBox, groups.values())], titles=tuple(groups))
+        parts = {
+            "stage": widgets.VBox(
+                [widgets.HTML(controls.CSS), *self.view.widgets, self.files.link]
+            ),
+            "sliders": widgets.VBox(sliders),
+            "folded": folded,
+        }
+        for name, part in parts.items():
+            part.add_class(f"albumlib-{name}")
+        return widgets.Box([*parts.values()]).add_class("albumlib")
 
     def _repr_mimebundle_(self, **options) -> dict:
         """A still for those who cannot show widgets, and the widgets for the others."""

@@ -12,7 +12,7 @@ from PIL import Image
 from albumlib import features
 from albumlib.sources.imprint.layouts import NAMES as LAYOUTS
 
-SHOWN = 512  # pixels a side of the picture on a screen
+SHOWN = 640  # pixels a side of the picture on a screen
 CURVE = 320  # pixels that a projection's curve is wide
 YEARS = range(1950, 2031)
 ANY = "any"  # of a widget: nothing is asked
@@ -24,25 +24,36 @@ ALERT = (
 
 WRAPPED = widgets.Layout(flex_flow="row wrap")
 
-# On a narrow screen the cover stays in sight while the sliders below it are moved; whoever moves
-# by keyboard sees where they are; handles can be hit with a finger, and edges be seen.
+# The picture stands fixed beside the sliders, or on a narrow screen (a phone, or twice the usual
+# size) above them; whoever moves by keyboard sees where they are; handles can be hit with a finger,
+# and edges be seen.
 CSS = """<style>
 .albumlib { --jp-widgets-slider-handle-size: 24px; --jp-widgets-input-border-color: #6b7a88;
-  --jp-widgets-input-placeholder-color: #5a6773 }
+  --jp-widgets-input-placeholder-color: #5a6773; display: grid !important; gap: 8px 32px;
+  grid-template: "stage sliders" auto "stage folded" 1fr / minmax(260px, 46%) minmax(0, 1fr) }
+.albumlib-stage { grid-area: stage } .albumlib-sliders { grid-area: sliders }
+.albumlib-folded { grid-area: folded; align-self: start }
 .albumlib .noUi-handle { border: 2px solid #17598a !important }
 .albumlib .noUi-target { background: #6b7a88 !important }
 .albumlib :focus-visible { outline: 3px solid #b35c00 !important; outline-offset: 1px }
 .albumlib .widget-readout, .albumlib .widget-label { color: #1c2733 }
 .albumlib a { color: #17598a }
+.albumlib .jupyter-widget-Collapse-header { color: #1c2733 }
 .albumlib-description { position: absolute; width: 1px; height: 1px; overflow: hidden;
   clip-path: inset(50%) }
+.albumlib-cover { position: sticky; top: 0; z-index: 9; background: white }
+.albumlib-cover img { max-height: 82vh; object-fit: contain; object-position: left top }
+.albumlib, .albumlib > *, .albumlib-stage > *,
+:is(.jp-OutputArea, .jp-OutputArea-child, .jp-OutputArea-output):has(.albumlib) {
+  overflow: visible !important }
+.albumlib-gone { position: fixed; inset: 12px 12px auto; z-index: 99; padding: 12px 16px;
+  background: #fff; color: #7a1f00; border: 2px solid #d3622a; border-radius: 6px; font: 16px/1.4
+  sans-serif }
+.albumlib-gone button { font: inherit; padding: 4px 12px; margin-left: 8px }
 @media (max-width: 760px) {
-  .albumlib-left { display: contents }
-  .albumlib-left > * { flex: 0 0 auto; width: 100% }
-  .albumlib-left > .albumlib-cover { position: sticky; top: 0; z-index: 9; background: white }
-  .albumlib-cover img { max-height: 36vh; object-fit: contain; object-position: left }
-  .albumlib, :is(.jp-OutputArea, .jp-OutputArea-child, .jp-OutputArea-output):has(.albumlib) {
-    overflow: visible !important }
+  .albumlib { display: block !important }
+  .albumlib-stage { display: contents !important }
+  .albumlib-cover img { max-height: 38vh }
 }
 </style>"""
 

@@ -47,7 +47,6 @@ class Files:
             widgets.HBox([self.name, self.size, self.save], layout=controls.WRAPPED),
             widgets.HBox([self.keep, self.video_name, self.video, self.forget],
                          layout=controls.WRAPPED),
-            self.link,
         )  # fmt: skip
 
     def write_picture(self, request: Request, generator: Generator) -> Path:

@@ -16,6 +16,20 @@ from albumlib.sampling.request import Request, contact_sheet, enlarge
 NEAREST = "nearest training covers"
 
 
+class Pulse:
+    """An unseen button that the page clicks to learn whether its kernel still answers: then the
+    number beside it changes."""
+
+    def __init__(self) -> None:
+        self.asked, self.answer = controls.button("does it answer?"), widgets.HTML("0")
+        self.asked.on_click(self._count)
+        self.widget = widgets.HBox([self.asked, self.answer]).add_class("albumlib-pulse")
+        self.widget.layout.display = "none"
+
+    def _count(self, _) -> None:
+        self.answer.value = str(int(self.answer.value) + 1)
+
+
 class View:
     """The picture, and beside it the nearest training covers where they are wanted."""
 
@@ -26,8 +40,7 @@ class View:
             False, description=NEAREST, indent=False, tooltip=NEAREST
         )
         self.picture, self.nearest = (
-            widgets.Image(format="png", layout=widgets.Layout(width="100%", max_width="512px"))
-            for _ in range(2)
+            widgets.Image(format="png", layout=controls.wide("100%")) for _ in range(2)
         )
         self.progress = widgets.IntProgress(
             0, 0, 1, tooltip="progress", layout=controls.wide("75%")
@@ -36,10 +49,11 @@ class View:
         self.working = widgets.HBox([self.progress, self.stop])
         self.working.layout.visibility = self.nearest.layout.visibility = "hidden"
         cover = controls.over(self.picture, self.message).add_class("albumlib-cover")
+        self.pulse = Pulse()
         self.widgets = (
-            cover, self.description, self.state, self.note, self.working, self.curve,
-            self.neighbours, self.nearest,
+            cover, self.description, self.state, self.note, self.working, self.pulse.widget,
         )  # fmt: skip
+        self.folded = (self.curve, self.neighbours, self.nearest)
 
     def complain(self, error: BaseException | str) -> None:
         """Show one sentence over the picture; "" takes it away."""

@@ -1,13 +1,16 @@
 """From moving a slider to the new picture's bytes in the widget: how long, for 1, 16, 64 covers.
 
 Beside it stands what the generator's own work takes, the baseline: the rest is the explorer's. The
-way through the kernel's sockets and the browser is not in it.
+way through the kernel's sockets and the browser is not in it. Then the same for the exported page
+in Chromium, from the slider to the picture on the canvas, and how long it takes to open.
 """
 
 import argparse
 import json
+import shutil
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -16,6 +19,9 @@ import torch
 from albumlib import features
 from albumlib.dataset.coverset import CoverSet
 from albumlib.explorer.app import Explorer
+from albumlib.models.checkpoint import load_generator
+from albumlib.sampling import export
+from tests.browsers import CHROMIUM, opened
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,6 +54,41 @@ def latencies(explorer: Explorer, covers: int, repeats: int) -> tuple[list[float
     return moves, draws
 
 
+MOVES = """async ([moves]) => {
+    const cover = document.getElementById("cover"), times = [];
+    const slider = document.querySelectorAll("#features .slide")[3];
+    for (let i = 0; i < moves; i++) {
+        const drawn = new Promise(done => new MutationObserver(done).observe(cover,
+            { attributeFilter: ["data-shown"] }));
+        const started = performance.now();
+        slider.value = (i * 37) % 101;
+        slider.dispatchEvent(new Event("input"));
+        await drawn;
+        times.push(performance.now() - started);
+    }
+    return times;
+}"""
+
+
+def of_page(checkpoint: Path, moves: int) -> dict[str, float]:
+    """The page's numbers; none where there is no Chromium or npm."""
+    if not (CHROMIUM and shutil.which("npm")):
+        return {}
+    with TemporaryDirectory() as folder, opened("chromium") as tab:
+        page = export.export(load_generator(checkpoint), folder)["page"]
+        started = time.perf_counter()
+        tab.open(page.as_uri())
+        tab.wait("document.getElementById('cover').dataset.shown")
+        first = time.perf_counter() - started
+        times = tab.page.evaluate(MOVES, [moves])
+        return {
+            "page_median_ms": round(float(np.median(times)), 1),
+            "page_worst_ms": round(max(times), 1),
+            "page_first_s": round(first, 1),
+            "page_mb": round(page.stat().st_size / 1e6, 1),
+        }
+
+
 def main() -> None:
     """Print the numbers as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -66,6 +107,7 @@ def main() -> None:
         found[f"worst_ms{ending}"] = round(max(moves), 1)
         found[f"drawing_ms{ending}"] = round(float(np.median(draws)), 1)
     found["size"] = explorer.generator.size
+    found |= of_page(Path(options.checkpoint), 50)
     print(json.dumps(found))
 
 
