@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -17,7 +18,9 @@ PATIENCE = 180_000  # milliseconds; machines may be busy
 SERIOUS = """axe.run().then(found => found.violations
     .filter(rule => ["serious", "critical"].includes(rule.impact))
     .map(rule => [rule.id, ...rule.nodes.map(node => node.html.slice(0, 200))]))"""
-INSTALLED = [n for n, path in {"chromium": CHROMIUM, "firefox": FIREFOX}.items() if path]
+MARIONETTE = find_spec("marionette_driver")  # for Python before 3.13
+FOUND = {"chromium": CHROMIUM, "firefox": MARIONETTE and FIREFOX}
+INSTALLED = [name for name, path in FOUND.items() if path]
 
 
 class Tab:

@@ -205,9 +205,9 @@ def test_a_page_that_was_closed_leaves_no_kernel_and_a_large_photograph_arrives(
         tab = browser.new_page()
         tab.goto(address)
         tab.wait_for_function(READY, timeout=PATIENCE)
-        tab.get_by_text("Open, project, compare").click()
+        tab.get_by_text("Open a picture, a song or a playlist").click()
         with tab.expect_file_chooser() as chooser:
-            tab.get_by_role("button", name="open or project").click()
+            tab.get_by_role("button", name="open a file").click()
         chooser.value.set_files(photograph)
         tab.wait_for_selector(".albumlib polyline", timeout=PATIENCE)
         [kernel] = psutil.Process(server.pid).children()

@@ -21,6 +21,7 @@ from albumlib.models import checkpoint, networks
 from albumlib.runtime import console, doctor
 from albumlib.runtime.doctor import Finding
 from albumlib.sampling import request
+from albumlib.sampling.generate import SHEET
 from albumlib.training.config import RECIPES
 from tests.test_music import clicks, encode
 
@@ -389,6 +390,17 @@ def test_a_table_becomes_a_file_for_each_row_and_bad_rows_are_named(listener):
     assert "energy is from 0 to 1" in rejected["reason"][0] and "number" in rejected["reason"][1]
 
 
+def test_a_folder_of_music_becomes_covers_and_what_is_at_the_mean_is_said(listener, tmp_path):
+    encode(tmp_path / "drums.flac", clicks(120))
+    encode(tmp_path / "more.mp3", clicks(90))
+    out = listener / "covers"
+    code, said, errors = run("generate", listener, "--table", tmp_path, "--out", out)
+    assert code == 0 and "2  covers drawn" in said, errors
+    assert "2  with a feature at the mean: valence" in said and "tempo" not in said
+    assert asked(out / "1_drums.png")["tempo"] == pytest.approx(120, rel=0.02)
+    assert Image.open(out / SHEET).size == (256, 128)
+
+
 PLAYLIST = "Track URI,Track Name,Energy\n" + "".join(
     f"spotify:track:{number:022},Song,0.5\n" for number in range(20)
 )
@@ -400,7 +412,8 @@ def covers_of(folder, model, table: str, *options) -> dict[str, bytes]:
     out = folder / "covers"
     code, _, errors = run("generate", model, "--table", folder / "list.csv", "--out", out, *options)
     assert code == 0, errors
-    return {path.name: path.read_bytes() for path in sorted(out.iterdir())}
+    assert Image.open(out / SHEET).size >= (128, 128)
+    return {path.name: path.read_bytes() for path in sorted(out.iterdir()) if path.name != SHEET}
 
 
 def test_each_song_of_a_playlist_has_its_own_cover_and_twice_the_same(listener):

@@ -25,6 +25,7 @@ from albumlib.models.networks import Generator
 from albumlib.sampling import latent
 from albumlib.sampling import request as requests
 from albumlib.sampling.request import Request
+from tests.test_music import clicks, encode
 
 FILE = {"name": "a.png", "type": "image/png", "size": 1, "last_modified": datetime(2021, 1, 1)}
 ENERGY, LOUDNESS = NAMES.index("energy"), NAMES.index("loudness")
@@ -260,7 +261,7 @@ def test_a_cover_is_projected_with_progress_and_its_curve(explorer, coverset):
     explorer.open(file.getvalue())
     explorer.wait()
     assert explorer.view.progress.value == explorer.view.progress.max == 150
-    assert "<polyline" in explorer.view.curve.value and not explorer.view.message.value
+    assert "<polyline" in explorer.view.outcome.value and not explorer.view.message.value
     projected = explorer.view.picture.value
     explorer.files.save.click()
     explorer.latents.next.click()  # a seed again
@@ -309,7 +310,7 @@ def test_a_photograph_that_is_not_square_is_cropped(explorer, tmp_path):
     file = io.BytesIO()
     Image.linear_gradient("L").resize((300, 90)).convert("RGB").save(file, "JPEG")
     explorer.open(file.getvalue())
-    assert not said(explorer) and "<polyline" in explorer.view.curve.value
+    assert not said(explorer) and "<polyline" in explorer.view.outcome.value
 
 
 def test_undo_and_redo_go_through_what_was_shown(explorer):
@@ -539,3 +540,28 @@ def test_it_shows_itself_with_a_still_for_those_without_widgets(explorer):
 def test_the_distribution_behind_a_slider_counts_real_values():
     picture = histogram(np.array([0.0, 0.0, 0.0, 0.0, 1.0, np.nan]), 0, 1, bins=2)
     assert 'height="30.0"' in picture and 'height="15.0"' in picture
+
+
+def test_a_song_moves_the_sliders_and_what_stays_at_the_mean_is_said(explorer, tmp_path):
+    song = encode(tmp_path / "drums.flac", clicks(120))
+    explorer.upload.value = (
+        FILE | {"name": "drums.flac", "content": memoryview(song.read_bytes())},
+    )
+    explorer.wait()
+    assert explorer.features.values[8] == pytest.approx(120, rel=0.02)
+    words = explorer.view.outcome.value
+    assert "drums.flac: measured are" in words and "At the mean" in words
+    assert "valence" in words.partition("At the mean")[2]
+    explorer.open(b"no music", "noise.mp3")
+    assert "no sound" in said(explorer)
+
+
+def test_a_playlist_becomes_a_sheet_and_a_file_for_each_song(explorer):
+    explorer.open(b"name,energy\none,0.2\ntwo,0.9\nthree,9\n", "songs.csv")
+    explorer.wait()
+    words = explorer.view.outcome.value
+    assert "covers drawn: 2" in words and "rows rejected: 1" in words and "tempo (2)" in words
+    assert "<img" in words and "songs.zip" in explorer.files.link.value
+    assert len([*(explorer.files.folder / "songs").glob("*.png")]) == 2
+    explorer.open(b"nothing here", "odd.csv")
+    assert said(explorer)

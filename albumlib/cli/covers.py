@@ -65,7 +65,10 @@ DataOption = Annotated[
 ]
 TableOption = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="A table of songs with features, a cover for each row."),
+    typer.Option(
+        metavar="FILE",
+        help="A table of songs with features, or a folder of music: a cover for each.",
+    ),
 ]
 MusicOption = Annotated[
     Path | None,

@@ -19,25 +19,23 @@ from matplotlib.figure import Figure
 
 from albumlib import AlbumlibError, features, figures
 from albumlib.dataset.coverset import CoverSet
-from albumlib.dataset.images import CoverRejected, decode
 from albumlib.evaluation import metrics
-from albumlib.explorer import controls
+from albumlib.explorer import controls, uploads
 from albumlib.explorer.feature_sliders import FeatureSliders
 from albumlib.explorer.files import LARGEST_LINK, Files
 from albumlib.explorer.latent_controls import LatentControls
 from albumlib.explorer.latest_only import LatestOnly, Stopped
 from albumlib.explorer.pickers import Picker
 from albumlib.explorer.state import History, Models
+from albumlib.explorer.uploads import SONGS, TABLES
 from albumlib.explorer.view import View, side_by_side
 from albumlib.features import NAMES
 from albumlib.models.networks import Generator
-from albumlib.sampling import latent
 from albumlib.sampling.request import (
     Request,
     RequestError,
     beyond,
     contact_sheet,
-    from_label,
     load,
 )
 
@@ -156,8 +154,9 @@ class Explorer:
             options=["", *names], description="beside", tooltip="a model to stand beside it"
         )
         self.upload = widgets.FileUpload(
-            accept="image/*", description="open or project", multiple=False,
-            layout=controls.wide("190px"), tooltip="open a saved picture, or project another one",
+            accept=",".join(("image/*", *SONGS, *TABLES)), description="open a file",
+            multiple=False, layout=controls.wide("190px"),
+            tooltip="a saved picture, a photograph to project, a song, or a table of songs",
         )  # fmt: skip
 
     def _connect(self) -> None:
@@ -186,7 +185,7 @@ class Explorer:
             "Look": [*self.extras.values(), *self.latents.widgets],
             "Songs and albums": self.picker.widgets,
             "Save and film": self.files.widgets,
-            "Open, project, compare": [self.upload, *self.view.folded],
+            "Open a picture, a song or a playlist": [self.upload, *self.view.folded],
             "Models": [self.model, self.beside],
         }
         moved = widgets.HBox([self.reset, self.undo, self.redo], layout=controls.WRAPPED)
@@ -284,7 +283,7 @@ class Explorer:
 
         def work() -> None:
             with self.view.long_work("video"):
-                path = self.files.write_video(frames, generator, self._progressed)
+                path = self.files.write_video(frames, generator, self.progressed)
             self.view.complain("")
             self.view.say(f"saved {path.name}")
 
@@ -296,15 +295,23 @@ class Explorer:
 
     def _uploaded(self, change: dict) -> None:
         if change["new"]:
-            self.open(bytes(change["new"][0]["content"]))
+            self.open(bytes(change["new"][0]["content"]), change["new"][0]["name"])
             self.upload.value = ()  # so that the same file can be chosen again
 
-    def open(self, data: bytes) -> None:
-        """Open a picture that was saved here, with its model; or else project it: find its like."""
+    def open(self, data: bytes, name: str = "") -> None:
+        """Open a picture that was saved here, with its model, or project another picture; show the
+        cover of a song that is measured, or make the covers of a table of songs. `name` is the
+        file's, by whose ending songs and tables are known.
+        """
+        kind = Path(name).suffix.lower()
+        if kind in SONGS or kind in TABLES:
+            work = uploads.measure if kind in SONGS else uploads.playlist
+            self.slow.ask(lambda: self._guarded(work, self, data, name))
+            return
         try:
             saved = load(data)
         except LOST:  # a foreign picture, or none at all, which `decode` tells
-            self.slow.ask(lambda: self._guarded(self._project, data))
+            self.slow.ask(lambda: self._guarded(uploads.project, self, data))
             return
         self._guarded(self._open, saved)
 
@@ -323,19 +330,8 @@ class Explorer:
             self._quietly(widget, controls.admitted(widget, getattr(wanted, name)))
         self.features.set_values(wanted.features)
 
-    def _project(self, data: bytes) -> None:
-        try:
-            cover = decode(data, self.generator.size, aspect=float("inf")).pixels
-        except CoverRejected as error:
-            raise RequestError(f"this file cannot be used: {error}") from error
-        with self.view.long_work("project"):
-            found = latent.project(self.generator, cover, progress=self._progressed)
-        self.view.curve.value = controls.curve(found.losses)
-        label = np.full(features.COUNT, np.nan) if found.labels is None else found.labels
-        seed, z = self.latents.seed.value, tuple(found.z[0].tolist())
-        self.show(Request((seed,), from_label(label), z=z))
-
-    def _progressed(self, _what: str, done: int, total: int) -> None:
+    def progressed(self, _what: str, done: int, total: int) -> None:
+        """Show how far long work is. Raises Stopped if it is to end."""
         self.slow.check()
         self.view.progressed(done, total)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import io
+from pathlib import Path
 
 import ipywidgets as widgets
 import numpy as np
@@ -181,3 +183,11 @@ def to_png(pixels: np.ndarray) -> bytes:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG", compress_level=1)
     return file.getvalue()
+
+
+def embedded(path: Path, words: str) -> str:
+    """A JPEG file as an HTML picture, described in words."""
+    data = base64.b64encode(path.read_bytes()).decode()
+    style = "max-width:100%; height:auto"
+    alt = html.escape(words, quote=True)
+    return f'<img src="data:image/jpeg;base64,{data}" alt="{alt}" style="{style}">'

@@ -17,7 +17,7 @@ from albumlib.sampling.request import Request, save
 
 KINDS = {
     ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif",
-    ".mp4": "video/mp4",
+    ".mp4": "video/mp4", ".zip": "application/zip",
 }  # fmt: skip
 SIZES = {"model's own": 0, "640 pixels": 640, "3,000 pixels, for print": 3000}
 LARGEST_LINK = 2_000_000  # bytes: Jupyter drops messages of more than three megabytes

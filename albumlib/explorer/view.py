@@ -34,7 +34,7 @@ class View:
     """The picture, and beside it the nearest training covers where they are wanted."""
 
     def __init__(self) -> None:
-        self.message, self.curve, self.state, self.note = (widgets.HTML() for _ in range(4))
+        self.message, self.outcome, self.state, self.note = (widgets.HTML() for _ in range(4))
         self.description = widgets.HTML()  # of the picture, for screen readers: Image has none
         self.neighbours = widgets.Checkbox(
             False, description=NEAREST, indent=False, tooltip=NEAREST
@@ -53,7 +53,7 @@ class View:
         self.widgets = (
             cover, self.description, self.state, self.note, self.working, self.pulse.widget,
         )  # fmt: skip
-        self.folded = (self.curve, self.neighbours, self.nearest)
+        self.folded = (self.outcome, self.neighbours, self.nearest)
 
     def complain(self, error: BaseException | str) -> None:
         """Show one sentence over the picture; "" takes it away."""

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
+from PIL import Image
 
 from albumlib import features
 from albumlib.dataset.coverset import CoverSet
@@ -23,6 +28,7 @@ from albumlib.sampling.request import (
     Request,
     RequestError,
     beyond,
+    contact_sheet,
     from_label,
     save,
     the_one,
@@ -33,6 +39,7 @@ from albumlib.sources.sheet import PutAside
 from albumlib.sources.table_reading import read_table
 from albumlib.sources.texts import as_text, hashed, release_date, spotify_id
 
+SHEET, SMALL = "contact_sheet.jpg", 128  # of a table's covers, so many pixels a side
 EXTRA = ("title", "year", "text", "layout")  # what only some models are conditioned on
 
 
@@ -113,31 +120,58 @@ def table_to_files(
     ending: str = ".png",
     progress: Callable[[str, int, int], None] | None = None,
 ) -> dict[str, int]:
-    """One picture for each row of a table: its features, and its title and year where the model is
-    conditioned on them. What `request` asks for holds for all rows, before what they say. A
-    `finish` sets each row's name and artist on its cover, unless it has words of its own.
+    """One picture for each row of a table, or each song of a folder of music, which is measured: its
+    features, and its title and year where the model is conditioned on them. What `request` asks for
+    holds for all rows, before what they say. A `finish` sets each row's name and artist on its
+    cover, unless it has words of its own. SHEET shows all covers together.
 
     A row's seed is its column `seed`, or else follows from the track's id (or its name, artist and
     album) and the request's seed: another song is another cover, and always the same. The table
     is read as by `sources.tables`, but for units, which only its headers can say. Rows that cannot
-    be used go to `rejected.csv` with the reason. Returns counts. Raises RequestError if the table
-    has no feature at all or is no table.
+    be used go to `rejected.csv` with the reason. Returns counts, among them how many covers have a
+    feature at the mean since their row leaves it out. Raises RequestError if the table has no
+    feature at all or is no table.
     """
-    rows = _read(table, generator)
+    rows = _songs(table) if table.is_dir() else _read(table, generator)
     out.mkdir(parents=True, exist_ok=True)
-    digits, rejected = len(str(len(rows))), []
+    digits, written, rejected, at_mean = len(str(len(rows))), [], [], Counter()
     for number, row in enumerate(rows, 1):
         try:
             wanted = _of_row(row, number, request, generator)
             name = re.sub(r"[^\w-]+", "_", as_text(row.get("name"))).strip("_")[:80]
             path = out / f"{number:0{digits}d}{'_' if name else ''}{name}{ending}"
-            to_file(generator, path, wanted, size, _words(finish, row))
+            written.append(to_file(generator, path, wanted, size, _words(finish, row)))
         except (RequestError, CaptionError) as error:
             rejected.append({"row": number, "reason": str(error)})
+        else:
+            pairs = zip(features.NAMES, wanted.features, strict=True)
+            at_mean.update(name for name, value in pairs if value is None)
         if progress:
             progress("draw", number, len(rows))
     _write_rejected(out / "rejected.csv", rejected)
-    return {"covers drawn": len(rows) - len(rejected), "rows rejected": len(rejected)}
+    if ending == ".png":
+        _write_sheet(out / SHEET, written)
+    counts = {"covers drawn": len(written), "rows rejected": len(rejected)}
+    return counts | {"with a feature at the mean": dict(at_mean)}
+
+
+def _songs(folder: Path) -> list[dict]:
+    """The songs of a folder of music as rows, with what their sound tells."""
+    from albumlib.sources.music import Music
+
+    try:
+        tracks = [track for page in Music(folder).pages() for track in page.tracks]
+    except SourceError as error:
+        raise RequestError(str(error)) from error
+    return [vars(track) | track.features for track in tracks]
+
+
+def _write_sheet(path: Path, covers: list[Path]) -> None:
+    """All covers side by side; a file that holds a sheet of several is shown small."""
+    if covers:
+        small = [Image.open(cover).resize((SMALL, SMALL), Image.Resampling.BOX) for cover in covers]
+        columns = min(8, math.isqrt(len(small) - 1) + 1)
+        Image.fromarray(contact_sheet(np.stack(small), columns)).save(path, quality=92)
 
 
 def _of_row(row: dict | PutAside, number: int, request: Request, generator: Generator) -> Request:

@@ -32,7 +32,9 @@ function showFilm() {
 }
 
 async function record() {
-  const recorder = new MediaRecorder(canvas.captureStream(24), { videoBitsPerSecond: 4e6 }), parts = [];
+  const kind = ["video/mp4", "video/webm"].find((kind) => MediaRecorder.isTypeSupported(kind)), parts = [];
+  const options = { mimeType: kind, videoBitsPerSecond: 4e6 };
+  const recorder = new MediaRecorder(canvas.captureStream(24), options);
   recorder.addEventListener("dataavailable", (event) => parts.push(event.data));
   recorder.start();
   const ended = new Promise((done) => recorder.addEventListener("stop", done));
@@ -43,6 +45,6 @@ async function record() {
     await ended;
     stop();
   }
-  download(new Blob(parts, { type: recorder.mimeType }), recorder.mimeType.includes("mp4") ? "covers.mp4" : "covers.webm");
+  download(new Blob(parts, { type: kind }), `covers.${kind.split("/")[1]}`);
   ask();
 }
