@@ -27,7 +27,7 @@ from albumlib.explorer.latent_controls import LatentControls
 from albumlib.explorer.latest_only import LatestOnly, Stopped
 from albumlib.explorer.pickers import Picker
 from albumlib.explorer.state import History, Models
-from albumlib.explorer.uploads import SONGS, TABLES
+from albumlib.explorer.uploads import TABLES
 from albumlib.explorer.view import View, side_by_side
 from albumlib.features import NAMES
 from albumlib.models.networks import Generator
@@ -38,6 +38,7 @@ from albumlib.sampling.request import (
     contact_sheet,
     load,
 )
+from albumlib.sources.music import SUFFIXES as SONGS
 
 NEAREST = 5  # training covers beside the generated one
 SETTLED = 0.15  # seconds after which a picture is worth enlarging

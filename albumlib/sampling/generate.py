@@ -120,9 +120,9 @@ def table_to_files(
     ending: str = ".png",
     progress: Callable[[str, int, int], None] | None = None,
 ) -> dict[str, int]:
-    """One picture for each row of a table, or each song of a folder of music, which is measured: its
-    features, and its title and year where the model is conditioned on them. What `request` asks for
-    holds for all rows, before what they say. A `finish` sets each row's name and artist on its
+    """One picture for each row of a table, or each song of a folder of music, which is measured:
+    its features, and its title and year where the model is conditioned on them. What `request` asks
+    for holds for all rows, before what they say. A `finish` sets each row's name and artist on its
     cover, unless it has words of its own. SHEET shows all covers together.
 
     A row's seed is its column `seed`, or else follows from the track's id (or its name, artist and
@@ -149,8 +149,7 @@ def table_to_files(
         if progress:
             progress("draw", number, len(rows))
     _write_rejected(out / "rejected.csv", rejected)
-    if ending == ".png":
-        _write_sheet(out / SHEET, written)
+    _write_sheet(out / SHEET, [path for path in written if path.suffix == ".png"])
     counts = {"covers drawn": len(written), "rows rejected": len(rejected)}
     return counts | {"with a feature at the mean": dict(at_mean)}
 
