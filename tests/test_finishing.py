@@ -8,8 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from typer.testing import CliRunner
 
+from albumlib.__main__ import app
 from albumlib.cli.covers import FinishName, StyleName
+from albumlib.models import checkpoint
 from albumlib.models.networks import Generator
 from albumlib.sampling import finishing, request
 from albumlib.sampling.captions import MARGIN, SMALLEST, STYLES, CaptionError, block
@@ -264,3 +267,59 @@ def test_an_svg_holds_one_cover_made_of_shapes(generator, tmp_path):
 def test_the_command_knows_all_finishes_and_styles():
     assert {name.value for name in FinishName} == set(FINISHES)
     assert {name.value for name in StyleName} == set(STYLES)
+
+
+# The command ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def model(generator, tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "generator.safetensors"
+    checkpoint.save_generator(path, generator, {})
+    return path
+
+
+def run(*arguments):
+    """Exit code, and what is said, of a command."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return result.exit_code, result.stdout + result.stderr
+
+
+PRINT = ("--finish", "cutout", "--size", 100)
+
+
+def test_one_command_makes_a_finished_cover(model, tmp_path):
+    words = ("--energy", 0.9, "--title", "Riot", "--artist", "Magnets", "--type", "poster")
+    for name in ("a.png", "a.svg"):
+        code, said = run("generate", model, *PRINT, *words, "--out", tmp_path / name)
+        assert code == 0, said
+    assert Image.open(tmp_path / "a.png").size == (100, 100)
+    assert "RIOT</text>" in (tmp_path / "a.svg").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("svg", "ending"), [((), ".png"), (("--svg",), ".svg")])
+def test_a_table_gives_each_song_its_cover_with_its_name(model, tmp_path, svg, ending):
+    table = tmp_path / "songs.csv"
+    table.write_text("name,artist,energy\nRiot,Magnets,0.9\n夜,Nobody,0.1\n", encoding="utf-8")
+    out = tmp_path / "covers"
+    code, said = run("generate", model, "--table", table, *PRINT, *svg, "--out", out)
+    assert code == 0, said
+    assert [path.name for path in sorted(out.iterdir())] == [f"1_Riot{ending}", "rejected.csv"]
+    assert "夜" in (out / "rejected.csv").read_text(encoding="utf-8")
+    if not svg:
+        found = finishing.load(out / "1_Riot.png")
+        assert (found.title, found.artist) == ("Riot", "Magnets")
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (("--finish", "cutout", "--size", 9000), 1, "from 64 to 6000"),
+        (("--artist", "Magnets"), 2, "need --finish"),
+        ((*PRINT, "--title", "夜"), 1, "no font of this package has 夜"),
+        (("--finish", "gold"), 2, "gold"),
+    ],
+)
+def test_a_command_that_asks_too_much_says_why(model, tmp_path, options, code, words):
+    found, said = run("generate", model, *options, "--out", tmp_path / "a.png")
+    assert found == code and words in said and "Traceback" not in said
