@@ -18,7 +18,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("0[1-5]*.ipynb"))
 OUT = ROOT / "runs" / "test"
 COURSE = [
     *(sys.executable, "-m", "albumlib", "course"),
-    *("--profile", "smoke", "-p", "steps=6", "--only", "1,2,3,4,5", "--out", OUT),
+    *("--profile", "smoke", "-p", "steps=8", "--only", "1,2,3,4,5", "--out", OUT),
 ]
 KEYS = {  # what later work compares itself with
     "04_wgan_logan": ["swd", "swd_floor"],
@@ -56,11 +56,11 @@ def test_it_ends_well_and_quietly(smoke_run):
 
 
 def test_that_its_trainings_were_cut_short_is_said(smoke_run):
-    """By `-p steps=6`, where the profile has 24: on the terminal and in the report."""
+    """By `-p steps=8`, where the profile has 24: on the terminal and in the report."""
     *before, summary, _ = smoke_run[0].stdout.splitlines()
     page = (OUT / "report.html").read_text(encoding="utf-8")
     for chapter in (4, 5):
-        words = f"chapter {chapter}: the training was stopped after 6 of 24 steps"
+        words = f"chapter {chapter}: the training was stopped after 8 of 24 steps"
         assert f"not as expected: {words}" in before and words in page
     assert re.fullmatch(r"\d numbers are not as expected, marked in the report", summary)
 
