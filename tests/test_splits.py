@@ -45,7 +45,7 @@ def test_no_side_of_a_small_set_is_empty(count):
     for start in range(40):
         groups = NAMES[start : start + count]
         one = sides(pd.Series("A", index=groups.index), groups)
-        assert set(one) == set(SPLITS)
+        assert set(one) == set(SPLITS) and (one == "test").sum() >= min(6, count // 3)
         assert one.value_counts().idxmax() == "train" or count < 12
 
 

@@ -15,6 +15,8 @@ import pandas as pd
 SPLITS = ("train", "validation", "test")
 HELDOUT = 0.25  # proportion of covers that no model learns from
 TEST = 0.75  # proportion of those that nothing is chosen on
+SMALL = 100  # covers: in a set of fewer, chance alone leaves too few on a side
+LEAST = 6  # covers on "test" there: precision and recall look at the fifth nearest of the others
 
 
 def split_of(groups: pd.Series, heldout: float = HELDOUT) -> pd.Series:
@@ -40,19 +42,25 @@ def sides(
 ) -> pd.Series:
     """One of SPLITS for each cover, by its artist or by its group of near-duplicates alone.
 
-    In a small set a side may be left without a cover: then artists no longer count (there may be
-    but one), and if that is not enough, the groups that came nearest to an empty side fill it.
+    In a small set a side may be left without a cover, or "test" with too few to measure anything
+    by: then artists no longer count (there may be but one), and if that is not enough, the groups
+    that came nearest to such a side fill it, as far as the other sides can spare them.
     """
     found = split_of(groups_by_artist(artists, groups) if by_artist else groups, heldout)
-    if not 0 < heldout < 1 or set(found) == set(SPLITS):
+    enough = max(1, min(LEAST, len(groups) // 3)) if len(groups) < SMALL else 1
+    least = {"test": enough, "validation": 1, "train": 1}
+    if not 0 < heldout < 1 or all((found == side).sum() >= least[side] for side in SPLITS):
         return found
     found = split_of(groups, heldout)
     names = sorted(set(groups), key=_chance)
     for side, nearest in (("test", names), ("validation", names), ("train", names[::-1])):
-        side_of = found.groupby(groups).first()
-        crowded = side_of[side_of.map(side_of.value_counts()) > 1].index
-        if side not in set(found) and len(crowded):
-            found = found.mask(groups == min(crowded, key=nearest.index), side)
+        for name in nearest:
+            if (found == side).sum() >= least[side]:
+                break
+            group = groups == name
+            here = found[group].iloc[0]
+            if here != side and (found == here).sum() - group.sum() >= least[here]:
+                found = found.mask(group, side)
     return found
 
 
