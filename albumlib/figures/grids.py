@@ -97,7 +97,7 @@ def named_rows(
     if not count:
         return empty_figure(f"{title}: there are none.")
     longest = max(map(len, rows))
-    names = max(0.85, 0.075 * longest + 0.1)  # inches at the left
+    names = max(0.85, 0.085 * longest + 0.12)  # inches at the left
     unit = (WIDTH - names) / (count * (1 + gap))  # inches a cover
     margin, below = names / unit, 0.22 / unit if titles is not None else 0
     width, height = WIDTH / unit, len(rows) * (1 + gap) + below
