@@ -87,7 +87,7 @@ STYLES = {
     "poster": Style(CAPITALS, SPACED, 0.15, 0.3, leading=0.84),
     "classic": Style(ROMAN, SMALL_CAPITALS, 0.12, 0.36, 0.8, 0.92, ("centre",)),
     "swiss": Style(BLACK, BLACK, 0.062, 1.0, 0.6, 1.04, ("left", "right"), artist_first=True),
-    "magazine": Style(ROMAN, SPACED, 0.17, 0.2, leading=0.84, align=("left", "right")),
+    "magazine": Style(ROMAN, SPACED, 0.16, 0.2, leading=0.92, align=("left", "right")),
     "label": Style(LABEL, ROMAN, 0.055, 0.82, 0.5, 1.0, ("left", "right", "centre"), panel=True),
     "spine": Style(SPACED, ROMAN, 0.062, 0.8, align=("left", "right"), turn=-90),
 }

@@ -26,7 +26,7 @@ SCALES = (1.0, 0.84, 0.7, 0.58, 0.48, 0.4)
 NEUTRAL = np.array([(18, 18, 22), (250, 248, 242), (0, 0, 0), (255, 255, 255)], np.uint8)
 # What a place costs: what goes on there, smaller type, inks that are not the picture's or are weak,
 # distance from the margins, a panel; and up to how much chance adds to a style.
-QUIET, LARGE, OWN, NEAR, PANEL, LUCK = 24.0, 0.8, 0.15, 0.1, 0.4, 0.5
+QUIET, LARGE, OWN, NEAR, PANEL, LUCK = 40.0, 0.8, 0.15, 0.1, 0.4, 0.5
 
 
 def place(

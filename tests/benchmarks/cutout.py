@@ -5,7 +5,7 @@ model's size; the label regressor predicts the labels of both. `r2` and `r2_cuto
 recovery's R², means over the features that are recoverable from the covers as generated;
 `difference` is what tracing takes away, at most 0.05. `kilobytes` and `colours` are medians.
 
-    python tests/benchmarks/cutout.py data/pretrained/acgan.safetensors --covers 400
+    python tests/benchmarks/cutout.py data/pretrained/acgan.safetensors --covers 200
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import numpy as np
 from PIL import Image
 
 from albumlib import features
-from albumlib.evaluation.instruments import REGRESSORS
 from albumlib.evaluation.label_recovery import (
     label_recovery,
     load_label_regressor,
     predict_labels,
+    regressor_file,
 )
 from albumlib.models import checkpoint
 from albumlib.runtime.paths import PRETRAINED
@@ -32,13 +32,12 @@ from albumlib.sampling.tracing import flatten, trace
 from albumlib.sources.imprint.imprint import Imprint
 
 
-def measured(model: Path, regressor: Path, covers: int, law: int, colours: int) -> dict:
+def measured(model: Path, covers: int, law: int, colours: int) -> dict:
     """The report on so many covers of a model."""
     generator, imprint = checkpoint.load_generator(model), Imprint(seed=4711, law=law)
     labels = features.to_unit(np.stack([imprint.album(i).mean for i in range(covers)]))
-    conditions = np.full((covers, len(generator.columns)), np.nan, np.float32)
-    conditions[:, : features.COUNT] = labels
-    plain = latent.draw(generator, latent.latents(generator, list(range(covers))), conditions)
+    z = latent.latents(generator, list(range(covers)))
+    plain = latent.draw(generator, z, labels.astype(np.float32))
     traced, sizes, counts = [], [], []
     for cover in plain:
         indices, palette = flatten(cover, colours)
@@ -47,7 +46,7 @@ def measured(model: Path, regressor: Path, covers: int, law: int, colours: int) 
         traced.append(np.asarray(pixels.reduce(8)))
         sizes.append(len(svg) / 1000)
         counts.append(len(palette))
-    network = load_label_regressor(regressor)
+    network = load_label_regressor(regressor_file(law))
     found = [label_recovery(predict_labels(network, x), labels) for x in (plain, np.stack(traced))]
     shown = found[0].recoverable()
     r2 = [one.mean(shown)[1] for one in found]
@@ -63,8 +62,7 @@ def measured(model: Path, regressor: Path, covers: int, law: int, colours: int) 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("model", type=Path, nargs="?", default=PRETRAINED / "acgan.safetensors")
-    parser.add_argument("--regressor", type=Path, default=REGRESSORS[1])
-    parser.add_argument("--covers", type=int, default=400)
+    parser.add_argument("--covers", type=int, default=200)
     parser.add_argument("--law", type=int, default=1)
     parser.add_argument("--colours", type=int, default=12)
     options = parser.parse_args()
