@@ -35,8 +35,8 @@ def colours(lightness: np.ndarray, purity: np.ndarray, hue: np.ndarray) -> list[
 def to_oklab(pixels: np.ndarray) -> np.ndarray:
     """OKLab (..., 3) of sRGB pixels (..., 3) uint8: lightness 0 to 1, then green-red, blue-yellow.
 
-    >>> to_oklab(np.array([255, 255, 255], np.uint8)).round(3).tolist()
-    [1.0, 0.0, -0.0]
+    >>> to_oklab(np.array([255, 0, 0], np.uint8)).round(2).tolist()
+    [0.63, 0.22, 0.13]
     """
     return np.cbrt(LINEAR[pixels] @ np.linalg.inv(LMS_TO_RGB).T) @ np.linalg.inv(LAB_TO_LMS).T
 
