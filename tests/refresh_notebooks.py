@@ -20,7 +20,7 @@ from albumlib.course.planning import NOTEBOOKS, find_notebooks
 GALLERY = {  # picture in figures/: the notebook that makes it, a piece of the cell, what one sees
     "funnel": ("02_cleaning", "figures.funnel(", "from gathered files to covers in the set"),
     "training": ("04_wgan_logan", "figures.sample_history(", "the same latents while training"),
-    "logan": ("04_wgan_logan", "Four kinds of latent step", "LOGAN's step, ablated"),
+    "logan": ("04_wgan_logan", "Four variants of the latent step", "LOGAN's step, ablated"),
     "nearest": (
         "04_wgan_logan",
         "the training covers nearest",
@@ -60,10 +60,10 @@ CHAPTERS = {  # for the README's table: a piece of the cell; left, top and width
     "02_cleaning": ("figures.before_after(", (88, 36, 400)),
     "03_label_eda": ("figures.correlations(tracks)", (0, 58, 520)),
     "04_wgan_logan": (" pulled to the middle", (0, 64, 400)),
-    "05_acgan": ("figures.feature_sweeps(", (118, 425, 570)),
-    "06_latent_explorer": ("sliders[NAMES.index", (0, 0, 192)),
+    "05_acgan": ("figures.feature_sweeps(", (145, 330, 647)),
+    "06_latent_explorer": ("sliders[NAMES.index", (0, 0, 256)),
     "07_evaluation": ("figures.damage_curves(", (0, 44, 400)),
-    "08_why_2021_failed": ("figures.ladder(", (188, 254, 176)),
+    "08_why_2021_failed": ("show_steps(Path(measured)", (182, 545, 205)),
     "09_styles": ("New albums, same latents", (70, 36, 360)),
     "10_track_names": ("told = {title:", (100, 36, 400)),
     "11_lettering": ("The same albums and the same latents", (200, 36, 400)),

@@ -8,6 +8,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from tests.refresh_notebooks import CHAPTERS, GALLERY, pictured
+
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 COMMON = {"profile": 'str = "smoke"', "data_dir": 'str = "../data/smoke"', "seed": "int = 2021"}
@@ -93,6 +95,13 @@ def test_it_is_small_and_its_cells_are_short(path):
 @pytest.mark.parametrize("path", NOTEBOOKS + SOLUTIONS, ids=lambda path: path.stem)
 def test_code_is_for_readers_and_not_for_a_formatter(path):
     assert not any(re.search(r"#\s*(fmt|noqa|type):", cell.source) for cell in code_cells(path))
+
+
+def test_each_picture_of_the_gallery_is_the_output_of_one_cell():
+    pieces = [(notebook, piece) for notebook, piece, _ in GALLERY.values()]
+    pieces += [(notebook, piece) for notebook, (piece, _) in CHAPTERS.items()]
+    for notebook, piece in pieces:
+        assert pictured(ROOT / "notebooks", notebook, piece)
 
 
 @each
