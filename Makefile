@@ -36,7 +36,7 @@ explore: $(READY)  ## sliders, songs, albums and a cover, as a page in the brows
 
 PAGE ?= data/pretrained/acgan.safetensors
 page: $(READY)  ## the model as a web page, into figures/page; PAGE= for another one
-	$(BIN)/python -m albumlib export $(PAGE) figures/page
+	$(BIN)/python -m albumlib export $(PAGE) figures/page --split
 	rm figures/page/generator.onnx
 
 bench: $(READY)  ## every benchmark, each ends with a line of JSON

@@ -397,14 +397,14 @@ def test_an_unknown_album_is_named(explorer):
 def held(explorer, monkeypatch):
     """A video of this explorer that has begun and waits; calling it lets it go on."""
     begun, gate = threading.Event(), threading.Event()
-    report = explorer._progressed
+    report = explorer.progressed
 
     def wait_first(*done):
         begun.set()
         gate.wait()
         report(*done)
 
-    monkeypatch.setattr(explorer, "_progressed", wait_first)
+    monkeypatch.setattr(explorer, "progressed", wait_first)
     explorer.files.keep.click()
     explorer.features.sliders[ENERGY].value = 0.9
     explorer.files.keep.click()

@@ -7,6 +7,9 @@ import base64
 import io
 import json
 import shutil
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -243,6 +246,25 @@ def test_everybody_can_use_it(tab, address, root, width, height):
     folder = root / "build" / "screenshots"
     folder.mkdir(parents=True, exist_ok=True)
     tab.screenshot(folder / f"page_{tab.name}_{width}.png")
+
+
+def test_a_page_in_parts_comes_from_a_web_server(generator, tmp_path):
+    albums = export.Albums.of_imprint(20)
+    export.export(generator, tmp_path, albums, address="https://example.org/covers", split=True)
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert len(page) < 500_000 and 'content="https://example.org/covers/card.jpg"' in page
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        with browsers.opened("chromium") as tab:
+            tab.open((tmp_path / "index.html").as_uri())
+            tab.wait("document.getElementById('message').textContent.includes('web server')")
+            tab.page.context.set_offline(False)
+            fresh(tab, f"http://127.0.0.1:{server.server_port}/")
+            assert (
+                np.abs(pixels(tab) - request.Request((2021,), MEAN).draw(generator)[0]).max() <= 1
+            )
+        server.shutdown()
 
 
 def test_a_model_without_labels_has_no_sliders_of_sound(address, tab, tmp_path):

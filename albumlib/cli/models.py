@@ -89,6 +89,10 @@ def export(
             help="For a model: whose albums the sliders show, with names [the built-in imprint].",
         ),
     ] = None,
+    split: Annotated[
+        bool,
+        typer.Option("--split", help="For a model: a smaller page that needs a web server."),
+    ] = False,
     address: Annotated[
         str, typer.Option(metavar="URL", help="For a model: where the folder will be on the web.")
     ] = "",
@@ -109,7 +113,8 @@ def export(
 
         albums = export.Albums.of_coverset(data) if data else None
         generator = checkpoint.load_generator(what)
-        for path in export.export(generator, out, albums, address).values():
+        written = export.export(generator, out, albums, address=address, split=split)
+        for path in written.values():
             typer.echo(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
         return
     from albumlib.dataset import huggingface

@@ -1,12 +1,21 @@
 // The generator in the browser: what was packed into this file, ONNX Runtime, and covers.
 const about = JSON.parse(document.getElementById("about").textContent);
 
-// What was packed into this file: gzip in base64.
+// What was packed into this file, gzip in base64, or into a file beside it.
 async function unpacked(id) {
   const packed = document.getElementById(id).textContent.trim();
-  const bytes = Uint8Array.from(atob(packed), (c) => c.charCodeAt(0));
+  const bytes = packed.endsWith(".bin") ? await loaded(packed)
+    : Uint8Array.from(atob(packed), (c) => c.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+async function loaded(file) {
+  try {
+    return await (await fetch(file)).arrayBuffer();
+  } catch {
+    throw Error("this page needs a web server, such as `python -m http.server`: its model lies beside it");
+  }
 }
 
 async function openModel() {

@@ -215,6 +215,7 @@ function begin() {
   $("model-name").textContent = about.model;
   if (matchMedia("(max-width: 700px)").matches)
     for (const part of document.querySelectorAll("details:not(:has(#moods, #features))")) part.open = false;
+  $("look").open = about.layouts.length > 0;
   try {
     if (location.hash.length > 1) state = fromHash(location.hash);
   } catch (error) {
