@@ -28,6 +28,7 @@ class Tab:
 
     def __init__(self, page):
         self.page, self.errors = page, []
+        page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
 
     def open(self, address: str) -> None:

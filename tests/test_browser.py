@@ -115,7 +115,7 @@ def page(covers, tmp_path_factory):
 )
 def test_the_page_follows_a_slider(page, browser, screenshots, name, width, height):
     tab = browser.new_page(viewport={"width": width, "height": height})
-    tab.goto(page)
+    tab.goto(page, timeout=PATIENCE)
     a_slider_moves_the_cover(tab)
     assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert tab.locator(".noUi-handle").count() >= 10 + 1  # features and truncation
@@ -132,7 +132,7 @@ def test_the_page_follows_a_slider(page, browser, screenshots, name, width, heig
 
 def test_words_stand_out_from_their_background(page, browser):
     tab = browser.new_page(viewport={"width": 1400, "height": 900})
-    tab.goto(page)
+    tab.goto(page, timeout=PATIENCE)
     tab.wait_for_function(READY, timeout=PATIENCE)
     colours = """[...document.querySelectorAll('.albumlib label, .albumlib span, .albumlib button')]
         .filter(e => e.textContent.trim() && e.checkVisibility()).map(e => {
@@ -151,7 +151,7 @@ def test_words_stand_out_from_their_background(page, browser):
 
 def test_every_slider_field_and_picture_has_a_name(page, browser):
     tab = browser.new_page()
-    tab.goto(page)
+    tab.goto(page, timeout=PATIENCE)
     tab.wait_for_function(READY, timeout=PATIENCE)
     handles = "[...document.querySelectorAll('.noUi-handle')].filter(e => e.checkVisibility())"
     named = f"{handles}.every(e => e.getAttribute('aria-label') && e.offsetWidth >= 24)"
@@ -203,7 +203,7 @@ def test_a_page_that_was_closed_leaves_no_kernel_and_a_large_photograph_arrives(
     command = [*serve.command(written, port, browser=False, idle=15), "--port_retries=0"]
     with served(command, tmp_path / "voila.log", address + "voila/static/voila.js") as server:
         tab = browser.new_page()
-        tab.goto(address)
+        tab.goto(address, timeout=PATIENCE)
         tab.wait_for_function(READY, timeout=PATIENCE)
         tab.get_by_text("Open a picture, a song or a playlist").click()
         with tab.expect_file_chooser() as chooser:

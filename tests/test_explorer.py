@@ -243,7 +243,7 @@ def test_key_frames_become_a_video(explorer, name):
     explorer.files.keep.click()
     assert "key frames: 2" in explorer.view.state.value
     explorer.files.video_name.value = name
-    explorer.files.video.click()
+    explorer.wait().files.video.click()
     explorer.wait()
     assert not said(explorer) and f"saved {name}" in explorer.view.state.value
     assert f'download="{name}"' in explorer.files.link.value
