@@ -93,11 +93,17 @@ def refresh(path: Path, to: Path) -> None:
     nbformat.write(notebook, to / path.name)
 
 
+PAGE = (
+    "[page](page) is a model as a web page, made by `make page`; "
+    "`python -m http.server --directory figures/page` shows it."
+)
+
+
 def hang(notebooks: Path) -> None:
     """Renew `figures/` from the notebooks' outputs, with a page that shows all of them, and a
     small picture of each chapter for the README."""
     lines = ["# Gallery", "", "Made by `make figures`: each picture is an output of a notebook."]
-    lines += ["", "### Finished covers (the songs of [songs.csv](songs.csv))"]
+    lines += ["", PAGE, "", "### Finished covers (the songs of [songs.csv](songs.csv))"]
     lines += ["", "![twelve finished covers](finished.png)"]
     for name, (notebook, piece, words) in GALLERY.items():
         data, kind, _ = pictured(notebooks, notebook, piece)
