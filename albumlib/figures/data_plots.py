@@ -249,20 +249,24 @@ def distances(groups: Mapping[str, Sequence[float]], xlabel: str, title: str = "
     return figure
 
 
-def shown_by_covers(tables: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
-    """R² of each target with its interval, a panel for each table of `evaluation.visible`; a grey
-    mark is the largest of the controls."""
+def shown_by_covers(
+    tables: Mapping[str, pd.DataFrame], title: str = "", number: str = "r2"
+) -> Figure:
+    """A number of each label with its interval, a panel for each table: "r2" of
+    `evaluation.visible` or "cosine" of `studies.real_covers`; a grey mark is the control."""
+    words = {"r2": "R²", "cosine": "cosine"}[number]
     rows = list(dict.fromkeys(name for table in tables.values() for name in table.index))[::-1]
-    note = "R² out of sample with its 95 % interval; grey: labels shuffled; mind the scales"
+    note = f"{words} out of sample with its 95 % interval; grey: labels shuffled; mind the scales"
     figure = new_figure(0.27 * len(rows) + 1, title or "What covers show", note)
     panels = figure.subplots(1, len(tables), sharey=True, squeeze=False)[0]
     for axes, (name, table) in zip(panels, tables.items(), strict=True):
         table = table.reindex(rows)
         place = range(len(rows))
         axes.axvline(0, color=MUTED, linewidth=0.9)
-        axes.plot(table["r2_permuted"], place, "|", color=MUTED, markersize=9)
-        reach = [table["r2"] - table["r2_low"], table["r2_high"] - table["r2"]]
-        axes.errorbar(table["r2"], place, xerr=reach, fmt="o", color=BLUE, markersize=5)
-        axes.set(title=name, xlabel="R²")
+        axes.plot(table[f"{number}_permuted"], place, "|", color=MUTED, markersize=9)
+        middle = table[number]
+        reach = [middle - table[f"{number}_low"], table[f"{number}_high"] - middle]
+        axes.errorbar(middle, place, xerr=reach, fmt="o", color=BLUE, markersize=5)
+        axes.set(title=name, xlabel=words)
     panels[0].set_yticks(range(len(rows)), rows)
     return figure

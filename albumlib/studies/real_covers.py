@@ -180,9 +180,11 @@ class RealCovers:
         return (values - mean) / spread
 
     def asked(self, count: int = COUNT) -> np.ndarray:
-        """Labels (count, L) of held-out albums, each once before any of them again."""
-        order = np.random.default_rng(self.seed).permutation(len(self.held.labels))
-        return self.held.labels[np.resize(order, count)]
+        """Labels (count, L) of training albums, each once before any of them again: those of the
+        held-out albums share with their covers how the other labels happen to go along, and would
+        give a model an advantage over the real covers that it is compared with."""
+        order = np.random.default_rng(self.seed).permutation(len(self.train.labels))
+        return self.train.labels[np.resize(order, count)]
 
     def generated(self, model: Generator, asked: np.ndarray) -> Sample:
         """A model's covers for labels (n, L)."""
