@@ -1,8 +1,11 @@
 import numpy as np
+import pandas as pd
 import pytest
 
-from albumlib.evaluation import label_recovery
+from albumlib.dataset.coverset import CoverSet
+from albumlib.evaluation import instruments, label_recovery
 from albumlib.evaluation.extractor import load_extractor
+from albumlib.features import NAMES
 
 PIXELS = np.random.default_rng(1).integers(0, 256, (300, 32, 32, 3), dtype=np.uint8)
 
@@ -82,6 +85,20 @@ def test_a_ridge_regression_finds_what_few_covers_show():
     found = label_recovery.label_recovery(read, labels[300:])
     assert 0.3 < found.r2[0] < 0.7 and found.r2[2] > 0.95
     assert np.isfinite(read).all() and found.absent.tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize(("shown", "kind"), [(True, "LabelRegressor"), (False, "RidgeRegressor")])
+def test_covers_that_show_nothing_get_the_ridge_regression(monkeypatch, shown, kind):
+    monkeypatch.setattr(label_recovery, "strongest", load_extractor)
+    rng = np.random.default_rng(6)
+    shade = rng.uniform(0, 200, 200)
+    pixels = (shade[:, None, None, None] + rng.integers(0, 40, (200, 32, 32, 3))).astype(np.uint8)
+    table = pd.DataFrame({name: rng.random(200) for name in NAMES}).assign(
+        energy=shade / 200 if shown else rng.random(200), split=["train", "train", "validation"]
+        * 66 + ["test", "test"],
+    )  # fmt: skip
+    coverset = CoverSet(pixels, table, table, {})
+    assert type(instruments.regressor_for(coverset, epochs=1)).__name__ == kind
 
 
 def test_the_same_label_always_is_no_recovery():
