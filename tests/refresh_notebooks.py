@@ -15,6 +15,7 @@ import nbformat
 import papermill
 from PIL import Image
 
+from albumlib.course.chapters import compact
 from albumlib.course.planning import NOTEBOOKS, find_notebooks
 
 GALLERY = {  # picture in figures/: the notebook that makes it, a piece of the cell, what one sees
@@ -73,7 +74,6 @@ CHAPTERS = {  # for the README's table: a piece of the cell; left, top and width
 }
 FIGURES = NOTEBOOKS.parent / "figures"
 BUILD = NOTEBOOKS.parent / "build" / "notebooks"
-LARGE = 100_000  # characters of a picture
 WIDGET = "application/vnd.jupyter.widget-view+json"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
@@ -137,16 +137,13 @@ def pictured(notebooks: Path, notebook: str, piece: str) -> tuple[bytes, str, in
 
 
 def slim(output: dict) -> dict:
-    """An output whose picture, if it is a large one, is a JPEG in full colour: GitHub and the
-    HTML export show no WebP."""
+    """An output whose picture, if it is a large one, is a JPEG."""
     data = output.get("data", {})
-    if len(data.get("image/png", "")) > LARGE:
-        with Image.open(io.BytesIO(base64.b64decode(data.pop("image/png")))) as picture:
-            small = io.BytesIO()
-            picture.convert("RGB").save(small, "jpeg", quality=88, subsampling=0, optimize=True)
-        data["image/jpeg"] = base64.b64encode(small.getvalue()).decode()
+    if "image/png" in data:
+        kind, picture = compact("image/png", data.pop("image/png").replace("\n", ""))
+        data[kind] = picture
         sizes = output["metadata"]
-        sizes |= {"image/jpeg": sizes.pop("image/png")} if "image/png" in sizes else {}
+        sizes |= {kind: sizes.pop("image/png")} if "image/png" in sizes else {}
     return output
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import ast
+import base64
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from PIL import Image
+
 PICTURES = ("image/png", "image/jpeg")
+LARGE = 75_000  # bytes of a picture
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,21 @@ def _picture(output: dict) -> tuple[str, str] | None:
     """MIME type and base64 of an output that is a picture."""
     bundle = output.get("data", {})
     kind = next((kind for kind in PICTURES if kind in bundle), "")
-    return (kind, "".join(bundle[kind]).replace("\n", "")) if kind else None
+    return compact(kind, "".join(bundle[kind]).replace("\n", "")) if kind else None
+
+
+def compact(kind: str, data: str) -> tuple[str, str]:
+    """MIME type and base64 of a picture: of a large PNG those of a JPEG in full colour.
+
+    GitHub and the HTML export of notebooks show JPEG, but no WebP.
+    """
+    pixels = base64.b64decode(data)
+    if kind != "image/png" or len(pixels) <= LARGE:
+        return kind, data
+    small = io.BytesIO()
+    with Image.open(io.BytesIO(pixels)) as picture:
+        picture.convert("RGB").save(small, "jpeg", quality=88, subsampling=0, optimize=True)
+    return "image/jpeg", base64.b64encode(small.getvalue()).decode()
 
 
 def _titles(code: str) -> list[str]:

@@ -33,7 +33,7 @@ SHOWN = 0.3  # R² from which covers show a label: label_recovery.RECOVERABLE, w
 FIRST = 5  # headline numbers that the page begins with
 COVERS = {  # the picture that the page begins with: the first of these that a run has drawn
     "05_acgan": "figures.pairs(",
-    "04_wgan_logan": "figures.covers(drawn",
+    "04_wgan_logan": "figures.covers(both",
     "02_cleaning": "figures.covers(",
 }
 VERSIONS = ("albumlib", "torch", "numpy", "pillow", "matplotlib")
