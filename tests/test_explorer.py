@@ -27,6 +27,7 @@ from albumlib.sampling import request as requests
 from albumlib.sampling.request import Request
 from tests.test_music import clicks, encode
 
+PATIENCE = 240  # seconds for long work on a busy machine
 FILE = {"name": "a.png", "type": "image/png", "size": 1, "last_modified": datetime(2021, 1, 1)}
 ENERGY, LOUDNESS = NAMES.index("energy"), NAMES.index("loudness")
 
@@ -547,21 +548,33 @@ def test_a_song_moves_the_sliders_and_what_stays_at_the_mean_is_said(explorer, t
     explorer.upload.value = (
         FILE | {"name": "drums.flac", "content": memoryview(song.read_bytes())},
     )
-    explorer.wait()
-    assert explorer.features.values[8] == pytest.approx(120, rel=0.02)
+    assert explorer.slow.wait(PATIENCE)
+    assert explorer.wait().features.values[8] == pytest.approx(120, rel=0.02)
     words = explorer.view.outcome.value
     assert "drums.flac: measured are" in words and "At the mean" in words
     assert "valence" in words.partition("At the mean")[2]
     explorer.open(b"no music", "noise.mp3")
+    assert explorer.slow.wait(PATIENCE)
     assert "no sound" in said(explorer)
 
 
 def test_a_playlist_becomes_a_sheet_and_a_file_for_each_song(explorer):
     explorer.open(b"name,energy\none,0.2\ntwo,0.9\nthree,9\n", "songs.csv")
-    explorer.wait()
+    assert explorer.slow.wait(PATIENCE)
     words = explorer.view.outcome.value
     assert "covers drawn: 2" in words and "rows rejected: 1" in words and "tempo (2)" in words
     assert "<img" in words and "songs.zip" in explorer.files.link.value
     assert len([*(explorer.files.folder / "songs").glob("*.png")]) == 2
     explorer.open(b"nothing here", "odd.csv")
     assert said(explorer)
+
+
+def test_a_mood_moves_the_sliders_and_keeps_the_seed_and_a_surprise_does_not(explorer):
+    seed = explorer.latents.seed.value
+    explorer.ideas.moods["wild"].click()
+    rows = features.from_unit(explorer.coverset.labels[explorer.rows])
+    assert explorer.features.values[ENERGY] == pytest.approx(np.percentile(rows[:, ENERGY], 97))
+    assert explorer.latents.seed.value == seed
+    explorer.ideas.surprise.click()
+    found = np.abs(rows - explorer.features.values).max(1).min()
+    assert found < 0.2 and explorer.latents.seed.value != seed

@@ -10,34 +10,28 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import ipywidgets as widgets
 import numpy as np
 from matplotlib.figure import Figure
 
-from albumlib import AlbumlibError, features, figures
+from albumlib import AlbumlibError, features
 from albumlib.dataset.coverset import CoverSet
 from albumlib.evaluation import metrics
 from albumlib.explorer import controls, uploads
 from albumlib.explorer.feature_sliders import FeatureSliders
 from albumlib.explorer.files import LARGEST_LINK, Files
+from albumlib.explorer.ideas import Ideas
 from albumlib.explorer.latent_controls import LatentControls
 from albumlib.explorer.latest_only import LatestOnly, Stopped
 from albumlib.explorer.pickers import Picker
 from albumlib.explorer.state import History, Models
 from albumlib.explorer.uploads import TABLES
-from albumlib.explorer.view import View, side_by_side
-from albumlib.features import NAMES
+from albumlib.explorer.view import View, side_by_side, still
 from albumlib.models.networks import Generator
-from albumlib.sampling.request import (
-    Request,
-    RequestError,
-    beyond,
-    contact_sheet,
-    load,
-)
+from albumlib.sampling.request import Request, RequestError, beyond, contact_sheet, load
 from albumlib.sources.music import SUFFIXES as SONGS
 
 NEAREST = 5  # training covers beside the generated one
@@ -146,6 +140,7 @@ class Explorer:
         labels = self.coverset.labels[self.rows]
         self.features = FeatureSliders(labels, self.redraw, self.view.complain)
         self.picker = Picker(self.coverset, self.features.set, self.view.complain)
+        self.ideas = Ideas(labels, self._begin)
         self.latents, self.files = LatentControls(seed, self.redraw), files
         self.reset, self.undo, self.redo = map(controls.button, ("reset", "↶ undo", "redo ↷"))
         self.extras = controls.extras()  # for models that are conditioned on more than features
@@ -190,7 +185,10 @@ class Explorer:
             "Models": [self.model, self.beside],
         }
         moved = widgets.HBox([self.reset, self.undo, self.redo], layout=controls.WRAPPED)
-        sliders = [*self.features.rows, self.features.explanation, self.features.together, moved]
+        sliders = [
+            self.ideas.widget, *self.features.rows, self.features.explanation,
+            self.features.together, moved,
+        ]  # fmt: skip
         folded = widgets.Accordion([*map(widgets.VBox, groups.values())], titles=tuple(groups))
         parts = {
             "stage": widgets.VBox(
@@ -222,6 +220,12 @@ class Explorer:
     def _reset(self) -> None:
         self.latents.reset()
         self.features.set(np.full(features.COUNT, np.nan))
+
+    def _begin(self, values: Sequence[float | None], seed: int | None) -> None:
+        """Go on from the features of a mood or an album, and a seed where there is one."""
+        if seed is not None:
+            self.latents.set(Request((seed,)))
+        self.features.set_values(values)
 
     def _go(self, by: int) -> None:
         found = self.history.go(by)
@@ -335,9 +339,3 @@ class Explorer:
         """Show how far long work is. Raises Stopped if it is to end."""
         self.slow.check()
         self.view.progressed(done, total)
-
-
-def still(wanted: Request, generator: Generator, coverset: CoverSet) -> Figure:
-    """A still of the explorer: covers at the left, the ten features among real values."""
-    values = dict(zip(NAMES, wanted.features, strict=True))
-    return figures.feature_positions(wanted.draw(generator), values, coverset.table)

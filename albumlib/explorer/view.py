@@ -8,9 +8,13 @@ from contextlib import contextmanager
 
 import ipywidgets as widgets
 import numpy as np
+from matplotlib.figure import Figure
 
+from albumlib import figures
+from albumlib.dataset.coverset import CoverSet
 from albumlib.explorer import controls
 from albumlib.features import NAMES
+from albumlib.models.networks import Generator
 from albumlib.sampling.request import Request, contact_sheet, enlarge
 
 NEAREST = "nearest training covers"
@@ -103,3 +107,9 @@ def side_by_side(sheets: list[np.ndarray], least: int = 0) -> np.ndarray:
     ]
     gap = np.full((len(squares[0]), max(4, size // 8), 3), 255, np.uint8)
     return np.hstack([squares[0], *(part for square in squares[1:] for part in (gap, square))])
+
+
+def still(wanted: Request, generator: Generator, coverset: CoverSet) -> Figure:
+    """A still of the explorer: covers at the left, the ten features among real values."""
+    values = dict(zip(NAMES, wanted.features, strict=True))
+    return figures.feature_positions(wanted.draw(generator), values, coverset.table)

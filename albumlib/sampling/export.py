@@ -37,6 +37,7 @@ from albumlib.sampling.request import (
     fingerprint,
     from_label,
     layouts,
+    moods,
 )  # fmt: skip
 from albumlib.sources.imprint.imprint import Imprint
 
@@ -243,6 +244,7 @@ def about(generator: Generator, albums: Albums) -> dict:
         "features": shown,
         "extras": extras,
         "layouts": layouts(generator),
+        "moods": moods(),
         "directions": directions(generator).numpy().astype(np.float64).round(8).tolist(),
         "albums": _surprises(albums.table),
     }

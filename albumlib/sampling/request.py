@@ -25,6 +25,7 @@ from albumlib import AlbumlibError, features
 from albumlib.models.conditions import EXTRAS, LAYOUT, rows
 from albumlib.models.networks import Generator
 from albumlib.runtime.names import today
+from albumlib.runtime.paths import ASSETS
 from albumlib.sampling import latent
 
 KEY = "albumlib"  # of the text in a PNG file
@@ -147,6 +148,11 @@ def from_label(label: np.ndarray) -> tuple[float | None, ...]:
 def directions(generator: Generator) -> Tensor:
     """The eight directions that a request's steps count along, the strongest first: (8, Z)."""
     return latent.closed_form_directions(generator, 8)[0]
+
+
+def moods() -> dict[str, dict[str, int]]:
+    """Named moods: percentiles among albums for some of the features, the rest is average."""
+    return json.loads((ASSETS / "moods.json").read_text(encoding="utf-8"))
 
 
 def fingerprint(generator: Generator) -> str:

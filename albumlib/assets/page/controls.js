@@ -87,7 +87,7 @@ function fields() {
 }
 
 function moods() {
-  for (const [name, percentiles] of Object.entries(MOODS)) {
+  for (const [name, percentiles] of Object.entries(about.moods)) {
     const button = Object.assign(document.createElement("button"), { type: "button", textContent: name });
     button.addEventListener("click", () => change({ features: featuresAt(percentiles) }));
     controls.push(() => { button.ariaPressed = same(state.features, featuresAt(percentiles)); });

@@ -1,16 +1,5 @@
 // What determines a cover, in the words of Python's `Request`, and how it travels: in the address,
 // and inside a picture.
-const MOODS = { // percentiles among the albums; what is not named is average
-  sunny: { valence: 95, energy: 65, danceability: 75, tempo: 60, acousticness: 40 },
-  melancholy: { valence: 6, energy: 18, acousticness: 85, tempo: 30, loudness: 20 },
-  wild: { energy: 97, loudness: 95, tempo: 85, acousticness: 5 },
-  dreamy: { instrumentalness: 96, energy: 22, acousticness: 70, tempo: 25, valence: 35 },
-  "dance floor": { danceability: 97, energy: 80, valence: 75, tempo: 65, acousticness: 10 },
-  unplugged: { acousticness: 97, energy: 12, loudness: 15, liveness: 30 },
-  "on stage": { liveness: 98, energy: 80, loudness: 75 },
-  "spoken word": { speechiness: 98, danceability: 60, energy: 45, instrumentalness: 5 },
-};
-
 const FIELDS = ["layout", "artist", "title", "type"]; // words in the address
 const LARGEST_SEED = 2 ** 53 - 1;
 
