@@ -186,8 +186,8 @@ class Explorer:
         }
         moved = widgets.HBox([self.reset, self.undo, self.redo], layout=controls.WRAPPED)
         sliders = [
-            self.ideas.widget, *self.features.rows, self.features.explanation,
-            self.features.together, moved,
+            *self.features.rows, self.features.explanation, self.features.together,
+            self.ideas.widget, moved,
         ]  # fmt: skip
         folded = widgets.Accordion([*map(widgets.VBox, groups.values())], titles=tuple(groups))
         parts = {
