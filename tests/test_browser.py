@@ -116,13 +116,14 @@ def page(covers, tmp_path_factory):
 def test_the_page_follows_a_slider(page, browser, screenshots, name, width, height):
     tab = browser.new_page(viewport={"width": width, "height": height})
     tab.goto(page, timeout=PATIENCE)
+    tab.wait_for_function(READY, timeout=PATIENCE)
+    cover, first = (tab.locator(one).bounding_box() for one in (COVER, ".noUi-handle >> nth=0"))
+    below = cover["y"] + cover["height"]
+    assert first["x"] > cover["x"] + cover["width"] or 0 < first["y"] - below < 160
     a_slider_moves_the_cover(tab)
     assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert tab.locator(".noUi-handle").count() >= 10 + 1  # features and truncation
     assert "Explorer(" not in tab.content()  # the source is not shown
-    cover, first = (tab.locator(one).bounding_box() for one in (COVER, ".noUi-handle >> nth=0"))
-    below = cover["y"] + cover["height"]
-    assert first["x"] > cover["x"] + cover["width"] or 0 < first["y"] - below < 160
     tab.locator(".noUi-handle >> nth=9").scroll_into_view_if_needed()
     assert tab.locator(COVER).bounding_box()["y"] >= 0  # in sight of the last of the ten sliders
     assert serious_findings(tab.evaluate) == []

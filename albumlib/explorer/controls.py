@@ -53,7 +53,11 @@ CSS = """<style>
   sans-serif }
 .albumlib-gone button { font: inherit; padding: 4px 12px; margin-left: 8px }
 @media (max-width: 760px) {
+  .albumlib { grid-template-columns: minmax(200px, 38%) minmax(0, 1fr); column-gap: 12px }
+}
+@media (max-width: 760px) and (orientation: portrait) {
   .albumlib { display: block !important }
+  .albumlib-sliders *, .albumlib-folded * { scroll-margin-top: 42vh }
   .albumlib-stage { display: contents !important }
   .albumlib-cover img { max-height: 38vh }
 }
