@@ -98,13 +98,20 @@ PAGE = (
     "`python -m http.server --directory figures/page` shows it."
 )
 
+BY_HAND = {  # of the pretrained model acgan_long; no notebook makes them
+    "finished.png": "Twelve finished covers: the songs of songs.csv, by `make figures`",
+    "beside_real.jpg": "64 generated covers, and 64 of the imprint's own for other labels",
+    "long_training.jpg": "The same latents after 16,000, 64,000, 128,000 and 192,000 covers",
+}
+
 
 def hang(notebooks: Path) -> None:
     """Renew `figures/` from the notebooks' outputs, with a page that shows all of them, and a
     small picture of each chapter for the README."""
     lines = ["# Gallery", "", "Made by `make figures`: each picture is an output of a notebook."]
-    lines += ["", PAGE, "", "### Finished covers (the songs of [songs.csv](songs.csv))"]
-    lines += ["", "![twelve finished covers](finished.png)"]
+    lines += ["", PAGE]
+    for name, words in BY_HAND.items():
+        lines += ["", f"### {words}", "", f"![{words.lower()}]({name})"]
     for name, (notebook, piece, words) in GALLERY.items():
         data, kind, _ = pictured(notebooks, notebook, piece)
         for old in FIGURES.glob(f"{name}.*"):

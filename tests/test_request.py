@@ -9,7 +9,7 @@ from PIL import Image
 from albumlib import features
 from albumlib.models.conditions import extra_columns
 from albumlib.models.networks import Generator
-from albumlib.sampling import request
+from albumlib.sampling import generate, request
 from albumlib.sampling.request import ALBUM, SONG, Request, RequestError
 
 
@@ -140,3 +140,15 @@ def test_a_layout_is_asked_for_by_its_name(generator):
         Request(layout="nonsense").conditions(knowing)
     with pytest.raises(RequestError, match="extras=layout"):
         Request(layout="dots").conditions(generator)
+
+
+def test_a_tables_layouts_are_those_of_the_covers(tmp_path):
+    extras = extra_columns("layout")
+    knowing = Generator(32, 16, 10 + len(extras), 4, extras=extras).eval()
+    table = tmp_path / "songs.csv"
+    table.write_text("name,energy,layout\nA,0.5,dots\nB,0.5,rings\nC,0.5,\nD,0.5,nonsense\n")
+    counts = generate.table_to_files(knowing, table, tmp_path / "out", Request(seeds=(1,)))
+    assert counts["covers drawn"] == 3 and counts["rows rejected"] == 1
+    found = [request.load(path).layout for path in sorted((tmp_path / "out").glob("*.png"))]
+    assert found == ["dots", "rings", ""]
+    assert "knows no layout 'nonsense'" in (tmp_path / "out" / "rejected.csv").read_text()

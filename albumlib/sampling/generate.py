@@ -121,7 +121,7 @@ def table_to_files(
     progress: Callable[[str, int, int], None] | None = None,
 ) -> dict[str, int]:
     """One picture for each row of a table, or each song of a folder of music, which is measured:
-    its features, and its title and year where the model is conditioned on them. What `request` asks
+    its features, and its title, year and layout where the model is conditioned on them. What `request` asks
     for holds for all rows, before what they say. A `finish` sets each row's name and artist on its
     cover, unless it has words of its own. SHEET shows all covers together.
 
@@ -185,6 +185,7 @@ def _of_row(row: dict | PutAside, number: int, request: Request, generator: Gene
         features=tuple(theirs if own is None else own for own, theirs in given),
         title=request.title or (as_text(row.get("name")) if "title" in known else ""),
         year=_year(row) if request.year is None and "year" in known else request.year,
+        layout=request.layout or (as_text(row.get("layout")) if "layout" in known else ""),
     )
 
 
@@ -231,7 +232,7 @@ def _read(table: Path, generator: Generator) -> list[dict | PutAside]:
         raise RequestError(str(error)) from error
     if not set(features.NAMES) & set(sheet.columns):
         raise RequestError(f"{table} has no feature; name its columns {', '.join(features.NAMES)}")
-    for name, header in (("title", "name"), ("year", "release_date")):
+    for name, header in (("title", "name"), ("year", "release_date"), ("layout", "layout")):
         said = header in sheet.columns and sheet.columns[header].header.casefold() == name
         if said and name not in generator.conditioned_on:
             warnings.warn(

@@ -34,6 +34,7 @@ SYNONYMS = {
     "genre": ("genre", "genres", "playlist_genre", "top_genre", "main_genre", "artist_genres"),
     "isrc": ("isrc", "isrc_code"),
     "seed": ("seed",),  # of the cover that is to be generated for it
+    "layout": ("layout",),  # of that cover
     "cover": (
         "cover_url", "image_url", "album_image_url", "album_cover_url", "artwork_url", "cover",
         "image", "img", "album_image_file", "album_cover",
