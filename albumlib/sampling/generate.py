@@ -121,9 +121,9 @@ def table_to_files(
     progress: Callable[[str, int, int], None] | None = None,
 ) -> dict[str, int]:
     """One picture for each row of a table, or each song of a folder of music, which is measured:
-    its features, and its title, year and layout where the model is conditioned on them. What `request` asks
-    for holds for all rows, before what they say. A `finish` sets each row's name and artist on its
-    cover, unless it has words of its own. SHEET shows all covers together.
+    its features, and its title, year and layout where the model is conditioned on them. What
+    `request` asks for holds for all rows, before what they say. A `finish` sets each row's name and
+    artist on its cover, unless it has words of its own. SHEET shows all covers together.
 
     A row's seed is its column `seed`, or else follows from the track's id (or its name, artist and
     album) and the request's seed: another song is another cover, and always the same. The table
