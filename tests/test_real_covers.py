@@ -129,3 +129,8 @@ def test_too_few_held_out_covers_are_told(real):
     few = CoverSet(np.zeros((12, 32, 32, 3), np.uint8), table, table, {})
     with pytest.raises(MetricsError, match="too few"):
         study.RealCovers(few, "own")
+
+
+def test_a_model_does_not_take_the_place_of_a_reference(real):
+    with pytest.raises(MetricsError, match="cannot be called nearest"):
+        study.compare(real, {"nearest": []})

@@ -288,8 +288,11 @@ def compare(
     """Everything about some models, each trained with one or more seeds: by name a flat dictionary
     as `visible.flat` makes it, with `fd` and `coverage`, and `unlabelled_fd` of the same model
     without labels. Where one feature of `swept` is turned alone, keys begin with `alone_`. "real"
-    and "nearest" are the references, "looks" what real covers' statistics do.
+    and "nearest" are the references, "looks" what real covers' statistics do. Raises MetricsError
+    for a model of such a name.
     """
+    if taken := {"looks", "real", "nearest"} & set(models):
+        raise metrics.MetricsError(f"a model cannot be called {taken.pop()}: choose another name")
     nearest = [real.nearest()]
     found = {
         "looks": flat(real.looks()),
