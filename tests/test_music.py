@@ -2,6 +2,9 @@
 
 import base64
 import io
+import os
+import subprocess
+import sys
 
 import av
 import mutagen
@@ -283,3 +286,18 @@ def test_places_without_music_are_told(tmp_path):
     with pytest.raises(SourceError, match="holds no music"):
         Music(tmp_path)
     assert decoded(tmp_path / "nowhere.mp3") is None
+
+
+def test_processes_that_measure_at_once_compile_one_after_the_other(tmp_path):
+    """With a cache of their own, as in a fresh environment: numba's files had been spoiled."""
+    song = encode(tmp_path / "song.flac", clicks(120))
+    code = f"from albumlib.sources.music import features_of as f; print(f({str(song)!r})['tempo'])"
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    command = [sys.executable, "-c", code]
+    started = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    found = [float(process.communicate()[0]) for process in started]
+    assert found == pytest.approx([120, 120], rel=0.02)
+    subprocess.run(command, env=environment, check=True)  # what they left can be used

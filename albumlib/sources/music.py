@@ -10,13 +10,16 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import getpass
 import hashlib
 import itertools
+import tempfile
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 
 from albumlib.runtime.workers import spread
 from albumlib.sources.base import CoverError, Page, SourceError, Track
@@ -200,6 +203,23 @@ def features_of(path: Path) -> dict[str, float]:
     sound = decoded(path)
     if sound is None or not sound.any():
         return {}
+    _compile()
+    return _features(sound)
+
+
+@cache
+def _compile() -> None:
+    """Have librosa's functions compiled, once and in one process at a time. They are kept on disk
+    by numba, where two processes that compile at once spoil each other's files: whoever loads those
+    ends in a segmentation fault."""
+    clicks = np.zeros((1, 4 * RATE), np.float32)
+    clicks[:, :: RATE // 2] = 1
+    with FileLock(Path(tempfile.gettempdir()) / f"albumlib-{getpass.getuser()}.lock"):
+        _features(clicks)
+
+
+def _features(sound: np.ndarray) -> dict[str, float]:
+    """Tempo, loudness and energy of a sound (C, n), the first only if it has one."""
     import librosa
 
     mono = sound.mean(0)
