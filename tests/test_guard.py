@@ -66,7 +66,8 @@ def test_nbval_catches(name, data, root, tmp_path):
     shutil.copytree(root / "albumlib", tmp_path / "albumlib")
     (tmp_path / "data").mkdir()
     shutil.copytree(data / "coverset", tmp_path / "data" / "smoke" / "coverset")
-    (tmp_path / "data" / "pretrained").symlink_to(root / "data" / "pretrained")
+    for kept in ("pretrained", "measured"):
+        (tmp_path / "data" / kept).symlink_to(root / "data" / kept)
     if fault:
         plant(tmp_path / "albumlib" / fault.file, fault)
     head(root / "notebooks" / "05_acgan.ipynb", tmp_path, fault.noticed_by if fault else CEILING)

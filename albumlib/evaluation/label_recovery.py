@@ -168,12 +168,12 @@ class Recovery:
 
     def recoverable(self) -> np.ndarray:
         """Which features count as recoverable: a mask of ten, without absent ones. On covers that
-        show none of them well enough, as real ones, it is those whose correlation is above zero
-        beyond its interval; if there is none, the one that they show best, so that there is
-        something to compare."""
+        show none of them well enough, as real ones, it is those with an R² above zero and a
+        correlation above zero beyond its interval; if there is none, the one that they show best,
+        so that there is something to compare."""
         if self.absent.all():
             return ~self.absent
-        for found in (self.r2 >= RECOVERABLE, self.low > 0):
+        for found in (self.r2 >= RECOVERABLE, (self.low > 0) & (self.r2 > 0)):
             if found.any():
                 return found
         return self.r2 == np.nanmax(self.r2)
