@@ -1,5 +1,7 @@
 """Tables that lack something: no albums, few features, few songs. What follows must go through."""
 
+import re
+
 import nbformat
 import numpy as np
 import pandas as pd
@@ -75,11 +77,11 @@ def run(notebook, monkeypatch, **parameters):
     ("chapter", "given", "words"),
     [
         ("06", {}, "these covers show"),
-        ("11", {"steps": 1}, "too few for a batch"),
+        ("11", {"steps": 1}, "too few for a batch|too little is trained here"),
         ("12", {"steps": 1}, "These tracks have no years"),
     ],
 )
 def test_a_chapter_says_what_is_absent(root, undated, chapter, given, words, monkeypatch, capsys):
     [notebook] = (root / "notebooks").glob(f"{chapter}_*.ipynb")
     run(notebook, monkeypatch, data_dir=str(undated), **given)
-    assert words in capsys.readouterr().out
+    assert re.search(words, capsys.readouterr().out)
