@@ -101,7 +101,7 @@ TextOption = Annotated[
     bool | None, typer.Option("--text/--no-text", help="For a model conditioned on text.")
 ]
 LayoutOption = Annotated[
-    str, typer.Option(help="Such as rings or waves, for a model conditioned on layouts.")
+    str, typer.Option(help="Such as rings or dots, for a model conditioned on layouts.")
 ]
 TruncationOption = Annotated[
     float, typer.Option(min=0, max=1, help="1 for variety, less for ordinary covers.")
