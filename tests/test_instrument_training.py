@@ -10,7 +10,7 @@ from albumlib.models.checkpoint import read_tensors
 
 @pytest.mark.parametrize("name", training.TASKS)
 def test_it_learns_from_albums_of_its_own_and_is_tested_on_others(name):
-    network, about = training.train(name, 2, albums=60, epochs=4)
+    network, about = training.train(name, albums=60, epochs=4)
     assert about["law"] == 2 and about["seed"] == training.SEED and about["albums"] == 60
     assert np.isfinite(about["accuracy"]) and about["accuracy"] <= 1
     assert not any(weight.requires_grad for weight in network.parameters())
@@ -28,19 +28,17 @@ def test_the_command_writes_a_file_that_can_be_used(tmp_path, monkeypatch, capsy
 
 
 def test_half_precision_learns_as_well():
-    found = [
-        training.train("text", 2, albums=40, epochs=60, half=half)[0] for half in (False, True)
-    ]
-    imprint = training.Imprint(training.SEED, albums=training.FIRST + 40, dirt=0, law=2)
+    found = [training.train("text", albums=40, epochs=60, half=half)[0] for half in (False, True)]
+    imprint = training.Imprint(training.SEED, albums=training.FIRST + 40, dirt=0)
     known = training.legibility.examples(imprint, range(training.FIRST, training.FIRST + 40))
     right = [training.legibility.accuracy(network, *known) for network in found]
     assert min(right) > 0.8
 
 
-def test_the_regressor_that_ships_reads_features_off_the_second_laws_covers():
-    path = training.label_recovery.regressor_file(2)
+def test_the_regressor_that_ships_reads_features_off_covers():
+    path = training.label_recovery.FILE
     assert path.stat().st_size < 1.5e6 and read_tensors(path)[1]["accuracy"] > 0.8
-    imprint = training.Imprint(2021, albums=300, dirt=0, law=2)
+    imprint = training.Imprint(2021, albums=300, dirt=0)
     pixels, labels = training.covers_and_labels(imprint, range(300))
     regressor = training.label_recovery.load_label_regressor(path)
     assert training.mean_r2(regressor, pixels, labels) > 0.75

@@ -7,32 +7,27 @@ from PIL import Image, ImageFilter
 
 from albumlib.evaluation import layouts
 from albumlib.models.checkpoint import TrainingError, read_tensors, write_tensors
-from albumlib.sources.imprint.imprint import Imprint
-
-
-@pytest.fixture(scope="module", params=[1, 2])
-def law(request):
-    return request.param
+from albumlib.sources.imprint.imprint import LAW, Imprint
 
 
 @pytest.fixture(scope="module")
-def labelled(law):
-    imprint = Imprint(seed=2021, albums=900, dirt=0, law=law)
+def labelled():
+    imprint = Imprint(seed=2021, albums=900, dirt=0, text=True)
     return layouts.labelled_covers(imprint, range(500, 900))
 
 
 @pytest.fixture(scope="module")
-def classifier(law):
-    return layouts.load_layouts(law)
+def classifier():
+    return layouts.load_layouts()
 
 
-def test_what_ships_is_small_and_says_what_it_learned_from(law, classifier):
-    path = layouts.layouts_file(law)
+def test_what_ships_is_small_and_says_what_it_learned_from(classifier):
+    path = layouts.FILE
     assert path.stat().st_size < 1.5e6
     about = read_tensors(path)[1]
-    assert about["version"] == layouts.VERSION and about["law"] == law
+    assert about["version"] == layouts.VERSION and about["law"] == LAW
     assert about["accuracy"] >= 0.96 and about["seed"] == 31
-    assert len(classifier.names) == len(set(classifier.names)) == len(Imprint(law=law).layouts)
+    assert len(classifier.names) == len(set(classifier.names)) == len(Imprint().layouts)
 
 
 def test_covers_of_another_imprint_are_named_right(classifier, labelled):
@@ -45,8 +40,8 @@ def test_covers_of_another_imprint_are_named_right(classifier, labelled):
     assert layouts.proportions(seen) == pytest.approx(share, abs=0.03)
 
 
-def test_larger_covers_are_brought_to_its_size(law, classifier):
-    imprint = Imprint(seed=2021, albums=40, dirt=0, law=law)
+def test_larger_covers_are_brought_to_its_size(classifier):
+    imprint = Imprint(seed=2021, albums=40, dirt=0, text=True)
     large = np.stack([np.asarray(imprint.picture(i, 128)) for i in range(40)])
     truth = [imprint.truth(i).layout for i in range(40)]
     assert layouts.accuracy(classifier, large, truth) >= 0.9
@@ -80,8 +75,8 @@ def test_training_follows_from_the_seed_and_finds_what_is_there():
 
 
 def test_a_missing_file_or_another_version_is_refused(tmp_path, classifier):
-    with pytest.raises(TrainingError, match="--law 7"):
-        layouts.load_layouts(7)
+    with pytest.raises(TrainingError, match="instrument_training layouts"):
+        layouts.load_layouts(tmp_path / "none.safetensors")
     old = tmp_path / "old.safetensors"
     write_tensors(old, classifier.state_dict(), {"version": 0})
     with pytest.raises(TrainingError, match="another version"):

@@ -4,24 +4,21 @@ import numpy as np
 import pytest
 
 from albumlib.evaluation import legibility
-from albumlib.evaluation.legibility import legible, load_text_reader, reader_file
+from albumlib.evaluation.legibility import FILE, legible, load_text_reader
 from albumlib.models.checkpoint import TrainingError, read_tensors, write_tensors
 from albumlib.sources.imprint.imprint import Imprint
 
-LAWS = [law for law in (1, 2) if reader_file(law).exists()]
 
-
-@pytest.mark.parametrize("law", LAWS)
-def test_it_tells_names_from_none_and_from_smears_on_another_imprint(law):
-    imprint = Imprint(2021, albums=9000, dirt=0, law=law)
+def test_it_tells_names_from_none_and_from_smears_on_another_imprint():
+    imprint = Imprint(2021, albums=9000, dirt=0)
     pixels, answers = legibility.examples(imprint, range(8000, 8100))
-    assert (legible(load_text_reader(law), pixels) == answers).mean() > 0.9
-    about = read_tensors(reader_file(law))[1]
-    assert about["accuracy"] > 0.92 and reader_file(law).stat().st_size < 1.5e6
+    assert (legible(load_text_reader(), pixels) == answers).mean() > 0.9
+    about = read_tensors(FILE)[1]
+    assert about["accuracy"] > 0.92 and FILE.stat().st_size < 1.5e6
 
 
 def test_only_the_letters_are_smeared():
-    imprint = Imprint(2021, albums=100, dirt=0, law=2)
+    imprint = Imprint(2021, albums=100, dirt=0)
     names, none = (imprint.picture(3, 128, text=text) for text in (True, False))
     shown = np.asarray(legibility.smeared(names, none, 3)).astype(int)
     names, none = np.asarray(names).astype(int), np.asarray(none).astype(int)
@@ -35,7 +32,7 @@ def test_only_the_letters_are_smeared():
 
 def test_a_known_word_is_read_at_print_size_and_another_is_not():
     pytest.importorskip("rapidocr")
-    imprint = Imprint(2021, albums=100, dirt=0, law=2)
+    imprint = Imprint(2021, albums=100, dirt=0)
     album = next(i for i in range(100) if imprint.album(i).title.isascii())
     shown = np.stack([np.asarray(imprint.picture(album, 416, text=text)) for text in (True, False)])
     title = imprint.album(album).title

@@ -28,11 +28,9 @@ CoversOption = Annotated[
 ]
 GatheredOption = Annotated[Path, typer.Option(help="Folder for the catalogue and the covers.")]
 AlbumsOption = Annotated[int, typer.Option(help="Albums of the built-in imprint.")]
-LawOption = Annotated[
-    int, typer.Option(min=1, max=2, help="Of the built-in imprint's covers: 2 is the newer law.")
-]
 NamesOption = Annotated[
-    bool, typer.Option("--text/--no-text", help="Set names on covers of the built-in imprint.")
+    bool,
+    typer.Option("--text/--no-text", help="Set names on half of the built-in imprint's covers."),
 ]
 FeaturesOption = Annotated[
     str,
@@ -85,8 +83,7 @@ def gather(
     covers: CoversOption = "",
     out: GatheredOption = Path("data/gathered"),
     albums: AlbumsOption = 8000,
-    law: LawOption = 1,
-    text: NamesOption = True,
+    text: NamesOption = False,
     features: FeaturesOption = "",
     limit: LimitOption = 0,
     size: WidthOption = 300,
@@ -109,8 +106,7 @@ def gather(
     from albumlib.sources.choose import open_covers, open_labels, open_source
 
     chosen = open_source(
-        source.value, table=table, pictures=pictures, ask=ask, seed=seed, albums=albums, law=law,
-        text=text,
+        source.value, table=table, pictures=pictures, ask=ask, seed=seed, albums=albums, text=text,
         features=features,
     )  # fmt: skip
     with bars() as progress:

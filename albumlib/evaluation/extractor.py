@@ -31,13 +31,14 @@ from albumlib.models.networks import to_covers, to_pixels
 from albumlib.runtime.paths import PRETRAINED
 from albumlib.runtime.progress import milestones
 from albumlib.runtime.rng import Rng
+from albumlib.sources.imprint.imprint import LAW, Imprint
 
 VERSION = 2
 FILE = PRETRAINED / "extractor.safetensors"
 SIDE = 64  # pixels a side that the network sees
 WIDTHS = (32, 48, 96, 128)
 FEATURES = 64  # few, so that some hundred covers are enough for their covariance
-LAW, SEED = 2, 7  # another imprint than that of the course, whose covers are compared
+SEED = 7  # another imprint than that of the course, whose covers are compared
 STEPS = 400  # of training: about three minutes on two CPU cores
 SOURCE_SIDE = 96  # pixels a side of the pictures it is trained on
 PIECE = 48  # pixels a side of the pieces of them that it sees
@@ -207,9 +208,8 @@ def training_pictures(covers: int, photos: str | Path = "", seed: int = SEED) ->
     Returns (N, 96, 96, 3) uint8. Raises TrainingError if the folder holds none.
     """
     from albumlib.dataset.images import decode
-    from albumlib.sources.imprint.imprint import Imprint
 
-    imprint = Imprint(seed, albums=covers, dirt=0, law=LAW)
+    imprint = Imprint(seed, albums=covers, dirt=0, text=True)
     found = [decode(imprint.cover(f"album/{i}", SOURCE_SIDE), SOURCE_SIDE) for i in range(covers)]
     pixels = [cover.pixels for cover in found]
     files = sorted(Path(photos).glob("*.jpg")) if photos else []

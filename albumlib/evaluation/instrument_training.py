@@ -1,8 +1,8 @@
-"""Trains the networks that know the imprint's covers, for one of its laws.
+"""Trains the networks that know the imprint's covers.
 
-    python -m albumlib.evaluation.instrument_training layouts --law 2
-    python -m albumlib.evaluation.instrument_training text --law 2
-    python -m albumlib.evaluation.instrument_training labels --law 2
+    python -m albumlib.evaluation.instrument_training layouts
+    python -m albumlib.evaluation.instrument_training text
+    python -m albumlib.evaluation.instrument_training labels
 
 Each learns from albums of another seed, far beyond the numbers that any cover set has, and is
 tested on albums after those.
@@ -24,7 +24,7 @@ from albumlib.evaluation import label_recovery, layouts, legibility
 from albumlib.evaluation.cover_network import halved
 from albumlib.models.checkpoint import write_tensors
 from albumlib.runtime.progress import training_milestones
-from albumlib.sources.imprint.imprint import Imprint
+from albumlib.sources.imprint.imprint import LAW, Imprint
 
 SEED = 31  # of the imprint that they learn from
 FIRST = 5_000_000  # the first of its albums: no cover set reaches so far
@@ -35,7 +35,7 @@ class Task:
     """What a network learns: `examples` gives covers (N, 64, 64, 3) and answers of albums,
     `train` a network from them, and `right` how right its answers are, 1 at best."""
 
-    file: Callable[[int], Path]
+    file: Path
     examples: Callable
     train: Callable[..., nn.Module]
     right: Callable[[nn.Module, np.ndarray, np.ndarray], float]
@@ -57,21 +57,21 @@ def mean_r2(regressor: nn.Module, pixels: np.ndarray, labels: np.ndarray) -> flo
 
 TASKS = {
     "layouts": Task(
-        layouts.layouts_file,
+        layouts.FILE,
         layouts.labelled_covers,
         layouts.train_layouts,
         layouts.accuracy,
         20_000,
     ),
     "text": Task(
-        legibility.reader_file,
+        legibility.FILE,
         legibility.examples,
         legibility.train_text_reader,
         legibility.accuracy,
         3000,
     ),
     "labels": Task(
-        label_recovery.regressor_file,
+        label_recovery.FILE,
         covers_and_labels,
         label_recovery.train_label_regressor,
         mean_r2,
@@ -81,20 +81,20 @@ TASKS = {
 
 
 def train(
-    name: str, law: int, *, albums: int = 0, epochs: float = 8, half: bool = False, progress=None
+    name: str, *, albums: int = 0, epochs: float = 8, half: bool = False, progress=None
 ) -> tuple[nn.Module, dict]:
-    """A network of TASKS for covers of the imprint's `law`, and what its file says of it."""
+    """A network of TASKS for covers of the imprint, and what its file says of it."""
     task = TASKS[name]
     albums = albums or task.albums
     last = FIRST + albums
     tested = max(50, min(1000, albums // 5))
-    imprint = Imprint(SEED, albums=last + tested, dirt=0, law=law)
+    imprint = Imprint(SEED, albums=last + tested, dirt=0, text=True)
     # Without the cache of cast weights, which would keep those of the first step.
     with torch.autocast("cpu", torch.bfloat16, enabled=half, cache_enabled=False):
         known = task.examples(imprint, range(FIRST, last))
         network = task.train(*known, epochs=epochs, seed=SEED, progress=progress)
     right = task.right(network, *task.examples(imprint, range(last, last + tested)))
-    about = {"version": layouts.VERSION, "law": law, "seed": SEED, "albums": albums}
+    about = {"version": layouts.VERSION, "law": LAW, "seed": SEED, "albums": albums}
     about |= {"epochs": epochs, "names": getattr(network, "names", []), "accuracy": right}
     return network, about
 
@@ -105,17 +105,16 @@ def main() -> None:
         prog="python -m albumlib.evaluation.instrument_training", description=main.__doc__
     )
     parser.add_argument("name", choices=TASKS)
-    parser.add_argument("--law", type=int, default=2, help="of the built-in imprint [2]")
     parser.add_argument("--albums", type=int, default=0, help="to learn from")
     parser.add_argument("--epochs", type=float, default=8, help="[8]")
     parser.add_argument("--bfloat16", action="store_true", help="faster where the CPU has it")
     parser.add_argument("--out", type=Path, help="the file to write")
     given = parser.parse_args()
     network, about = train(
-        given.name, given.law, albums=given.albums, epochs=given.epochs, half=given.bfloat16,
+        given.name, albums=given.albums, epochs=given.epochs, half=given.bfloat16,
         progress=training_milestones(10),
     )  # fmt: skip
-    write_tensors(given.out or TASKS[given.name].file(given.law), halved(network), about)
+    write_tensors(given.out or TASKS[given.name].file, halved(network), about)
     print(f"{about['accuracy']:.1%} right on other covers")
 
 

@@ -1,7 +1,7 @@
 """What looks at covers for `scorecard`: extractors, readers and spectra, as functions of pixels.
 
-Those that know the imprint's law are there for its covers alone, and for laws that they were
-trained for; the ImageNet extractor where its packages are installed.
+Those that know the imprint's law are there for its covers alone; the ImageNet extractor where its
+packages are installed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 
 from albumlib.dataset.coverset import CoverSet
+from albumlib.evaluation import label_recovery as recovery
+from albumlib.evaluation import layouts, legibility
 from albumlib.evaluation.extractor import extract, load_extractor
 from albumlib.evaluation.imagenet import installed, load_imagenet
 from albumlib.evaluation.label_recovery import (
@@ -22,12 +24,9 @@ from albumlib.evaluation.label_recovery import (
     label_recovery,
     load_label_regressor,
     predict_labels,
-    regressor_file,
     ridge_regressor,
     train_label_regressor,
 )
-from albumlib.evaluation.layouts import layouts_file, load_layouts
-from albumlib.evaluation.legibility import known_words, legible, load_text_reader, reader_file
 from albumlib.evaluation.metrics import nearest
 from albumlib.evaluation.perfect import numbers, redrawn
 from albumlib.evaluation.scorecard import Bench, Instrument, Progress, Sample, Score, check_enough
@@ -59,10 +58,10 @@ def instruments_for(
     }
     if labels and coverset.has_labels:
         found["labels"] = partial(predict_labels, regressor_for(coverset, imprint, progress))
-    if imprint is not None and layouts_file(imprint.law).exists():
-        found["layouts"] = load_layouts(imprint.law).probabilities
-    if imprint is not None and reader_file(imprint.law).exists():
-        found["text"] = partial(legible, load_text_reader(imprint.law))
+    if imprint is not None and layouts.FILE.exists():
+        found["layouts"] = layouts.load_layouts().probabilities
+    if imprint is not None and legibility.FILE.exists():
+        found["text"] = partial(legibility.legible, legibility.load_text_reader())
     if imagenet and installed():
         found["imagenet"] = partial(extract, load_imagenet())
     return found
@@ -82,8 +81,8 @@ def regressor_for(
     split well enough, as on real covers, a network trained from scratch would learn next to
     nothing, and it is the ridge regression, on all of them; else a network of so many `epochs`.
     """
-    if imprint is not None and coverset.size == 64 and regressor_file(imprint.law).exists():
-        return load_label_regressor(regressor_file(imprint.law))
+    if imprint is not None and coverset.size == 64 and recovery.FILE.exists():
+        return load_label_regressor()
     train, other = coverset.rows("train"), coverset.rows("validation")
     some = np.sort(np.random.default_rng(seed).permutation(train)[:SOME])
     quick = ridge_regressor(coverset.images[some], coverset.labels[some])
@@ -137,8 +136,14 @@ def ocr_score(
     """The proportion of up to `most` covers on which an OCR engine reads a word of the set's titles
     or artists. Raises AlbumlibError if the engine is not installed."""
     words = pd.concat([coverset.table[name] for name in ("album", "artist")]).dropna()
-    here, there = (known_words(some.pixels[:most], words) for some in (sample, bench.asked))
-    best = None if perfect is None else float(known_words(perfect.pixels[:most], words).mean())
+    here, there = (
+        legibility.known_words(some.pixels[:most], words) for some in (sample, bench.asked)
+    )
+    best = (
+        None
+        if perfect is None
+        else float(legibility.known_words(perfect.pixels[:most], words).mean())
+    )
     both = np.concatenate([here, there]).mean()  # the spread of a difference of proportions
     spread = max((2 * both * (1 - both) / len(here)) ** 0.5, 1 / len(here))
     return Score(float(here.mean()), float(there.mean()), float(spread), best)

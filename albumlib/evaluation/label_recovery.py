@@ -28,6 +28,7 @@ from albumlib.models.checkpoint import read_tensors, write_tensors
 from albumlib.models.networks import LabelScale
 from albumlib.runtime.paths import PRETRAINED
 
+FILE = PRETRAINED / "label_regressor.safetensors"  # for covers of the imprint, 64 px
 RECOVERABLE = 0.3  # R² on real held-out covers from which a feature counts as recoverable
 PENALTIES = np.logspace(0, 6, 13)  # of a ridge regression, chosen within the training covers
 
@@ -122,13 +123,7 @@ def save_label_regressor(
     write_tensors(Path(path), regressor.state_dict(), about or {})
 
 
-def regressor_file(law: int = 1) -> Path:
-    """Where the regressor for covers of 64 px by the imprint's `law` lies."""
-    name = "reader" if law == 1 else f"label_regressor_{law}"
-    return PRETRAINED / f"{name}.safetensors"
-
-
-def load_label_regressor(path: str | Path) -> LabelRegressor:
+def load_label_regressor(path: str | Path = FILE) -> LabelRegressor:
     """A regressor by `save_label_regressor`. Raises TrainingError if there is none."""
     tensors, _ = read_tensors(Path(path))
     regressor = LabelRegressor(len(tensors["scale.mean"]), len(tensors["stem.0.bias"]))

@@ -27,6 +27,7 @@ from albumlib.runtime.paths import PRETRAINED
 from albumlib.sources.imprint.imprint import Imprint
 
 VERSION = 1
+FILE = PRETRAINED / "layouts.safetensors"
 SIDE = 64  # pixels a side that the network sees
 SURE = 0.9  # probability from which a layout counts as recognised
 
@@ -67,19 +68,13 @@ def imbalance(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.abs(proportions(first) - proportions(second)).sum() / 2)
 
 
-def layouts_file(law: int = 1) -> Path:
-    """Where the classifier of a law's layouts lies."""
-    return PRETRAINED / f"layouts_{law}.safetensors"
-
-
-def load_layouts(law: int = 1, path: str | Path = "") -> LayoutClassifier:
-    """The frozen classifier of the imprint's `law`. Raises TrainingError if there is none."""
-    path = Path(path or layouts_file(law))
+def load_layouts(path: str | Path = FILE) -> LayoutClassifier:
+    """The frozen classifier of the imprint's layouts. Raises TrainingError if there is none."""
+    path = Path(path)
     if not path.exists():
         raise TrainingError(
             f"there is no layout classifier {path}: work in a clone of the project, "
-            f"or train one with `python -m albumlib.evaluation.instrument_training layouts "
-            f"--law {law}`"
+            "or train one with `python -m albumlib.evaluation.instrument_training layouts`"
         )
     tensors, about = read_tensors(path)
     if about.get("version") != VERSION:

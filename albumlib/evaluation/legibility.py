@@ -29,7 +29,7 @@ from albumlib.sources.imprint.imprint import Imprint
 
 VERSION = 1
 SIDE = 64  # pixels a side that the network sees
-MADE_OF_TYPE = "type_only"  # the layout that has letters whether names are on it or not
+FILE = PRETRAINED / "text_reader.safetensors"
 LETTERS = 3  # that a word has at least
 
 
@@ -66,14 +66,9 @@ def _words(text: str) -> set[str]:
     return {word for word in re.findall(r"\w+", text.casefold()) if len(word) >= LETTERS}
 
 
-def reader_file(law: int = 1) -> Path:
-    """Where the reader of a law's covers lies."""
-    return PRETRAINED / f"text_reader_{law}.safetensors"
-
-
-def load_text_reader(law: int = 1, path: str | Path = "") -> TextReader:
-    """The frozen reader for covers by the imprint's `law`. TrainingError if there is none."""
-    path = Path(path or reader_file(law))
+def load_text_reader(path: str | Path = FILE) -> TextReader:
+    """The frozen reader for covers of the imprint. Raises TrainingError if there is none."""
+    path = Path(path)
     tensors, about = read_tensors(path)
     if about.get("version") != VERSION:
         raise TrainingError(f"{path} holds another version of the reader than {VERSION}")
@@ -92,10 +87,9 @@ def examples(imprint: Imprint, albums: Sequence[int]) -> tuple[np.ndarray, np.nd
     for album in albums:
         drawn = SIDE * (1 + album % 2)
         names, none = (imprint.picture(album, drawn, text=text) for text in (True, False))
-        made_of_type = imprint.truth(album).layout == MADE_OF_TYPE
-        shown = (names, none) if made_of_type else (names, none, smeared(names, none, album))
+        shown = (names, none, smeared(names, none, album))
         covers += [as_cleaned(picture, SIDE, album) for picture in shown]
-        answers += [True, made_of_type, False][: len(shown)]
+        answers += [True, False, False]
     return np.stack(covers), np.array(answers)
 
 

@@ -19,13 +19,7 @@ from albumlib.models.checkpoint import load_generator
 from albumlib.runtime.names import today
 from albumlib.runtime.paths import PRETRAINED
 
-MODELS = (
-    "acgan",
-    "acgan_long",
-    "acgan_wgan_logan",
-    "listener",
-    "wgan_logan",
-)  # the first is shown first
+MODELS = ("acgan", "acgan_wgan_logan", "listener", "wgan_logan")  # the first is shown first
 ALBUMS = 600  # of the built-in imprint, where there is no cover set to explore
 PAGE = """\
 from IPython.display import HTML, display

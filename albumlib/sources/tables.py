@@ -91,18 +91,17 @@ class Table:
             raise CoverError(str(error)) from error
 
     def _drawn(self, album_id: str, size: int) -> bytes:
+        from albumlib.sources.imprint.artwork import draw_cover
         from albumlib.sources.imprint.corruption import corrupted
-        from albumlib.sources.imprint.first_law import draw_cover
 
         rows = self._albums.get_group(album_id)
         first = rows.iloc[0]
         picture = draw_cover(
             rows[list(features.NAMES)].mean().to_numpy(),
-            title=first["album"],
-            artist=first["artist"],
             seed=_number(album_id),
             artist_seed=_number(first["artist"]),
             size=size,
+            text=False,
         )
         return corrupted(picture, "", np.random.default_rng(_number(album_id)))
 

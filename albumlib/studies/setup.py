@@ -23,7 +23,6 @@ from albumlib.evaluation.label_recovery import LabelRegressor
 from albumlib.evaluation.scorecard import Bench, Measure, Sample
 from albumlib.evaluation.spectrum import grain, radial_spectrum
 from albumlib.models.networks import to_covers, to_pixels
-from albumlib.sources.imprint.imprint import Imprint
 from albumlib.training.config import TrainingConfig
 
 SIZE = 32  # pixels a side of the covers that are learned
@@ -87,7 +86,7 @@ class Setup:
         known = [coverset.labels[some] for some in (rows, held)]
         side = SIZE if regressor else SIDE
         if conditional and regressor is None:
-            regressor = pretrained_regressor(coverset)
+            regressor = label_recovery.load_label_regressor()
         return cls(small[0], known[0], small[1], known[1], regressor, side, most)
 
     def batches(self, config: TrainingConfig) -> Batches:
@@ -130,16 +129,6 @@ class Setup:
         for name, (mean, spread) in self.bench.references.items():
             found |= {name: mean, f"{name}_spread": spread}
         return found
-
-
-def pretrained_regressor(coverset: CoverSet) -> LabelRegressor:
-    """The regressor of 64 px that knows a set's law of drawing, the first for other covers.
-    Raises TrainingError if there is none."""
-    manifest = coverset.manifest
-    name, settings = str(manifest.get("source", "")), manifest.get("source_settings", {})
-    imprint = Imprint.named(name, **settings)
-    file = label_recovery.regressor_file(imprint.law if imprint else 1)
-    return label_recovery.load_label_regressor(file)
 
 
 def shrink(pixels: np.ndarray, side: int = SIZE) -> np.ndarray:

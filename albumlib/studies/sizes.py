@@ -24,13 +24,13 @@ import numpy as np
 import torch
 
 from albumlib.dataset.coverset import Batches, CoverSet
-from albumlib.evaluation import metrics
+from albumlib.evaluation import label_recovery, metrics
 from albumlib.runtime.paths import MEASURED
 from albumlib.runtime.progress import milestones
 from albumlib.sampling import latent
 from albumlib.studies import ablations
 from albumlib.studies.records import Runs
-from albumlib.studies.setup import Setup, pretrained_regressor, shrink
+from albumlib.studies.setup import Setup, shrink
 from albumlib.training.config import TrainingConfig, recipe, widths
 from albumlib.training.trainer import Trainer
 
@@ -68,7 +68,7 @@ class Sets:
         covers = self.at[SMALLEST]
         rows, held = covers.rows("train"), covers.rows("test")
         known = covers.images[rows], covers.labels[rows], covers.images[held], covers.labels[held]
-        return Setup(*known, pretrained_regressor(covers), SMALLEST, most=DRAWN)
+        return Setup(*known, label_recovery.load_label_regressor(), SMALLEST, most=DRAWN)
 
     def batches(self, config: TrainingConfig) -> Batches:
         covers = self.at[config.size]

@@ -23,7 +23,6 @@ from albumlib.evaluation.label_recovery import (
     label_recovery,
     load_label_regressor,
     predict_labels,
-    regressor_file,
 )
 from albumlib.models import checkpoint
 from albumlib.runtime.paths import PRETRAINED
@@ -32,9 +31,9 @@ from albumlib.sampling.tracing import flatten, trace
 from albumlib.sources.imprint.imprint import Imprint
 
 
-def measured(model: Path, covers: int, law: int, colours: int) -> dict:
+def measured(model: Path, covers: int, colours: int) -> dict:
     """The report on so many covers of a model."""
-    generator, imprint = checkpoint.load_generator(model), Imprint(seed=4711, law=law)
+    generator, imprint = checkpoint.load_generator(model), Imprint(seed=4711)
     labels = features.to_unit(np.stack([imprint.album(i).mean for i in range(covers)]))
     z = latent.latents(generator, list(range(covers)))
     plain = latent.draw(generator, z, labels.astype(np.float32))
@@ -46,7 +45,7 @@ def measured(model: Path, covers: int, law: int, colours: int) -> dict:
         traced.append(np.asarray(pixels.reduce(8)))
         sizes.append(len(svg) / 1000)
         counts.append(len(palette))
-    network = load_label_regressor(regressor_file(law))
+    network = load_label_regressor()
     found = [label_recovery(predict_labels(network, x), labels) for x in (plain, np.stack(traced))]
     shown = found[0].recoverable()
     r2 = [one.mean(shown)[1] for one in found]
@@ -63,7 +62,6 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("model", type=Path, nargs="?", default=PRETRAINED / "acgan.safetensors")
     parser.add_argument("--covers", type=int, default=200)
-    parser.add_argument("--law", type=int, default=1)
     parser.add_argument("--colours", type=int, default=12)
     options = parser.parse_args()
     report = measured(**vars(options))

@@ -20,7 +20,7 @@ lightnesses and areas spread evenly while large values still stand out. An artis
 Everything is drawn in unit coordinates, at several times the size asked for, so that a cover is
 the same picture at 64 and at 640 px.
 
-This is the second law. The first, which earlier models learned, is in `first_law`.
+This is the second law; the first, of earlier models, is gone.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Everything follows from a seed and an album's number, so that any album can be a
 a million tracks stream without being held. Features have the joint distribution of real tracks
 (see `copula`); tracks of one album share most of it, and release year is part of it, so that
 popularity and style drift from 1960 to 2026. An album's cover is drawn from the mean features of
-its tracks by a law: the first in `first_law`, the second in `artwork`.
+its tracks by the law in `artwork`.
 
 A small proportion of the covers is corrupted in the ways of the real world. What was done to
 which cover is known to `Imprint.truth`, which is for tests: the cleaning has to find out by
@@ -13,7 +13,6 @@ itself.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from PIL import Image
 
 from albumlib import features
 from albumlib.sources.base import CoverError, SourceError, Track
-from albumlib.sources.imprint import artwork, first_law
+from albumlib.sources.imprint import artwork
 from albumlib.sources.imprint.copula import Copula, normal_rank
 from albumlib.sources.imprint.corruption import DEFECTS, corrupted
 from albumlib.sources.imprint.grammar import album_title, artist_name, track_title
@@ -31,7 +30,7 @@ from albumlib.sources.imprint.grammar import album_title, artist_name, track_tit
 ALBUM_CORRELATION = 0.8  # of the normal scores of two tracks of one album
 LENGTHS = (9, 12, 4, 10, 1, 11, 8, 13, 5, 7)  # tracks of albums 0 to 9, 10 to 19, ...
 PER_TEN = sum(LENGTHS)
-LAWS = {1: first_law, 2: artwork}  # by number, the code that draws covers
+LAW = 2  # the number of the law in `artwork`; the first is gone
 OTHER_CHANCE = 10**9  # seeds of covers that no album of the imprint has
 ALBUMS_PER_ARTIST = 4
 FIRST_YEAR, LAST_YEAR = 1960, 2026
@@ -58,7 +57,7 @@ class Album:
 @dataclass(frozen=True)
 class Truth:
     """What was done to a cover: a name of DEFECTS, or "" for a clean one; text on it or not; and
-    its layout, one of the law's LAYOUTS."""
+    its layout, one of `artwork.LAYOUTS`."""
 
     defect: str
     text: bool
@@ -67,9 +66,9 @@ class Truth:
 
 class Imprint:
     """The imprint as a source: `albums` albums, of whose covers the proportion `dirt` is
-    corrupted, drawn by the law of this number; without `text` no cover bears names. With `table`,
-    songs have the joint distribution of that table's features instead of the shipped one (see
-    `Copula.of_table`); the law stays.
+    corrupted. With `text` half of the covers bear names. With `table`, songs have the joint
+    distribution of that table's features instead of the shipped one (see `Copula.of_table`); the
+    law of the covers stays.
 
     >>> imprint = Imprint(seed=2021, albums=100)
     >>> first = next(imprint.tracks())
@@ -85,32 +84,26 @@ class Imprint:
         seed: int = 2021,
         albums: int = 8000,
         dirt: float = 0.03,
-        law: int = 1,
-        text: bool = True,
+        text: bool = False,
         table: str | Path = "",
     ):
-        if law not in LAWS:
-            raise SourceError(
-                f"the imprint has no law {law}; there are {', '.join(map(str, LAWS))}"
-            )
         if albums < 1 or not 0 <= dirt <= 1:
             raise SourceError("the built-in imprint needs albums >= 1 and dirt from 0 to 1")
-        self.seed, self.albums, self.dirt, self.law = seed, albums, dirt, law
-        self.text = text
+        self.seed, self.albums, self.dirt, self.text = seed, albums, dirt, text
         self._table = Path(table).name
         self._copula = Copula.of_table(table) if table else Copula.load()
 
     @property
     def identity(self) -> str:
         """What a gathered folder says of where it came from."""
-        law = "" if self.law == 1 else f", law {self.law}"
         text = "" if self.text else ", no text"
-        return self.name + law + text + (f", features of {self._table}" if self._table else "")
+        table = f", features of {self._table}" if self._table else ""
+        return f"{self.name}, law {LAW}{text}{table}"
 
     @property
     def layouts(self) -> tuple[str, ...]:
-        """The names of the families of layouts that its law has."""
-        return LAWS[self.law].LAYOUTS
+        """The names of the families of layouts."""
+        return artwork.LAYOUTS
 
     @property
     def settings(self) -> dict[str, float]:
@@ -120,8 +113,7 @@ class Imprint:
     @classmethod
     def named(cls, identity: str, seed: int = 2021, dirt: float = 0.03) -> Imprint | None:
         """The imprint whose `identity` this is, with no end of albums; None for another source."""
-        every = itertools.product(LAWS, (True, False))
-        known = (cls(seed, 10**9, dirt, law, text) for law, text in every)
+        known = (cls(seed, 10**9, dirt, text) for text in (True, False))
         return next((imprint for imprint in known if imprint.identity == identity), None)
 
     def __len__(self) -> int:
@@ -168,12 +160,12 @@ class Imprint:
         """What cover `index` really is. For tests."""
         defect = self._defect(index)
         shown = self._original_of(index) if "duplicate" in defect else index
-        law, chance = LAWS[self.law], self._chance(shown)
-        text = self.text and law.has_text(*chance)
-        return Truth(defect, text, law.layout_name(*chance))
+        chance = self._chance(shown)
+        text = self.text and artwork.has_text(*chance)
+        return Truth(defect, text, artwork.layout_name(*chance))
 
     def layout_of(self, reference: str) -> str:
-        """The layout of the cover that a track's `cover` names, one of the law's."""
+        """The layout of the cover that a track's `cover` names."""
         return self.truth(_number(reference)).layout
 
     def picture(
@@ -187,7 +179,7 @@ class Imprint:
         """
         other = (index,) if chance is None else (OTHER_CHANCE + chance, OTHER_CHANCE + chance)
         album, (seed, artist_seed) = self.album(index), self._chance(*other)
-        return LAWS[self.law].draw_cover(
+        return artwork.draw_cover(
             album.mean,
             title=album.title,
             artist=album.artist,
@@ -203,7 +195,7 @@ class Imprint:
         albums = [self.album(index) for index in range(count)]
         chances = [self._chance(OTHER_CHANCE + index, artist) for index in range(count)]
         covers = [
-            LAWS[self.law].draw_cover(
+            artwork.draw_cover(
                 album.mean,
                 title=album.title,
                 artist=artist_name(np.random.default_rng((self.seed, artist, 7))),
@@ -260,11 +252,8 @@ class Imprint:
         return DEFECTS[rng.integers(len(DEFECTS))] if corrupt else ""
 
     def _chance(self, index: int, artist: int | None = None) -> tuple[int, int]:
-        """The seeds of a cover and of its artist's style. In the first law the imprint's own seed
-        has no part in them."""
+        """The seeds of a cover and of its artist's style."""
         artist = index // ALBUMS_PER_ARTIST if artist is None else artist
-        if self.law == 1:
-            return index, artist
         return _mixed(self.seed, 8, index), _mixed(self.seed, 9, artist)
 
     def _rng(self, index: int, purpose: int) -> np.random.Generator:

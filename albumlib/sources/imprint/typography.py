@@ -84,35 +84,6 @@ def _width(text: str, font: int) -> float:
     return _font(font, 100).getlength(text) / 100
 
 
-def write_names(picture: Image.Image, floor: float, title: str, artist: str, font: int) -> None:
-    """Write title and artist on the floor of a cover, which begins at `floor` (0 top, 1 bottom)."""
-    side = picture.width
-    draw = ImageDraw.Draw(picture)
-    behind = picture.crop((0, int(floor * side) + 1, side, side)).resize((1, 1)).getpixel((0, 0))
-    ink = max(((250, 248, 242), (18, 18, 22)), key=lambda color: contrast(color, behind))
-    left, right, height = 0.06 * side, 0.94 * side, (1 - floor) * side
-    top = floor * side + 0.12 * height
-    for text, share, limit in ((title, 0.40, 0.11), (artist, 0.22, 0.06)):
-        bottom = top + min(share * height, limit * side)
-        top = fit_text(draw, text, (left, top, right, bottom), ink, font)
-
-
-def fit_text(draw: ImageDraw.ImageDraw, text: str, box: tuple, ink, font: int) -> float:
-    """Write text in a box (left, top, right, bottom), as large as fits; returns where it ends.
-
-    Letters that the fonts lack (other scripts, emoji) are left out or lose their marks.
-    """
-    text = _writable(text, font)
-    left, top, right, bottom = box
-    if not text:
-        return top
-    probe = _font(font, 100)
-    width = max(1, probe.getlength(text))
-    size = max(4, min(int(100 * (right - left) / width), int(1.1 * (bottom - top))))
-    draw.text((left, top), text, fill=ink, font=_font(font, size))
-    return top + 1.12 * size
-
-
 def _writable(text: str, font: int) -> str:
     known = _letters(font)
     plain = "".join(c if c in known else unicodedata.normalize("NFKD", c)[:1] for c in text)
