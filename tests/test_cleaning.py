@@ -96,7 +96,7 @@ def test_layouts_of_the_imprints_covers_are_known(cleaned):
     ]
     assert cleaned.table["layout"].tolist() == layouts
     assert set(layouts) == set(IMPRINT.layouts)
-    assert cleaned.manifest["source_settings"] == {"seed": 2021, "dirt": 0.25}
+    assert cleaned.manifest["source_settings"] == {"seed": 2026, "dirt": 0.25}
 
 
 def test_the_same_input_gives_the_same_bytes(gathered, cleaned, tmp_path):

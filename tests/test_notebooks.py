@@ -12,7 +12,7 @@ from tests.refresh_notebooks import CHAPTERS, GALLERY, pictured
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-COMMON = {"profile": 'str = "smoke"', "data_dir": 'str = "../data/smoke"', "seed": "int = 2021"}
+COMMON = {"profile": 'str = "smoke"', "data_dir": 'str = "../data/smoke"', "seed": "int = 2026"}
 MACHINE = re.compile(r"/home/|/Users/|/root/|/tmp/|/work/|[A-Z]:\\\\")
 SIZE = 1.5e6  # bytes
 LINES = 25  # of a code cell

@@ -88,7 +88,7 @@ def gather(
     limit: LimitOption = 0,
     size: WidthOption = 300,
     workers: FetchersOption = 2,
-    seed: SeedOption = 2021,
+    seed: SeedOption = 2026,
     forget_pauses: ForgetOption = False,
 ) -> None:
     """Gather tracks and covers into a folder.

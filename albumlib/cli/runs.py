@@ -61,7 +61,7 @@ def course(
     start: FromOption = "",
     parameter: Settings = None,
     out: OutOption = None,
-    seed: SeedOption = 2021,
+    seed: SeedOption = 2026,
     jobs: JobsOption = 1,
     timeout: TimeoutOption = 0,
     dry_run: DryOption = False,

@@ -48,7 +48,7 @@ class Sweep:
     parameters: dict[str, Any] = field(default_factory=dict)
     grid: dict[str, list] = field(default_factory=dict)
     cases: list[dict[str, Any]] = field(default_factory=list)
-    seeds: list[int] = field(default_factory=lambda: [2021])
+    seeds: list[int] = field(default_factory=lambda: [2026])
     measures: list[str] = field(default_factory=list)
 
     @property

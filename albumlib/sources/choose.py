@@ -39,7 +39,7 @@ def open_source(
     table: str = "",
     pictures: str = "",
     ask: str = "",
-    seed: int = 2021,
+    seed: int = 2026,
     albums: int = 8000,
     dirt: float = 0.03,
     text: bool = False,

@@ -30,6 +30,7 @@ from albumlib.sources.imprint.grammar import album_title, artist_name, track_tit
 ALBUM_CORRELATION = 0.8  # of the normal scores of two tracks of one album
 LENGTHS = (9, 12, 4, 10, 1, 11, 8, 13, 5, 7)  # tracks of albums 0 to 9, 10 to 19, ...
 PER_TEN = sum(LENGTHS)
+SEED = 2026  # not 2021, whose albums the models that ship have learned
 LAW = 2  # the number of the law in `artwork`; the first is gone
 OTHER_CHANCE = 10**9  # seeds of covers that no album of the imprint has
 ALBUMS_PER_ARTIST = 4
@@ -70,7 +71,7 @@ class Imprint:
     distribution of that table's features instead of the shipped one (see `Copula.of_table`); the
     law of the covers stays.
 
-    >>> imprint = Imprint(seed=2021, albums=100)
+    >>> imprint = Imprint(albums=100)
     >>> first = next(imprint.tracks())
     >>> first.album == imprint.album(0).title, len(imprint.cover(first.cover, 64)) > 500
     (True, True)
@@ -81,7 +82,7 @@ class Imprint:
 
     def __init__(
         self,
-        seed: int = 2021,
+        seed: int = SEED,
         albums: int = 8000,
         dirt: float = 0.03,
         text: bool = False,
