@@ -39,12 +39,13 @@ def bench(covers, imprint):
     return without_network(Bench.of(covers.images[rows], covers.labels[rows], found))
 
 
+SATURATES = {"layout_rarest"}  # at 0 when one family is gone
 SEES = {  # by kind of damage: the numbers that notice, and the instruments that these need
     "blur, pixels": (("edge_energy", "two_sample_spectrum"), {"spectrum", "grain"}),
     "grain removed": (("grain_energy",), {"spectrum", "grain"}),
     "text smeared": (("text_read", "edge_energy"), {"text", "spectrum", "grain"}),
     "quarters shuffled": (("layout_recognised", "fd", "precision"), {"layouts", "own"}),
-    "layout families dropped": (("layout_balance",), {"layouts"}),
+    "layout families dropped": (("layout_balance", "layout_rarest"), {"layouts"}),
     "copies mixed in": (("near_duplicates",), {"near"}),
     "hue shifted, degrees": (("label_r2", "fd"), {"labels", "own"}),
     "labels permuted": (("label_r2",), {"labels"}),
@@ -70,7 +71,8 @@ def climbed(bench, covers, imprint):
 def test_every_damage_is_seen_and_the_more_the_stronger(kind, climbed):
     for name in SEES[kind][0]:
         away = [abs(scores[name].away) for scores in climbed[kind].values()]
-        assert away == sorted(away) and away[-1] > 3, (name, away)
+        assert name in SATURATES or away == sorted(away), (name, away)
+        assert away[-1] > 3, (name, away)
     weakest = next(iter(climbed[kind].values()))
     assert max(abs(score.away) for score in weakest.values()) > 3
 
@@ -85,18 +87,19 @@ def test_a_perfect_generator_is_within_two_spreads_of_real_covers(bench, covers,
     references = {name: bench.references[name] for name in found}
     away = {name: (found[name] - mean) / spread for name, (mean, spread) in references.items()}
     assert {name: round(z, 2) for name, z in away.items() if abs(z) > 2} == {}
-    assert len(away) == 15
+    assert len(away) == 16
 
 
-def test_an_early_model_is_told_from_real_covers_at_a_glance(bench):
+def test_the_pretrained_model_is_told_from_real_covers_at_a_glance(bench):
+    """It has learned covers without names; these have some."""
     generator = load_generator(PRETRAINED / "acgan.safetensors")
     pixels = generated(generator, bench.asked.asked)
     scores = bench.scores(bench.sample(pixels))
-    assert scores["layout_recognised"].value < scores["layout_recognised"].real - 0.2
-    assert scores["layout_balance"].away > 3 and scores["edge_energy"].value < 0.9
-    assert scores["two_sample_spectrum"].value > 0.75 and scores["grain_energy"].value < 0.6
-    assert two_sample.by_network(pixels, bench.against.pixels, steps=100) > 0.7
-    assert scores["label_r2"].value > 0.8  # the labels it obeys
+    for name in ("layout_recognised", "text_read", "edge_energy", "grain_energy"):
+        assert scores[name].away < -3, name
+    assert scores["two_sample_spectrum"].value > 0.65
+    assert two_sample.by_network(pixels, bench.against.pixels, steps=100) > 0.6
+    assert scores["label_r2"].value > 0.75  # the labels it obeys
 
 
 def test_what_an_ocr_engine_reads_is_a_score(bench, covers):
@@ -115,7 +118,7 @@ def written(covers, folder, count=120):
     np.save(folder / "images.npy", covers.images[rows])
     covers.table.iloc[rows].to_parquet(folder / "table.parquet")
     covers.table.assign(row=0).to_parquet(folder / "tracks.parquet")
-    (folder / "manifest.json").write_text(json.dumps({"size": 64, "source": "imprint"}))
+    (folder / "manifest.json").write_text(json.dumps({"size": 64, "source": "imprint, law 2"}))
     return folder
 
 

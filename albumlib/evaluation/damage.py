@@ -119,8 +119,7 @@ def text_smeared(imprint: Imprint, albums: Sequence[int], drawn: int) -> Damage:
     def change(sample: Sample, rng: np.random.Generator) -> Sample:
         pixels = sample.pixels.copy()
         for place, album in enumerate(albums):
-            truth = imprint.truth(album)
-            if truth.text and truth.layout != legibility.MADE_OF_TYPE:
+            if imprint.truth(album).text:
                 names, none = (imprint.picture(album, drawn, text=text) for text in (True, False))
                 shown = legibility.smeared(names, none, album)
                 pixels[place] = as_cleaned(shown, pixels.shape[1], album)

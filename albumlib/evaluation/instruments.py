@@ -80,14 +80,17 @@ def regressor_for(
     First a ridge regression on some of the covers. Where it predicts no feature of the validation
     split well enough, as on real covers, a network trained from scratch would learn next to
     nothing, and it is the ridge regression, on all of them; else a network of so many `epochs`.
+    A set that is too small for a validation split gets the ridge regression.
     """
     if imprint is not None and coverset.size == 64 and recovery.FILE.exists():
         return load_label_regressor()
     train, other = coverset.rows("train"), coverset.rows("validation")
     some = np.sort(np.random.default_rng(seed).permutation(train)[:SOME])
     quick = ridge_regressor(coverset.images[some], coverset.labels[some])
-    read = predict_labels(quick, coverset.images[other])
     pixels, labels = coverset.images[train], coverset.labels[train]
+    if not len(other):
+        return quick
+    read = predict_labels(quick, coverset.images[other])
     if not (label_recovery(read, coverset.labels[other]).r2 >= RECOVERABLE).any():
         return ridge_regressor(pixels, labels)
     epochs = min(epochs, STEPS * 64 / max(1, len(train)))

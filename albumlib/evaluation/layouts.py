@@ -2,12 +2,13 @@
 
 Only for covers of the built-in imprint, whose layout families are known to `Imprint.truth`. The
 classifier is trained on albums of another seed, far beyond the numbers that any cover set has, and
-knows the families' names (see `instrument_training`). Two measures:
+knows the families' names (see `instrument_training`). Three measures:
 
     recognised   proportion of covers whose family it names with probability 0.9 or more
     balance      total variation between the families' proportions in two sets of covers, 0 to 1
+    rarest       the least proportion of a family, relative to the same in real covers
 
-Both are to be read beside what real covers get: the classifier is sure of nine in ten of them.
+All are to be read beside what real covers get: the classifier is sure of nine in ten of them.
 """
 
 from __future__ import annotations
@@ -66,6 +67,15 @@ def imbalance(first: np.ndarray, second: np.ndarray) -> float:
     0.5
     """
     return float(np.abs(proportions(first) - proportions(second)).sum() / 2)
+
+
+def rarest(first: np.ndarray, second: np.ndarray) -> float:
+    """The least proportion of a family in the first set, relative to the second.
+
+    >>> rarest(np.array([[0.9, 0.1]]), np.array([[0.5, 0.5]]))
+    0.2
+    """
+    return float((proportions(first) / proportions(second)).min())
 
 
 def load_layouts(path: str | Path = FILE) -> LayoutClassifier:

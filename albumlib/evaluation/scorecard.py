@@ -97,8 +97,8 @@ def _recognised(sample: Sample, _: Sample) -> dict[str, float]:
 
 
 def _balance(sample: Sample, real: Sample) -> dict[str, float]:
-    found = layouts.imbalance(sample.seen["layouts"], real.seen["layouts"])
-    return {"layout_balance": found}
+    both = sample.seen["layouts"], real.seen["layouts"]
+    return {"layout_balance": layouts.imbalance(*both), "layout_rarest": layouts.rarest(*both)}
 
 
 def _text(sample: Sample, _: Sample) -> dict[str, float]:
