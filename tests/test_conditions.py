@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -230,6 +232,26 @@ def test_where_no_layout_is_asked_for_the_latent_chooses(laid_out, tmp_path):
     assert torch.equal(generator(z[:4], labels[:4]), reopened(z[:4], labels[:4]))
     assert Request().draw(reopened).shape == (1, 32, 32, 3)
     assert reopened.conditioned_on == {"year", "layout", "title"}
+
+
+def test_a_training_goes_on_with_networks_of_any_shape_on_covers_without_layouts(
+    laid_out, covers, tmp_path
+):
+    shape = {"generator_residual": True, "generator_noise": True, "minibatch_stddev": 4}
+    first = recipe("acgan", **SMALL, **shape, extras="layout", steps=2)
+    rows, _ = conditions.of_covers(laid_out, **first.conditions)
+    before = loop.train(first, laid_out.images, rows, tmp_path / "first")
+    start = tmp_path / "first"
+    second = recipe("acgan", start=start, extras="layout,year", steps=1, batch_size=8)
+    assert replace(second, extras="layout", steps=2, batch_size=first.batch_size) == first
+    rows, _ = conditions.of_covers(covers, **second.conditions, optional="layout")
+    assert np.isnan(rows[:, 10 : 10 + len(NAMES)]).all() and np.isfinite(rows[:, -1]).all()
+    after = loop.train(second, covers.images, rows, tmp_path / "second", start=start)
+    scales = [load_generator(path).scale.learned[:, 10:25] for path in (start, tmp_path / "second")]
+    assert torch.equal(*scales)  # a family that is asked for is not taken for out of range
+    with pytest.raises(CoverSetError, match="no layout"):
+        conditions.of_covers(covers, **second.conditions, optional="year")
+    assert before.labels == 25 and after.labels == 26
 
 
 def test_a_gathered_set_trains_the_recipe_that_knows_layouts(tmp_path):

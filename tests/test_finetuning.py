@@ -86,6 +86,22 @@ def test_early_layers_of_the_critic_stay(base, tmp_path):
     assert all(still == name.startswith(early) for name, still in same.items())
 
 
+def test_a_model_that_knows_layouts_learns_a_style_without_them(base, tmp_path):
+    _, covers, labels = base
+    layouts = np.where(np.arange(15) == np.arange(64)[:, None] % 15, 1, -1)
+    rows = np.concatenate([labels, layouts], axis=1)
+    loop.train(recipe("acgan", **SMALL, extras="layout", steps=2), covers, rows, tmp_path / "base")
+    setting = style_config(tmp_path / "base", batch_size=8, steps=2)
+    model = fine_tune(
+        tmp_path / "base", covers, labels, tmp_path / "s", config=setting, every=2, **SPLIT
+    )
+    assert model.labels == 25 and len(read_history(tmp_path / "s")) == 2
+    with pytest.raises(TrainingError, match="more than features and layouts"):
+        loop.train(recipe("wgan_logan", **SMALL, steps=1, prior="quantum", qubits=3), covers, None,
+                   tmp_path / "quantum")  # fmt: skip
+        style_config(tmp_path / "quantum")
+
+
 def test_the_best_look_does_not_copy():
     looks = [
         {"step": 0, "kid": 1.0, "copied": 0.1},

@@ -124,7 +124,9 @@ def export(
     typer.echo(f'next: datasets.load_dataset("{out}")')
 
 
-def _learn_covers(data: Path, out: Path, recipe: str, given: dict, **more) -> None:
+def _learn_covers(
+    data: Path, out: Path, recipe: str, given: dict, *, start: Path | None, device: str
+) -> None:
     """What `train` does with a cover set."""
     from albumlib.dataset.coverset import CoverSet
     from albumlib.models import conditions
@@ -132,12 +134,13 @@ def _learn_covers(data: Path, out: Path, recipe: str, given: dict, **more) -> No
     from albumlib.training import loop
 
     covers = CoverSet.open(data, given.get("size"))
-    config = builds.recipe(recipe, **{"size": covers.size} | given)
-    labels, words = conditions.of_covers(covers, **config.conditions)
+    config = builds.recipe(recipe, start=start, **{"size": covers.size} | given)
+    known = builds.recipe(recipe, start=start).extras if start else ""
+    labels, words = conditions.of_covers(covers, **config.conditions, optional=known)
     with training_bar(config.steps) as progress:
         loop.train(
             config, covers.images, labels, out, rows=covers.rows("train"), words=words,
-            progress=progress, **more,
+            progress=progress, start=start, device=device,
         )  # fmt: skip
 
 

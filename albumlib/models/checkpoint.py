@@ -208,6 +208,13 @@ def load_critic(folder: str | Path) -> Critic:
     return critic.to(memory_format=torch.channels_last).requires_grad_(False).eval()
 
 
+def read_config(path: str | Path) -> dict:
+    """The settings that a generator, a run's folder or a file, was trained with. TrainingError if
+    there is none."""
+    path = Path(path)
+    return read_about(path / GENERATOR if path.is_dir() else path).get("config", {})
+
+
 def read_networks(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Tensor], dict]:
     """The averaged generator and the critic to begin another training with, as state dicts, and
     the generator's shape.

@@ -66,16 +66,18 @@ def of_covers(
     extras: Sequence[str] = (),
     titles: bool = False,
     seed: int = 2021,
+    optional: str = "",
 ) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """Conditions (N, C) of a cover set, and the vocabulary of titles: of the ten `labels`, of
     `extras` beyond them (names of EXTRAS) and of `titles`.
 
     None where nothing is asked for. Raises CoverSetError if the table lacks an extra, or if no
-    song has a title.
+    song has a title. An `optional` extra, as in `TrainingConfig.extras`, is missing throughout
+    where the table lacks it: for a training that begins with a model of other covers.
     """
     if not (labels or extras or titles):
         return None, ()
-    known = {name: _column(covers.table, name) for name in extras}
+    known = {name: _column(covers.table, name, name in extra_columns(optional)) for name in extras}
     features = covers.labels if labels else covers.labels[:, :0]
     if not titles:
         return rows(features, known), ()
@@ -86,11 +88,14 @@ def of_covers(
     return rows(features, known, texts, words), words
 
 
-def _column(table: pd.DataFrame, name: str) -> np.ndarray:
+def _column(table: pd.DataFrame, name: str, optional: bool = False) -> np.ndarray:
     if name.startswith(LAYOUT) and "layout" in table:
         layout = table["layout"]
         return (layout == name.removeprefix(LAYOUT)).where(layout.notna()).to_numpy(float)
-    if name not in table or table[name].isna().all():
+    lacking = name not in table or table[name].isna().all()
+    if lacking and optional:
+        return np.full(len(table), np.nan)
+    if lacking:
         raise CoverSetError(
             f"these covers have no {name} to condition on: "
             + LACKING.get(name, "only the built-in imprint knows the layout of a cover")

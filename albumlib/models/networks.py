@@ -67,6 +67,15 @@ class LabelScale(nn.Module):
         self.learned.copy_(torch.stack([lowest, highest]).where(known, self.mean))
         self.spread.copy_(spread.clamp_min(1e-3))
 
+    def widen(self, learned: Sequence[Sequence[float]]) -> None:
+        """Take in the range (2, L') that the first labels had where the weights come from: of
+        these covers the label may be unknown."""
+        before = torch.tensor(learned).to(self.learned)
+        low, high = self.learned[:, : before.shape[1]]
+        self.learned[:, : before.shape[1]] = torch.stack(
+            [low.minimum(before[0]), high.maximum(before[1])]
+        )
+
     @property
     def limits(self) -> Tensor:
         """The lowest and highest labels (2, L) that make a difference: those of the training set

@@ -21,6 +21,7 @@ from albumlib import __version__, features
 from albumlib.evaluation import metrics
 from albumlib.evaluation.extractor import Extractor, extract, load_extractor
 from albumlib.models.checkpoint import TrainingError, load_generator, read_networks, save_generator
+from albumlib.models.conditions import LAYOUT
 from albumlib.models.networks import Generator
 from albumlib.sampling.latent import draw, latents
 from albumlib.training.config import TrainingConfig, recipe
@@ -35,17 +36,12 @@ COPIED = 0.1  # share of copied covers, beyond the start's, from which a checkpo
 def style_config(start: str | Path, **changes) -> TrainingConfig:
     """The recipe `style`, for networks of the shape that `start` has."""
     shape = read_networks(start)[2]
-    if shape.get("titles") or shape.get("extras") or shape.get("prior"):
+    extras = {name for name in shape.get("extras", ()) if not name.startswith(LAYOUT)}
+    if shape.get("titles") or extras or shape.get("prior"):
         raise TrainingError(
-            f"{start} is conditioned on more than features; begin with a plain model"
+            f"{start} is conditioned on more than features and layouts; begin with a plain model"
         )
-    given = {
-        "size": shape["size"],
-        "latent": shape["latent"],
-        "generator_width": shape["width"],
-        "labels": bool(shape["labels"]),
-    }
-    return recipe("style", **given | changes)
+    return recipe("style", start=start, **changes)
 
 
 def fine_tune(
@@ -179,7 +175,10 @@ def _over(history: list[dict], steps: int, patience: int) -> bool:
 def _labels(config: TrainingConfig, labels: np.ndarray | None, count: int) -> np.ndarray | None:
     if not config.labels:
         return None
-    return np.full((count, features.COUNT), np.nan, np.float32) if labels is None else labels
+    rows = np.full((count, features.COUNT + len(config.extra_names)), np.nan, np.float32)
+    if labels is not None:
+        rows[:, : labels.shape[1]] = labels
+    return rows
 
 
 def _checked(config: TrainingConfig, images: np.ndarray, rows, heldout) -> None:

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from albumlib.evaluation import metrics
-from albumlib.models.checkpoint import read_networks
 from albumlib.models.networks import Generator
 from albumlib.sampling.latent import draw, latents
 from albumlib.training.config import recipe
@@ -39,10 +38,9 @@ def compare(
     A row for each prior, phase and seed with the numbers of `metrics.evaluate` on held-out
     covers. What was made in `folder` is not made again.
     """
-    shape = read_networks(start)[2]
     common = {
-        "size": shape["size"], "latent": shape["latent"], "generator_width": shape["width"],
-        "steps": steps, "qubits": qubits, "prior_layers": layers, "ema_halflife": 500,
+        "start": start, "steps": steps, "qubits": qubits, "prior_layers": layers,
+        "ema_halflife": 500,
     }  # fmt: skip
     data = (images, labels, rows, heldout)
     found = [_judged("as it was", "", 0, start, Path(folder) / "before.json", data)]

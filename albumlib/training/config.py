@@ -7,12 +7,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import Field, dataclass, field, fields
 from math import inf
+from pathlib import Path
 
 from pandas import Interval
 
 from albumlib.models.augment import POLICIES
 from albumlib.models.blocks import CRITICS
-from albumlib.models.checkpoint import TrainingError
+from albumlib.models.checkpoint import TrainingError, read_config
 from albumlib.models.conditions import extra_columns
 from albumlib.models.networks import SIZES
 from albumlib.models.quantum import PRIORS, QUBITS
@@ -275,8 +276,17 @@ def widths(size: int) -> dict[str, int]:
     }
 
 
-def recipe(name: str, **changes) -> TrainingConfig:
-    """The configuration of a variant of the course, with changes. TrainingError if unknown.
+# Settings of the networks, which a training that begins with another's has to share with it
+NETWORKS = {
+    "size", "labels", "extras", "titles", "latent", "generator_width", "critic_width",
+    "generator_residual", "generator_noise", "critic_blocks", "projection", "minibatch_stddev",
+    "prior", "qubits", "prior_layers",
+}  # fmt: skip
+
+
+def recipe(name: str, *, start: str | Path | None = None, **changes) -> TrainingConfig:
+    """The configuration of a variant of the course, with changes. With `start`, a trained model
+    to begin with, the networks are as they are there. TrainingError if unknown.
 
     >>> recipe("acgan", steps=500).critic_loss
     'rpgan'
@@ -286,4 +296,6 @@ def recipe(name: str, **changes) -> TrainingConfig:
     """
     if name not in RECIPES:
         raise TrainingError(f"unknown recipe {name!r}; known are {', '.join(RECIPES)}")
-    return TrainingConfig.from_dict(RECIPES[name] | changes)
+    known = renamed(read_config(start)) if start else {}
+    shared = {setting: value for setting, value in known.items() if setting in NETWORKS}
+    return TrainingConfig.from_dict(RECIPES[name] | shared | changes)

@@ -325,6 +325,8 @@ class Trainer:
                     "set latent, labels and the widths as that run had them, and half the widths "
                     "for twice the size"
                 ) from error
+            if "learned" in about:
+                network.scale.widen(about["learned"])
 
     @property
     def finished(self) -> bool:

@@ -28,6 +28,7 @@ from albumlib.training.loop import train
 
 ROOT = Path(__file__).parents[2]
 PRETRAINED = ROOT / "data" / "pretrained"
+START = PRETRAINED / "acgan.safetensors"
 COUNT = 1000  # covers to judge
 
 
@@ -38,19 +39,19 @@ def bent(title: str) -> str:
 
 def trained(covers: CoverSet, reads: str, seed: int, minutes: float, work: Path) -> Generator:
     config = recipe(
-        "acgan", size=64, steps=100_000, seed=seed, max_minutes=minutes, titles=reads,
+        "acgan", start=START, steps=100_000, seed=seed, max_minutes=minutes, titles=reads,
         label_dropout=0.5,
     )  # fmt: skip
     told, words = conditions.of_covers(covers, **config.conditions, seed=seed)
     return train(
         config, covers.images, told, work / f"{reads}_{seed}", rows=covers.rows("train"),
-        words=words, start=PRETRAINED / "acgan.safetensors",
+        words=words, start=START,
     )  # fmt: skip
 
 
 def found(model: Generator, judge, known, asked: list[str], meant: list[str]) -> float:
     """Share of covers, drawn for `asked`, that lead the judge to the title that was `meant`."""
-    nothing = np.full((len(asked), 10), np.nan)
+    nothing = np.full((len(asked), model.labels), np.nan)  # the features and layouts
     rows = conditions.rows(nothing, {}, asked, model.words)
     covers = latent.draw(model, latent.latents(model, list(range(len(asked)))), rows)
     ranks = retrieval.retrieval_ranks(judge, covers, titles.tokens(meant, known))
