@@ -6,7 +6,7 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    ["instruments", "label_recovery", "metrics", "perfect", "retrieval", "scorecard"],
+    ["instruments", "label_recovery", "legibility", "metrics", "perfect", "retrieval", "scorecard"],
     submod_attrs={
         "extractor": ["extract", "load_extractor"],
     },

@@ -44,7 +44,7 @@ GENRES = ("country", "rock")  # that the base does not see
 
 def artist(options) -> Iterator[pd.DataFrame]:
     """Of the built-in imprint: the recipe at ever more covers, or its variants at 100."""
-    covers, values = Imprint(seed=2021).by_artist(ARTIST, COUNTS[-1] + options.held, size=64)
+    covers, values = Imprint().by_artist(ARTIST, COUNTS[-1] + options.held, size=64)
     labels = features.to_unit(values).astype(np.float32)
     few = options.what == "few"
     for name, changes in ({"the recipe": {}} if few else VARIANTS).items():
