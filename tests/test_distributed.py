@@ -59,6 +59,24 @@ def run(command, out, changes, root, *options):
     )  # fmt: skip
 
 
+@pytest.fixture
+def here(monkeypatch, capsys):
+    """Runs the script in this process, on one thread, and gives what it prints: to start Python
+    and torch takes longer than these trainings."""
+    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.float)  # "double" sets another
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+
+    def run_here(out, changes, *options):
+        monkeypatch.setattr(sys, "argv", ["train.py", str(out), json.dumps(changes), *options])
+        exec(compile(TRAIN, "train.py", "exec"), {})
+        return capsys.readouterr().out
+
+    yield run_here
+    torch.set_default_dtype(torch.float32)
+    torch.set_num_threads(threads)
+
+
 def weights(folder):
     tensors, _ = read_tensors(folder / "training.safetensors")
     return {name: tensor for name, tensor in tensors.items() if "optimiser" not in name}
@@ -70,16 +88,15 @@ def weights(folder):
 @pytest.mark.parametrize(
     ("precision", "allowed"), [("double", 1e-10), ("single", 2 * SMALL["steps"] * 5e-4)]
 )
-def test_two_processes_take_the_steps_of_one(script, tmp_path, root, precision, allowed):
-    alone = run([sys.executable, script], tmp_path / "one", FULL, root, precision)
-    assert alone.returncode == 0, alone.stderr
+def test_two_processes_take_the_steps_of_one(script, here, tmp_path, root, precision, allowed):
+    alone = here(tmp_path / "one", FULL, precision)
     both = run([*TORCHRUN, 2, script], tmp_path / "two", FULL, root, precision)
     assert both.returncode == 0, both.stderr
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     assert one.keys() == two.keys()
     assert max((one[name] - two[name]).abs().max() for name in one) < allowed
     assert len(both.stdout.splitlines()) == 5  # only one of them reports
-    first, second = (json.loads(text.splitlines()[-1]) for text in (alone.stdout, both.stdout))
+    first, second = (json.loads(text.splitlines()[-1]) for text in (alone, both.stdout))
     assert first["auxiliary_error"] == pytest.approx(second["auxiliary_error"], abs=10 * allowed)
 
 
@@ -90,10 +107,9 @@ def test_what_cannot_be_shared_is_told(monkeypatch, tmp_path):
         loop.train(recipe("wgan_logan", **SMALL), images, None, tmp_path)
 
 
-def test_killed_at_a_random_step_it_ends_as_if_it_had_not_been(script, tmp_path, root):
+def test_killed_at_a_random_step_it_ends_as_if_it_had_not_been(script, here, tmp_path, root):
     changes = {**FULL, "steps": 12, "save_every": 3}
-    whole = run([sys.executable, script], tmp_path / "whole", changes, root)
-    assert whole.returncode == 0, whole.stderr
+    here(tmp_path / "whole", changes)
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
     command = [sys.executable, str(script), str(tmp_path / "killed"), json.dumps(changes)]
     for stop in np.random.default_rng(5).integers(3, 11, 2).tolist():
@@ -104,7 +120,7 @@ def test_killed_at_a_random_step_it_ends_as_if_it_had_not_been(script, tmp_path,
                 break
         child.stdout.close()
         child.wait()
-    assert run(command[:2], tmp_path / "killed", changes, root).returncode == 0
+    here(tmp_path / "killed", changes)
     one, two = weights(tmp_path / "whole"), weights(tmp_path / "killed")
     assert all(torch.equal(one[name], two[name]) for name in one)
 
