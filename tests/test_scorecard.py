@@ -167,6 +167,14 @@ def test_parts_are_disjoint_equal_and_no_larger_than_wanted():
     assert len(numbers_bench(most=10**6).asked) == 200
 
 
+def test_scores_stand_beside_what_was_measured_of_the_perfect_generator():
+    bench = numbers_bench()
+    sample = bench.sample(bench.against.pixels)
+    best = bench.numbers(bench.sample(bench.asked.pixels))
+    assert bench.scores(sample, best)["near_duplicates"].perfect == best["near_duplicates"]
+    assert bench.scores(sample)["near_duplicates"].perfect is None
+
+
 def test_the_spread_is_that_of_fresh_covers():
     wanted = 0.5 * np.sqrt(1 / 100 + 1 / 400)  # of a proportion of a half, beside the whole
     found = [numbers_bench(seed=seed).references["near_duplicates"][1] for seed in range(12)]

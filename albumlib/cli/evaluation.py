@@ -64,7 +64,7 @@ def evaluate(
     best = instruments.perfect_sample(bench, coverset, imprint) if imprint else None
     pixels = generated(generator, bench.asked.asked if conditional else len(bench.asked), seed)
     sample = bench.sample(pixels)
-    scores = bench.scores(sample, best)
+    scores = bench.scores(sample, bench.numbers(best) if best else None)
     if ocr:
         scores["text_ocr"] = instruments.ocr_score(bench, coverset, sample, best, ocr)
     typer.echo(scorecard.table(scores))

@@ -74,8 +74,10 @@ def fit(
     """Train a network on covers by AdamW, one cycle of learning rates up to `rate`; freeze it.
 
     `loss` is called with the network, covers (B, 3, S, S) in [-1, 1] and their rows (B,). The
-    weights that it begins with are the caller's, who seeds them; `seed` chooses the batches.
+    weights that it begins with are the caller's, who seeds them; `seed` chooses the batches, which
+    are no larger than the whole set.
     """
+    batch_size = min(batch_size, len(pixels))
     rng = torch.Generator().manual_seed(seed)
     network.to(memory_format=torch.channels_last).train()
     optimiser = torch.optim.AdamW(network.parameters(), weight_decay=1e-2)

@@ -224,9 +224,11 @@ class Bench:
             names |= {name: float(np.mean([one[name] for one in found])) for name in found[0]}
         return names
 
-    def scores(self, sample: Sample, perfect: Sample | None = None) -> dict[str, Score]:
-        """`numbers` beside their references."""
-        best = {} if perfect is None else self.numbers(perfect)
+    def scores(
+        self, sample: Sample, perfect: Mapping[str, float] | None = None
+    ) -> dict[str, Score]:
+        """`numbers` beside their references, and beside those of the `perfect` generator."""
+        best = perfect or {}
         return {
             name: Score(value, *self.references[name], best.get(name))
             for name, value in self.numbers(sample).items()
