@@ -12,6 +12,7 @@ import secrets
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from PIL import Image
 
 from albumlib.course.report import write_report
 from albumlib.explorer import serve
+from albumlib.sampling import request
+from albumlib.sources.imprint.layouts import NAMES as LAYOUTS
 from tests.browsers import CHROMIUM, OPTIONS, PATIENCE, serious_findings
 
 COVER = ".albumlib-cover img"
@@ -31,6 +34,7 @@ BYTES = f"""async () => {{
     const file = await fetch(document.querySelector('{COVER}').src);
     return Array.from(new Uint8Array(await file.arrayBuffer())).join()
 }}"""
+IDLE = 15  # seconds, not the minutes of the real page, after which a kernel is ended
 ENERGY = ".noUi-handle >> nth=3"
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
 
@@ -98,9 +102,15 @@ def a_slider_moves_the_cover(tab) -> None:
 
 
 @pytest.fixture(scope="module")
-def page(covers, tmp_path_factory):
+def pictures(tmp_path_factory):
+    """Where the explorer's page saves them."""
+    return tmp_path_factory.mktemp("explore")
+
+
+@pytest.fixture(scope="module")
+def page(covers, pictures):
     """The address of the explorer, served by Voila."""
-    folder, port = tmp_path_factory.mktemp("explore"), free_port()
+    folder, port = pictures, free_port()
     written = serve.write_page(folder, serve.pretrained(), covers)
     address = f"http://localhost:{port}/"
     command = [*serve.command(written, port, browser=False), "--port_retries=0"]
@@ -128,6 +138,43 @@ def test_the_page_follows_a_slider(page, browser, screenshots, name, width, heig
     assert tab.locator(COVER).bounding_box()["y"] >= 0  # in sight of the last of the ten sliders
     assert serious_findings(tab.evaluate) == []
     tab.screenshot(path=screenshots / f"explorer_{name}.png")
+    tab.close()
+
+
+def test_a_starred_cover_is_saved_for_print_and_opened_again(page, browser, pictures, tmp_path):
+    tab = browser.new_page(viewport={"width": 1440, "height": 900})
+    tab.goto(page, timeout=PATIENCE)
+    tab.wait_for_function(READY, timeout=PATIENCE)
+    layout = tab.get_by_label("layout", exact=True)
+    assert layout.locator("option").all_inner_texts() == ["any", *LAYOUTS]
+    layout.select_option("rings")
+    tab.locator("[aria-label='cover 2, shown']").wait_for(timeout=PATIENCE)
+    tab.get_by_role("button", name="star", exact=False).first.click()
+    tab.locator("[aria-label='cover 2, starred, shown']").wait_for(timeout=PATIENCE)
+    tab.get_by_text("Save and film").click()
+    tab.get_by_label("size", exact=True).select_option("3,000 pixels, for print")
+    tab.get_by_role("button", name="save", exact=True).click()
+    with tab.expect_download(timeout=PATIENCE) as download:
+        tab.get_by_role("link", name="download cover.png").click(timeout=PATIENCE)
+    download.value.save_as(tmp_path / "print.png")
+    assert (tmp_path / "print.png").read_bytes() == (pictures / "cover.png").read_bytes()
+    tab.get_by_role("button", name="cover 1", exact=True).click()
+    tab.locator("[aria-label='cover 1, shown']").wait_for(timeout=PATIENCE)
+    assert layout.input_value() == "any"
+    assert serious_findings(tab.evaluate) == []
+    tab.get_by_text("Open a picture, a song or a playlist").click()
+    with tab.expect_file_chooser() as chooser:
+        tab.get_by_role("button", name="open a file").click()
+    chooser.value.set_files(tmp_path / "print.png")
+    tab.get_by_text("opened: seed").or_(
+        tab.locator("[aria-label='cover 3, starred, shown']")
+    ).first.wait_for(timeout=PATIENCE)
+    tab.get_by_role("button", name="save", exact=True).click()
+    tab.get_by_role("link", name="download cover-2.png").wait_for(timeout=PATIENCE)
+    first, again = (pictures / name for name in ("cover.png", "cover-2.png"))
+    assert Image.open(first).size == (3000, 3000)
+    assert request.load(first) == request.load(again) and request.load(first).layout == "rings"
+    assert first.read_bytes() == again.read_bytes()
     tab.close()
 
 
@@ -191,7 +238,7 @@ def test_a_report_keeps_nobody_out(browser, tmp_path, root):
         tab.close()
 
 
-def test_a_page_that_was_closed_leaves_no_kernel_and_a_large_photograph_arrives(
+def test_pages_that_were_left_leave_no_kernel_and_a_large_photograph_arrives(
     covers, browser, tmp_path
 ):
     port, photograph = free_port(), tmp_path / "photograph.jpg"
@@ -201,7 +248,7 @@ def test_a_page_that_was_closed_leaves_no_kernel_and_a_large_photograph_arrives(
     models = {"acgan": serve.PRETRAINED / "acgan.safetensors"}
     written = serve.write_page(tmp_path / "page", models, covers)
     address = f"http://localhost:{port}/"
-    command = [*serve.command(written, port, browser=False, idle=15), "--port_retries=0"]
+    command = [*serve.command(written, port, browser=False, idle=IDLE), "--port_retries=0"]
     with served(command, tmp_path / "voila.log", address + "voila/static/voila.js") as server:
         tab = browser.new_page()
         tab.goto(address, timeout=PATIENCE)
@@ -218,9 +265,24 @@ def test_a_page_that_was_closed_leaves_no_kernel_and_a_large_photograph_arrives(
         tab.wait_for_function(
             f"!document.querySelector('.albumlib-gone') && {READY}", timeout=PATIENCE
         )
+        for _ in range(10):
+            tab.reload(timeout=PATIENCE)
+            tab.wait_for_function(READY, timeout=PATIENCE)
+        [left] = kernels(server, 1)  # that of the page which is open
+        assert left.memory_info().rss < 1e9
         tab.close()
-        ended, _ = psutil.wait_procs(psutil.Process(server.pid).children(), timeout=90)
-        assert ended
+        assert not kernels(server, 0)
+
+
+def kernels(server: subprocess.Popen, most: int) -> list[psutil.Process]:
+    """Voila's kernels, once no more than so many are left, or after a while."""
+    ends = time.monotonic() + 6 * IDLE
+    while time.monotonic() < ends:
+        found = psutil.Process(server.pid).children()
+        if len(found) <= most:
+            break
+        psutil.wait_procs(found, timeout=1)
+    return found
 
 
 def contrast(*colours: str) -> float:

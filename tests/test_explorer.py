@@ -14,11 +14,12 @@ from PIL import Image
 
 from albumlib import features
 from albumlib.dataset.coverset import CoverSet
+from albumlib.explorer import uploads
 from albumlib.explorer.app import Explorer
 from albumlib.explorer.controls import histogram
 from albumlib.explorer.latest_only import LatestOnly, Stopped
 from albumlib.explorer.pickers import average
-from albumlib.explorer.state import History, unused
+from albumlib.explorer.state import History, Shown, Stars, unused
 from albumlib.features import FEATURES, NAMES
 from albumlib.models import checkpoint
 from albumlib.models.networks import Generator
@@ -127,7 +128,8 @@ def test_seeds_go_on_by_as_many_as_are_shown_and_back(explorer):
 
 
 def test_truncation_and_directions_change_the_picture_and_reset_restores_it(explorer):
-    start = explorer.view.picture.value
+    explorer.reset.click()
+    start = explorer.wait().view.picture.value
     for slider, value in ((explorer.latents.truncation, 0.3), (explorer.latents.steps[2], 1.5)):
         before = explorer.wait().view.picture.value
         slider.value = value
@@ -203,7 +205,7 @@ def conditioned(models, coverset, tmp_path):
 def test_year_title_and_text_move_a_model_that_is_conditioned_on_them(conditioned):
     pictures = [conditioned.wait().view.picture.value]
     for name, value in (("year", 1985), ("title", "Rain"), ("text", False)):
-        conditioned.extras[name].value = value
+        conditioned.extras.widgets[name].value = value
         pictures.append(conditioned.wait().view.picture.value)
     assert len(set(pictures)) == 4
     wanted = conditioned.request
@@ -213,7 +215,7 @@ def test_year_title_and_text_move_a_model_that_is_conditioned_on_them(conditione
     conditioned.files.save.click()
     saved = (conditioned.files.folder / "cover.png").read_bytes()
     for name, value in (("year", "any"), ("title", ""), ("text", "any")):
-        conditioned.extras[name].value = value
+        conditioned.extras.widgets[name].value = value
     assert conditioned.wait().view.picture.value == pictures[0]
     assert conditioned.request.year is None and conditioned.request.text is None
     conditioned.open(saved)
@@ -221,11 +223,11 @@ def test_year_title_and_text_move_a_model_that_is_conditioned_on_them(conditione
 
 
 def test_a_model_without_conditions_hides_them_and_stands_beside_one_that_has_them(conditioned):
-    conditioned.extras["year"].value = 1985
+    conditioned.extras.widgets["year"].value = 1985
     conditioned.beside.value = "one"
     assert shown(conditioned).shape[1] > 2 * 640 and not said(conditioned)
     conditioned.model.value = "one"
-    assert {w.layout.display for w in conditioned.extras.values()} == {"none"}
+    assert {w.layout.display for w in conditioned.extras.widgets.values()} == {"none"}
     assert conditioned.request.year is None
     conditioned.model.value = "more"
     assert conditioned.request.year == 1985
@@ -236,13 +238,14 @@ def test_a_year_between_years_of_a_saved_picture_is_shown(conditioned):
     assert conditioned.request.year == 1999.5
 
 
-@pytest.mark.parametrize("name", ["video.gif", "video.mp4"])
-def test_key_frames_become_a_video(explorer, name):
-    explorer.files.keep.click()
-    explorer.features.sliders[ENERGY].value = 0.9
-    explorer.latents.seed.value = 5
-    explorer.files.keep.click()
-    assert "key frames: 2" in explorer.view.state.value
+@pytest.mark.parametrize("name", ["film.gif", "film.mp4"])
+def test_starred_covers_become_a_film(explorer, name):
+    explorer.files.video.click()
+    assert "two covers" in said(explorer)
+    for seed in (1, 5):
+        explorer.latents.seed.value = seed
+        explorer.wait().strip.star.click()
+    assert "2 starred covers" in explorer.files.key_frames.value
     explorer.files.video_name.value = name
     explorer.wait().files.video.click()
     explorer.wait()
@@ -250,9 +253,6 @@ def test_key_frames_become_a_video(explorer, name):
     assert f'download="{name}"' in explorer.files.link.value
     assert (explorer.files.folder / name).stat().st_size > 1000
     assert explorer.view.progress.value == explorer.view.progress.max == 49
-    explorer.files.forget.click()
-    explorer.files.video.click()
-    assert "two key frames" in said(explorer)
     assert lives(explorer)
 
 
@@ -319,23 +319,155 @@ def test_undo_and_redo_go_through_what_was_shown(explorer):
     explorer.history._last = float("-inf")  # as after a while
     explorer.features.sliders[ENERGY].value = 0.9
     pictures.append(explorer.wait().view.picture.value)
+    assert explorer.redo.disabled and not explorer.undo.disabled
     explorer.undo.click()
     assert explorer.wait().view.picture.value == pictures[0]
+    assert explorer.undo.disabled and not explorer.redo.disabled
     explorer.undo.click()
-    assert "nothing to undo" in explorer.view.state.value
+    assert explorer.wait().view.picture.value == pictures[0]
     explorer.redo.click()
     assert explorer.wait().view.picture.value == pictures[1]
 
 
 def test_history_takes_a_drag_as_one_and_forgets_what_was_undone():
-    history, asked = History(), [Request((seed,)) for seed in range(6)]
-    for request, now in zip(asked[:5], (0, 10, 10.2, 10.9, 20), strict=True):
-        history.add(request, now)
-    assert history.shown == [asked[0], asked[3], asked[4]]
-    assert history.go(-2) == asked[0] and history.go(-1) is None
-    history.add(asked[0], 20.1)
-    history.add(asked[5], 20.2)
-    assert history.shown == [asked[0], asked[5]] and history.go(1) is None
+    history, shown = History(), [Shown(Request((seed,))) for seed in range(6)]
+    for one, now in zip(shown[:5], (0, 10, 10.2, 10.9, 20), strict=True):
+        history.add(one, now)
+    assert history.covers == [shown[0], shown[3], shown[4]]
+    assert history.go(0) == shown[0].request and history.go(-1) is None
+    history.add(shown[0], 20.1)
+    history.add(shown[5], 20.2)
+    assert history.covers == [shown[0], shown[5]] and history.go(2) is None
+
+
+def test_history_forgets_what_was_long_ago():
+    history = History()
+    for seed in range(100):
+        history.add(Shown(Request((seed,))), 10.0 * seed)
+    assert [one.request.seeds[0] for one in history.covers] == [*range(40, 100)]
+    assert history.go(history.place).seeds == (99,)
+
+
+# Stars ------------------------------------------------------------------------------------------
+
+
+def looked_at(explorer, *seeds) -> None:
+    """Covers of these seeds, one after the other."""
+    for seed in seeds:
+        explorer.wait().history._last = float("-inf")  # as after a while
+        explorer.latents.seed.value = seed
+    explorer.wait()
+
+
+def thumbs(explorer) -> list[str]:
+    """What the strip says, oldest first."""
+    return [
+        thumb.button.tooltip
+        for thumb in explorer.strip.thumbs[: len(explorer.strip.widget.children)]
+    ]
+
+
+def test_the_strip_shows_what_was_shown_and_a_click_goes_back(explorer):
+    looked_at(explorer, 5, 6)
+    assert thumbs(explorer) == ["cover 1", "cover 2", "cover 3, shown"]
+    picture = Image.open(io.BytesIO(explorer.strip.thumbs[1].picture.value))
+    seen = explorer.history.covers[1].request.draw(explorer.generator)[0]
+    assert (np.asarray(picture) == seen).all()
+    explorer.strip.thumbs[1].button.click()
+    assert explorer.wait().request.seeds == (5,)
+    assert thumbs(explorer) == ["cover 1", "cover 2, shown", "cover 3"]
+    looked_at(explorer, 7)
+    assert thumbs(explorer) == ["cover 1", "cover 2", "cover 3, shown"]
+    assert explorer.strip.thumbs[2].picture.value != picture
+
+
+def test_stars_stay_for_the_next_visit_and_for_their_model(explorer, models, coverset, tmp_path):
+    looked_at(explorer, 5)
+    explorer.strip.star.click()
+    wanted = explorer.request
+    assert thumbs(explorer) == ["cover 1", "cover 2, starred, shown"]
+    assert explorer.strip.star.description == "★ starred"
+    looked_at(explorer, 6)
+    assert explorer.strip.star.description == "☆ star"
+    again = Explorer(models, coverset, tmp_path).wait()
+    assert thumbs(again) == ["cover 1, starred", "cover 2, shown"]
+    again.strip.thumbs[0].button.click()
+    assert again.wait().request == wanted
+    again.model.value = "two"
+    assert thumbs(again.wait()) == ["cover 1, shown"]
+    again.model.value = "one"
+    again.wait().strip.thumbs[0].button.click()
+    again.wait().strip.star.click()  # which takes it away
+    assert thumbs(Explorer(models, coverset, tmp_path).wait()) == ["cover 1, shown"]
+
+
+def test_two_pages_keep_each_others_stars(tmp_path):
+    first, second = (Stars(tmp_path / "stars.json", "model") for _ in range(2))
+    first.toggle(Request((1,)))
+    second.toggle(Request((2,), z=(0.1, 0.2), layout="rings", year=1999.5))
+    found = Stars(tmp_path / "stars.json", "model").requests
+    assert found == second.requests and [one.seeds for one in found] == [(1,), (2,)]
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"a": [{"seeds": []}]}', '{"a": 3}', "\x00"])
+def test_a_spoilt_file_of_stars_is_named_and_left_alone(models, coverset, tmp_path, text):
+    (tmp_path / "stars.json").write_text(text)
+    explorer = Explorer(models, coverset, tmp_path).wait()
+    explorer.strip.star.click()
+    assert "does not hold stars" in said(explorer) and lives(explorer)
+    assert (tmp_path / "stars.json").read_text() == text
+
+
+# Layouts ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def laid_out(models, coverset, tmp_path):
+    """An explorer of a model that is conditioned on two layouts, and of one that is not."""
+    torch.manual_seed(9)
+    generator = Generator(32, 16, 12, 4, extras=("layout_rings", "layout_dots"))
+    checkpoint.save_generator(tmp_path / "laid.safetensors", generator, {})
+    files = {"laid": tmp_path / "laid.safetensors", "one": models["one"]}
+    return Explorer(files, coverset, tmp_path).wait()
+
+
+def test_a_layout_is_chosen_undone_saved_and_starred(laid_out, tmp_path):
+    layout = laid_out.extras.widgets["layout"]
+    assert layout.options == (("any", ""), ("rings", "rings"), ("dots", "dots"))
+    pictures = [laid_out.view.picture.value]
+    for name in ("rings", "dots"):
+        laid_out.history._last = float("-inf")
+        layout.value = name
+        pictures.append(laid_out.wait().view.picture.value)
+    assert len(set(pictures)) == 3 and laid_out.request.layout == "dots"
+    laid_out.files.save.click()
+    laid_out.strip.star.click()
+    laid_out.undo.click()
+    assert layout.value == "rings" and laid_out.wait().view.picture.value == pictures[1]
+    laid_out.undo.click()
+    assert layout.value == "" and laid_out.wait().view.picture.value == pictures[0]
+    laid_out.open((tmp_path / "cover.png").read_bytes())
+    assert layout.value == "dots" and laid_out.wait().view.picture.value == pictures[2]
+    assert requests.load(tmp_path / "cover.png").layout == "dots"
+    assert [one.layout for one in laid_out.stars.requests] == ["dots"]
+
+
+def test_a_model_without_layouts_offers_none_and_an_unknown_one_is_named(laid_out):
+    laid_out.extras.widgets["layout"].value = "dots"
+    wanted = replace(
+        laid_out.request, layout="hexagons", model=requests.fingerprint(laid_out.generator)
+    )
+    laid_out._guarded(uploads.reopen, laid_out, wanted)
+    assert "knows no layout 'hexagons'" in said(laid_out) and lives(laid_out)
+    laid_out.model.value = "one"
+    assert laid_out.extras.widgets["layout"].layout.display == "none"
+    assert laid_out.request.layout == "" and not said(laid_out)
+
+
+def test_a_surprise_leaves_the_layout_to_chance(laid_out):
+    laid_out.extras.widgets["layout"].value = "dots"
+    laid_out.ideas.surprise.click()
+    assert laid_out.request.layout == ""
 
 
 def test_what_was_limited_is_said(explorer):
@@ -406,9 +538,7 @@ def held(explorer, monkeypatch):
         report(*done)
 
     monkeypatch.setattr(explorer, "progressed", wait_first)
-    explorer.files.keep.click()
-    explorer.features.sliders[ENERGY].value = 0.9
-    explorer.files.keep.click()
+    looked_at(explorer, 5)
     explorer.files.video.click()
     assert begun.wait(60)
     return gate.set
@@ -419,16 +549,16 @@ def test_a_slider_moves_the_cover_while_a_video_is_made(explorer, held):
     explorer.features.sliders[ENERGY].value = 0.2
     explorer.newest.wait()
     assert explorer.view.picture.value != before
-    assert explorer.view.working.layout.visibility == "visible"
+    assert explorer.view.working.layout.display is None
     held()
-    assert not said(explorer) and (explorer.files.folder / "video.mp4").exists()
+    assert not said(explorer) and (explorer.files.folder / "film.mp4").exists()
 
 
 def test_a_video_can_be_stopped_and_leaves_no_file(explorer, held):
     explorer.view.stop.click()
     held()
-    assert not said(explorer) and explorer.view.working.layout.visibility == "hidden"
-    assert not list(explorer.files.folder.glob("*video*"))
+    assert not said(explorer) and explorer.view.working.layout.display == "none"
+    assert not list(explorer.files.folder.glob("*film*"))
     assert lives(explorer)
 
 

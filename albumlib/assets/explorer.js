@@ -24,9 +24,16 @@ function complete() {
   for (const field of document.querySelectorAll(".albumlib :is(input, select, textarea)"))
     set(field, "aria-label", nameOf(field.closest(".jupyter-widgets")) || field.title);
   const described = document.querySelector(".albumlib-description")?.textContent;
-  for (const shown of document.querySelectorAll(".albumlib img")) {
+  for (const shown of document.querySelectorAll(".albumlib img:not(.albumlib-thumb img)")) {
     const words = shown.closest(".albumlib-cover") ? described : "nearest training covers";
     if (words && shown.alt !== words) shown.alt = words;
+  }
+  for (const thumb of document.querySelectorAll(".albumlib-thumb")) {
+    const button = thumb.querySelector("button"), shown = thumb.classList.contains("albumlib-current");
+    set(button, "aria-label", button.title);
+    set(button, "aria-current", String(shown));
+    const picture = thumb.querySelector("img");
+    if (!picture.hasAttribute("alt")) picture.alt = ""; // the button says it
   }
   for (const spoilt of document.querySelectorAll('.albumlib [title="null"]'))
     spoilt.removeAttribute("title");
@@ -34,7 +41,7 @@ function complete() {
 
 new MutationObserver(complete).observe(document.body, {
   subtree: true, childList: true, characterData: true, attributes: true,
-  attributeFilter: ["aria-valuenow", "title", "style"],
+  attributeFilter: ["aria-valuenow", "title", "style", "class"],
 });
 complete();
 

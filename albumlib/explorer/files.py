@@ -1,10 +1,10 @@
-"""What leaves the explorer: pictures and videos, numbered, each with a link to it."""
+"""What leaves the explorer: pictures and films, numbered, each with a link to it."""
 
 from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import ipywidgets as widgets
@@ -24,11 +24,10 @@ LARGEST_LINK = 2_000_000  # bytes: Jupyter drops messages of more than three meg
 
 
 class Files:
-    """Saves requests as pictures, and as interpolation videos through key frames."""
+    """Saves requests as pictures, and as interpolation videos from one to the next."""
 
     def __init__(self, folder: str | Path, largest_link: int = LARGEST_LINK):
         self.folder, self.largest_link = Path(folder), largest_link
-        self.frames: list[Request] = []
         self.name = widgets.Text(
             "cover.png", description="save as", layout=controls.wide("210px"),
             tooltip="name of the picture's file",
@@ -37,17 +36,26 @@ class Files:
             options=SIZES, description="size", layout=controls.wide("270px"), tooltip="size"
         )
         self.save = controls.button("save")
-        self.keep = controls.button("keep as key frame", 150)
         self.video_name = widgets.Text(
-            "video.mp4", layout=controls.wide("110px"), tooltip="name of the video's file"
-        )
-        self.video, self.forget = (controls.button(words, 70) for words in ("video", "forget"))
-        self.link = widgets.HTML()
-        self.widgets = (
-            widgets.HBox([self.name, self.size, self.save], layout=controls.WRAPPED),
-            widgets.HBox([self.keep, self.video_name, self.video, self.forget],
-                         layout=controls.WRAPPED),
+            "film.mp4", description="film", layout=controls.wide("210px"),
+            tooltip="name of the film's file",
         )  # fmt: skip
+        self.video = controls.button("save film", 90)
+        self.key_frames, self.link = widgets.HTML(), widgets.HTML()
+        self.widgets = (
+            widgets.HBox([self.name, self.size], layout=controls.WRAPPED),
+            widgets.HBox([self.video_name, self.video], layout=controls.WRAPPED),
+            self.key_frames,
+        )  # fmt: skip
+
+    def announce(self, stars: int) -> None:
+        """Say what a film goes through, where so many covers are starred."""
+        self.key_frames.value = (
+            f"It goes through your {stars} starred covers."
+            if stars > 1
+            else "It goes from the cover before to this one; star some covers, and it goes "
+            "through all of them."
+        )
 
     def write_picture(self, request: Request, generator: Generator) -> Path:
         """The request's covers, in a file that was not there before."""
@@ -59,7 +67,10 @@ class Files:
         return path
 
     def write_video(
-        self, frames: list[Request], generator: Generator, progress: Callable[[str, int, int], None]
+        self,
+        frames: Sequence[Request],
+        generator: Generator,
+        progress: Callable[[str, int, int], None],
     ) -> Path:
         """A video through the requests, in a file that was not there before."""
         path = unused(self.folder / Path(self.video_name.value).name)

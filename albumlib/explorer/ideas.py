@@ -12,6 +12,7 @@ from albumlib.explorer import controls
 from albumlib.sampling.request import from_label, moods
 
 LATEST = 2**31  # seeds of surprises lie below
+FIRST = "wild"  # the mood that the explorer opens with: strong colours, sharp edges
 
 
 class Ideas:
@@ -22,13 +23,12 @@ class Ideas:
         self, labels: np.ndarray, chosen: Callable[[Sequence[float | None], int | None], None]
     ):
         self.labels, self.chosen, self.rng = labels, chosen, np.random.default_rng()
-        self.surprise = controls.button("surprise me", 110)
+        self.surprise = controls.button("surprise me", 110).add_class("albumlib-main")
         self.surprise.on_click(self._surprise)
         self.moods = {name: controls.button(name, 100) for name in moods()}
         for name, button in self.moods.items():
             button.on_click(lambda _, name=name: self.chosen(self.values(name), None))
-        buttons = (self.surprise, *self.moods.values())
-        self.widget = widgets.HBox(buttons, layout=controls.WRAPPED)
+        self.widget = widgets.HBox([*self.moods.values()], layout=controls.WRAPPED)
 
     def values(self, mood: str) -> tuple[float | None, ...]:
         """The ten features of a mood among the labels."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from albumlib import AlbumlibError
 from albumlib.dataset.coverset import FOLDER, CoverSet, CoverSetError
 from albumlib.models.checkpoint import load_generator
 from albumlib.runtime.names import today
-from albumlib.runtime.paths import PRETRAINED
+from albumlib.runtime.paths import ASSETS, PRETRAINED
 
 MODELS = ("acgan", "acgan_wgan_logan", "listener", "wgan_logan")  # the first is shown first
 ALBUMS = 600  # of the built-in imprint, where there is no cover set to explore
@@ -35,10 +34,13 @@ HEADING = """\
 Move a slider and the cover follows. Behind each slider lie the values of {whose}."""
 IDLE = 180  # seconds after which the kernel of a page that was closed is ended
 LARGEST = 64 * 2**20  # bytes of an upload, or of a picture to download
+# A short heading, so that the picture is seen at once.
+STYLE = """<style>
+h1 { font-size: 1.5rem !important; margin: 0 0 4px !important }
+@media (max-width: 760px), (max-height: 500px) { h1 + p { display: none } }
+</style>"""
 # What ipywidgets does not say of its sliders: their names, and their values without rounding.
-SCRIPT = (
-    f"<script>{files('albumlib').joinpath('assets', 'explorer.js').read_text('utf-8')}</script>"
-)
+SCRIPT = f"<script>{(ASSETS / 'explorer.js').read_text(encoding='utf-8')}</script>"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 Progress = Callable[[str, int, int], None]
 
@@ -86,7 +88,7 @@ def write_page(folder: str | Path, models: Mapping[str, str | Path], coverset: s
         models={name: str(Path(path).absolute()) for name, path in models.items()},
         coverset=str(Path(coverset).absolute()),
         pictures=str(folder),
-        script=SCRIPT,
+        script=STYLE + SCRIPT,
         largest=LARGEST,
     )
     heading = HEADING.format(whose=whose(covers))

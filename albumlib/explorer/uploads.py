@@ -1,6 +1,7 @@
-"""What becomes of a file that is dropped on the explorer: a photograph, a song, a table of songs.
+"""What becomes of a file that is opened in the explorer: one of its own pictures, a photograph, a
+song, a table of songs.
 
-Each function is long work for the explorer's thread, which it tells how far it is.
+All but the first are long work for the explorer's thread, which is told how far it is.
 """
 
 from __future__ import annotations
@@ -18,14 +19,39 @@ import numpy as np
 from albumlib import features
 from albumlib.dataset.images import CoverRejected, decode
 from albumlib.explorer import controls
-from albumlib.explorer.state import unused
+from albumlib.explorer.state import LOST, unused
 from albumlib.sampling import generate, latent
-from albumlib.sampling.request import Request, RequestError, from_label
+from albumlib.sampling.request import Request, RequestError, from_label, load
+from albumlib.sources.music import SUFFIXES as SONGS
 
 if TYPE_CHECKING:
     from albumlib.explorer.app import Explorer
 
 TABLES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".xlsx", ".parquet")
+
+
+def open_file(explorer: Explorer, data: bytes, name: str) -> None:
+    """Do with a file what its content, or for songs and tables the ending of its name, asks for."""
+    kind = Path(name).suffix.lower()
+    if kind in SONGS or kind in TABLES:
+        explorer.work(measure if kind in SONGS else playlist, explorer, data, name)
+        return
+    try:
+        saved = load(data)
+    except LOST:  # a foreign picture, or none at all, which `decode` tells
+        explorer.work(project, explorer, data)
+        return
+    reopen(explorer, saved)
+
+
+def reopen(explorer: Explorer, saved: Request) -> None:
+    """Show a picture that was saved, by the model that made it."""
+    name = explorer.models.name_of(saved.model)
+    if name is None:
+        raise RequestError(f"this picture was made by model {saved.model}, which is not here")
+    explorer.model.value = name
+    explorer.show(saved)
+    explorer.view.say(f"opened: seed {saved.seeds[0]}")
 
 
 def project(explorer: Explorer, data: bytes) -> None:

@@ -51,7 +51,7 @@ class View:
         )
         self.stop = controls.button("stop")
         self.working = widgets.HBox([self.progress, self.stop])
-        self.working.layout.visibility = self.nearest.layout.visibility = "hidden"
+        self.working.layout.display = self.nearest.layout.display = "none"
         cover = controls.over(self.picture, self.message).add_class("albumlib-cover")
         self.pulse = Pulse()
         self.widgets = (
@@ -85,11 +85,11 @@ class View:
     @contextmanager
     def long_work(self, what: str) -> Iterator[None]:
         """Shows progress, with a button to stop it, until the end of the block."""
-        self.progress.description, self.working.layout.visibility = what, "visible"
+        self.progress.description, self.working.layout.display = what, None
         try:
             yield
         finally:
-            self.working.layout.visibility = "hidden"
+            self.working.layout.display = "none"
 
     def progressed(self, done: int, total: int) -> None:
         """So much of the long work is done."""

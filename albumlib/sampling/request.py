@@ -233,7 +233,7 @@ def load(file: bytes | str | Path, generator: Generator | None = None) -> Reques
     try:
         about = read_recipe(file)
         about.pop("finish", None)
-        request = Request(**{today(name): _tuple(value) for name, value in about.items()})
+        request = from_recipe(about)
     except (ValueError, TypeError, AttributeError) as error:
         raise RequestError(UNKNOWN) from error
     if not request.model:
@@ -258,6 +258,12 @@ def read_recipe(file: bytes | str | Path) -> dict:
         raise RequestError(UNKNOWN) from error
     except Image.DecompressionBombError as error:
         raise RequestError("this picture has too many pixels to be one of ours") from error
+
+
+def from_recipe(about: Mapping) -> Request:
+    """The request that `asdict` made a mapping of, and JSON lists of tuples. Raises ValueError,
+    TypeError or RequestError for one that says something else."""
+    return Request(**{today(name): _tuple(value) for name, value in about.items()})
 
 
 def _tuple(value: object) -> object:
