@@ -80,7 +80,7 @@ def plans(notebook: Path, profile: str, parameters: Mapping[str, Any]) -> Iterat
 
 
 def _steps(notebook: Path, profile: str) -> int:
-    """What a notebook says itself: `steps = steps or profile_value(profile, smoke=24, ...)`."""
+    """What a notebook says itself: `steps = steps or profile_value(profile, smoke=12, ...)`."""
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     lines = [line for cell in cells if cell["cell_type"] == "code"
              for line in "".join(cell["source"]).splitlines()]  # fmt: skip
