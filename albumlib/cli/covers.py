@@ -108,7 +108,19 @@ TruncationOption = Annotated[
 ]
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+EXAMPLES = """\b
+Examples: python -m albumlib generate data/model --energy 0.9 --valence 0.2 --out loud.png
+          python -m albumlib generate data/model --album Harvest --data data/imprint/coverset
+          python -m albumlib generate data/model --table songs.csv --out covers --size 512
+          python -m albumlib generate data/model --music song.flac --out song.png
+          python -m albumlib generate data/model --energy 0.9 --finish cutout --title Riot \\
+            --artist "The Magnets" --out riot.svg
+"""
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, epilog=EXAMPLES
+)
 def generate(
     context: typer.Context,
     model: ModelArgument,
@@ -135,14 +147,6 @@ def generate(
     """Generate covers with a trained model.
 
     What was asked for is kept in the picture, so that the explorer can open it again.
-
-    \b
-    Examples: python -m albumlib generate data/model --energy 0.9 --valence 0.2 --out loud.png
-              python -m albumlib generate data/model --album Harvest --data data/imprint/coverset
-              python -m albumlib generate data/model --table songs.csv --out covers --size 512
-              python -m albumlib generate data/model --music song.flac --out song.png
-              python -m albumlib generate data/model --energy 0.9 --finish cutout --title Riot \\
-                --artist "The Magnets" --out riot.svg
     """
     from albumlib.models import checkpoint
     from albumlib.sampling.generate import request_for, to_file
@@ -151,16 +155,15 @@ def generate(
     wanted = _finish(finish, size, title, artist, style)
     generator = checkpoint.load_generator(model)
     given = feature_values([*(feature or []), *extra_features(context.args)])
-    if (given or song or album or table or music) and not generator.labels:
+    labelled = bool(song or album or music or table)
+    if (given or labelled) and not generator.labels:
         raise AlbumlibError(f"{model} was trained without labels: only --seed changes its covers")
-    values = _values(data, song, album, music) | given
-    count = count or (1 if song or album or music or table or finish else 16)
-    asked = title if not finish or "title" in generator.conditioned_on else ""
-    more = {"truncation": truncation, "title": asked, "year": year, "text": text, "layout": layout}
-    request = request_for(values, seed, count, **more)
+    more = {"truncation": truncation, "year": year, "text": text, "layout": layout}
+    more["title"] = title if not finish or "title" in generator.conditioned_on else ""
+    count = count or (1 if labelled or finish else 16)
+    request = request_for(_values(data, song, album, music) | given, seed, count, **more)
     if table:
-        ending = ".svg" if svg else ".png"
-        _table(generator, table, out, request, size=size or 0, finish=wanted, ending=ending)
+        _table(generator, table, out, request, svg, size=size or 0, finish=wanted)
     else:
         typer.echo(to_file(generator, out, request, size or 0, wanted))
 
@@ -200,9 +203,10 @@ def _values(data: Path | None, song: str, album: str, music: Path | None) -> dic
     return values
 
 
-def _table(generator, table: Path, out: Path, request, **how) -> None:
+def _table(generator, table: Path, out: Path, request, svg: bool, **how) -> None:
     from albumlib.sampling.generate import table_to_files
 
+    how["ending"] = ".svg" if svg else ".png"
     with bars() as progress:
         say(table_to_files(generator, table, out, request, progress=progress, **how))
 

@@ -115,8 +115,7 @@ def gather(
             limit=limit or None, size=size, workers=workers, progress=progress, tell=typer.echo,
         )  # fmt: skip
     say(counts)
-    for line in (*getattr(chosen, "notes", ()), *overview(out)):
-        typer.echo(line)
+    typer.echo("\n".join([*getattr(chosen, "notes", ()), *overview(out)]))
     if source is Source.tables and not (pictures or covers):
         typer.echo("covers were drawn for the features; --pictures or --covers brings real ones")
     typer.echo(f"next: python -m albumlib clean {out}")
@@ -192,7 +191,7 @@ def quarantine(
     """
     from albumlib.dataset import quarantine as room
     from albumlib.dataset.coverset import FOLDER
-    from albumlib.figures.grids import write_quarantine
+    from albumlib.figures.rejects import write_quarantine
 
     coverset = coverset or folder / FOLDER
     counts = room.read(coverset).groupby(["what", "reason"]).size()

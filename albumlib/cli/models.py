@@ -108,20 +108,23 @@ def export(
               python -m albumlib export data/imprint/coverset data/shared
     """
     if what.suffix == ".safetensors" or (what / "generator.safetensors").exists():
-        from albumlib.models import checkpoint
-        from albumlib.sampling import export
-
-        albums = export.Albums.of_coverset(data) if data else None
-        generator = checkpoint.load_generator(what)
-        written = export.export(generator, out, albums, address=address, split=split)
-        for path in written.values():
-            typer.echo(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+        _export_model(what, out, data, address=address, split=split)
         return
     from albumlib.dataset import huggingface
 
     with bars() as progress:
         huggingface.export(what, out, size or None, workers=workers, progress=progress)
     typer.echo(f'next: datasets.load_dataset("{out}")')
+
+
+def _export_model(what: Path, out: Path, data: Path | None, **how) -> None:
+    """What `export` does with a model."""
+    from albumlib.models import checkpoint
+    from albumlib.sampling import export
+
+    albums = export.Albums.of_coverset(data) if data else None
+    for path in export.export(checkpoint.load_generator(what), out, albums, **how).values():
+        typer.echo(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
 
 
 def _learn_covers(

@@ -1,7 +1,8 @@
 """Every figure of the course. Functions take arrays and tables and return a matplotlib Figure.
 
-They stand in `data_plots`, `model_plots` and `grids` (figures that consist of covers), and can be
-had from here. `use_style` makes whatever else you draw look like them.
+They stand in `data_plots`, `model_plots`, `grids` (figures that consist of covers) and `rejects`
+(what cleaning put aside), and can be had from here. `use_style` makes whatever else you draw look
+like them.
 """
 
 import lazy_loader
@@ -16,13 +17,14 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "real_and_independent", "shown_by_covers", "timeline", "visible"
         ],
         "grids": [
-            "album_row", "before_after", "covers", "duplicates", "extremes", "feature_sweeps",
-            "framed", "glimpse", "interpolation", "pairs", "quarantine", "sample_history"
+            "album_row", "before_after", "covers", "extremes", "feature_sweeps",
+            "framed", "interpolation", "pairs", "sample_history"
         ],
         "model_plots": [
             "agreement", "comparison", "curves", "damage_curves", "fidelity_maps",
             "label_recovery_bars", "ladder", "sanity", "scatters", "training_curves"
         ],
+        "rejects": ["duplicates", "glimpse", "quarantine"],
         "style": ["use_style"],
     },
 )  # fmt: skip
