@@ -1,4 +1,4 @@
-"""The families of layouts of the second law, each a function of a canvas.
+"""The families of layouts, each a function of a canvas.
 
 All take the canvas's `count` (elements across, which follows the tempo) and `weight` (how much of
 each element is filled, which follows the loudness), and the colours ground, figure and second.
