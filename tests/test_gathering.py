@@ -249,5 +249,5 @@ def test_a_full_disk_is_said_plainly_when_sqlite_finds_it_out(tmp_path):
 
 def test_a_folder_belongs_to_one_source(tmp_path):
     gather(Shelf(), tmp_path)
-    with pytest.raises(SourceError, match="gathered from 'shelf', not 'imprint'"):
+    with pytest.raises(SourceError, match="gathered from 'shelf', not 'imprint, law 2, no text'"):
         gather(Imprint(albums=10), tmp_path)

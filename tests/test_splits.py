@@ -64,7 +64,7 @@ def test_the_artist_decides_on_real_data_alone(tmp_path):
     sides = invented.table.groupby("artist")["split"].nunique()
     assert sides.max() > 1  # each album stands for itself: chance has no memory
 
-    gather(Real(albums=60, dirt=0), tmp_path / "real", size=32)
+    gather(Real(albums=120, dirt=0), tmp_path / "real", size=32)
     real = clean(tmp_path / "real", size=32)
     assert (real.table.groupby("artist")["split"].nunique() == 1).all()
     assert len(real.rows("test")) + len(real.rows("validation")) == len(real.rows("heldout")) > 0
