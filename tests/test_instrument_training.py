@@ -28,7 +28,7 @@ def test_the_command_writes_a_file_that_can_be_used(tmp_path, monkeypatch, capsy
 
 
 def test_half_precision_learns_as_well():
-    found = [training.train("text", albums=40, epochs=60, half=half)[0] for half in (False, True)]
+    found = [training.train("text", albums=40, epochs=30, half=half)[0] for half in (False, True)]
     imprint = training.Imprint(training.SEED, albums=training.FIRST + 40, dirt=0)
     known = training.legibility.examples(imprint, range(training.FIRST, training.FIRST + 40))
     right = [training.legibility.accuracy(network, *known) for network in found]
