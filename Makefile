@@ -15,10 +15,10 @@ course: $(READY)  ## run the course, with PROFILE=smoke, laptop (default) or gpu
 	$(BIN)/python -m albumlib course --profile $(PROFILE) --only "$(strip $(ONLY))" \
 	  $(if $(DRY),--dry-run)
 
-# On one core the notebooks, the tests that need what they leave in data/smoke, and the one that
-# watches over that folder; on another core all other tests.
+# On one core the notebooks, the tests that need what they leave in data/smoke, the one that watches
+# over that folder, and two that make both runs equally long; on another core all other tests.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest
-AFTER_NOTEBOOKS := tests/test_guard.py tests/test_end_to_end.py
+AFTER_NOTEBOOKS := $(patsubst %,tests/test_%.py,guard end_to_end scorecard browser)
 
 test: $(READY)  ## all tests, and all notebooks as tests
 	@rm -rf data/smoke && mkdir -p build
