@@ -43,7 +43,7 @@ CHAPTERS = {  # a notebook that is not among them needs all before it
     "08_why_2021_failed": Work(("02_cleaning",), ("why_2021_failed",)),
     "09_styles": Work((), ("style",)),
     "10_track_names": Work(("02_cleaning",), ("titles",)),
-    "11_lettering": Work(("01_scraping", "02_cleaning"), ("lettered",)),
+    "11_lettering": Work(("01_scraping", "02_cleaning"), ("lettered", "named")),
     "12_popularity_and_time": Work(("02_cleaning",), ("windows",)),
     "13_quantum_prior": Work(("02_cleaning",), ("priors",)),
     "14_real_music": Work(("02_cleaning",)),
