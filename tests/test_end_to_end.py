@@ -82,7 +82,7 @@ def test_its_report_shows_every_notebook_with_figures(smoke_run):
     page = (OUT / "report.html").read_text(encoding="utf-8")
     for notebook in NOTEBOOKS:
         assert (OUT / notebook.name).exists()
-        section = page.split(f'<section id="{notebook.stem}">')[1].split("</section>")[0]
+        section = page.split(f'id="{notebook.stem}">')[1].split("</section>")[0]
         assert "data:image/png;base64," in section, notebook.stem
     assert not re.search(r'(src|href)="http', page)
     assert "This run stopped" not in page

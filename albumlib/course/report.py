@@ -155,9 +155,11 @@ def _section(chapter: Chapter, results: dict[str, float], outside: Mapping[str, 
     title = re.sub(r"^\d+[\s.:·–-]*", "", chapter.title)
     notes = "".join(f'<p class="outside">{escape(text)}</p>' for text in marked.values())
     return (
-        f'<section id="{chapter.name}"><details><summary><h2><span>{chapter.name[:2]}</span> '
-        f'{escape(title)}</h2></summary><p class="lead">{escape(chapter.lead)}</p>'
-        f"{notes}{_table(own, marked)}{''.join(map(_figure, chapter.figures))}</details></section>"
+        f"<section><details><summary><h2><span>{chapter.name[:2]}</span> {escape(title)}</h2>"
+        # Inside what is folded, so that a link to it opens the chapter.
+        f'</summary><div class="chapter" id="{chapter.name}">'
+        f'<p class="lead">{escape(chapter.lead)}</p>{notes}{_table(own, marked)}'
+        f"{''.join(map(_figure, chapter.figures))}</div></details></section>"
     )
 
 

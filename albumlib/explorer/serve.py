@@ -34,8 +34,9 @@ HEADING = """\
 Move a slider and the cover follows. Behind each slider lie the values of {whose}."""
 IDLE = 180  # seconds after which the kernel of a page that was closed is ended
 LARGEST = 64 * 2**20  # bytes of an upload, or of a picture to download
-# A short heading, so that the picture is seen at once.
-STYLE = """<style>
+# The style of the widgets comes before them, and the heading is short: the picture is seen at once.
+STYLE = f"""<style>{(ASSETS / "explorer.css").read_text(encoding="utf-8")}</style>"""
+HEADING_STYLE = """<style>
 h1 { font-size: 1.5rem !important; margin: 0 0 4px !important }
 @media (max-width: 760px), (max-height: 500px) { h1 + p { display: none } }
 </style>"""
@@ -88,7 +89,7 @@ def write_page(folder: str | Path, models: Mapping[str, str | Path], coverset: s
         models={name: str(Path(path).absolute()) for name, path in models.items()},
         coverset=str(Path(coverset).absolute()),
         pictures=str(folder),
-        script=STYLE + SCRIPT,
+        script=STYLE + HEADING_STYLE + SCRIPT,
         largest=LARGEST,
     )
     heading = HEADING.format(whose=whose(covers))
