@@ -102,6 +102,20 @@ def test_each_feature_changes_the_picture_to_what_the_generator_draws(explorer, 
     assert (shown(explorer) == requests.enlarge(expected, 640)[0]).all()
 
 
+def test_what_a_browser_rounds_to_whole_steps_stays_as_it_was_set(explorer):
+    values = (41.3, 0.1361, 0.6359, 0.7332, 0.0605, 0.2085, -6.0314, 0.1072, 121.29, 0.5026)
+    wanted = replace(explorer.request, features=values)
+    explorer.show(wanted)
+    for slider in explorer.features.sliders:
+        slider.value = slider.min + round((slider.value - slider.min) / slider.step) * slider.step
+    assert explorer.wait().request == wanted
+    slider = explorer.features.sliders[ENERGY]
+    slider.value += slider.step
+    assert explorer.request.features[ENERGY] == slider.value
+    explorer.features.numbers[ENERGY].value = 0.7401  # less than a step, but typed
+    assert explorer.request.features[ENERGY] == 0.7401
+
+
 def test_related_features_follow_when_asked(explorer):
     loudness = explorer.features.sliders[LOUDNESS].value
     explorer.features.sliders[ENERGY].value = 0.6

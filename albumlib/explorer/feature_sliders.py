@@ -27,7 +27,7 @@ class FeatureSliders:
         self.changed, self.complain, self._quiet = changed, complain, False
         self.middle = np.nan_to_num(latent.album_label(labels))
         self.slopes = latent.regression_slopes(labels)
-        values = from_label(self.middle)
+        self._values = values = list(from_label(self.middle))
         self.sliders = [controls.slider(f, v) for f, v in zip(FEATURES, values, strict=True)]
         self.numbers = [controls.number(f, v) for f, v in zip(FEATURES, values, strict=True)]
         self.together = widgets.Checkbox(False, description=FOLLOW, indent=False, tooltip=FOLLOW)
@@ -45,8 +45,8 @@ class FeatureSliders:
 
     @property
     def values(self) -> tuple[float, ...]:
-        """The ten features in their units."""
-        return tuple(slider.value for slider in self.sliders)
+        """The ten features in their units: as they were set, though a browser shows whole steps."""
+        return tuple(self._values)
 
     def fit(self, labels: bool) -> None:
         """For a model with or without labels: one without cannot be steered by features."""
@@ -62,37 +62,43 @@ class FeatureSliders:
         """The same for features in their units, None where one is missing."""
         mean = from_label(self.middle)
         self._quiet = True
-        for slider, number, *given in zip(self.sliders, self.numbers, values, mean, strict=True):
-            slider.value = next(value for value in given if value is not None)
-            number.value = controls.short(slider.value)
+        for column, given in enumerate(zip(values, mean, strict=True)):
+            self._place(column, next(value for value in given if value is not None))
         self._quiet = False
         self.changed()
 
     def _moved(self, column: int, change: dict) -> None:
-        if self._quiet:
-            return
+        step = self.sliders[column].step
+        if self._quiet or abs(change["new"] - self._values[column]) <= step / 2:
+            return  # a browser answers with the nearest whole step to what it is to show
+        self._change(column, change["new"])
+
+    def _change(self, column: int, value: float) -> None:
+        """One feature to a value, and where that is asked for the related ones with it."""
         if self.together.value:
-            before = np.array(self.values)
-            before[column] = change["old"]
-            value = features.to_unit(np.full(features.COUNT, change["new"]))[column]
-            self.set(latent.follow(features.to_unit(before), column, float(value), self.slopes))
+            before = features.to_unit(np.array(self._values))
+            after = features.to_unit(np.full(features.COUNT, value))[column]
+            self.set(latent.follow(before, column, float(after), self.slopes))
             return
-        self._write(column, change["new"])
+        self._quiet = True
+        self._place(column, value)
+        self._quiet = False
         self.changed()
 
     def _typed(self, column: int, value: float) -> None:
         if self._quiet:
             return
-        feature, slider = FEATURES[column], self.sliders[column]
+        feature = FEATURES[column]
         if not feature.low <= value <= feature.high:  # also for NaN
-            self._write(column, slider.value)
+            self._quiet = True
+            self._place(column, self._values[column])
+            self._quiet = False
             self.complain(out_of_range(feature, value))
         else:
             self.complain("")
-            slider.value = value
+            self._change(column, value)
 
-    def _write(self, column: int, value: float) -> None:
-        """A value into its box."""
-        before, self._quiet = self._quiet, True
+    def _place(self, column: int, value: float) -> None:
+        """A value onto its slider and into its box."""
+        self._values[column] = self.sliders[column].value = value
         self.numbers[column].value = controls.short(value)
-        self._quiet = before
