@@ -210,7 +210,9 @@ def test_every_slider_field_and_picture_has_a_name(page, browser):
     tab.wait_for_function(f"{value} === {shown}", timeout=PATIENCE)
     nameless = """[...document.querySelectorAll(
         '.albumlib :is(input, select, textarea, button, img)')].filter(e => !(e.title || e.alt ||
-        e.ariaLabel || e.textContent.trim())).map(e => e.outerHTML)"""
+        e.ariaLabel || e.textContent.trim() || e.closest('.albumlib-thumb')))
+        .map(e => e.outerHTML)"""
+    # In the strip a button with a name lies over each picture, which is decoration.
     assert tab.evaluate(nameless) == []
     assert tab.locator('.albumlib [title="null"]').count() == 0
     assert "energy" in tab.get_attribute(COVER, "alt")
