@@ -16,9 +16,9 @@ course: $(READY)  ## run the course, with PROFILE=smoke, laptop (default) or gpu
 	  $(if $(DRY),--dry-run)
 
 # On one core the notebooks, the tests that need what they leave in data/smoke, the one that watches
-# over that folder, and two that make both runs equally long; on another core all other tests.
+# over that folder, and those in a browser; on another core all other tests.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest
-AFTER_NOTEBOOKS := $(patsubst %,tests/test_%.py,guard end_to_end scorecard browser)
+AFTER_NOTEBOOKS := $(patsubst %,tests/test_%.py,guard end_to_end browser)
 
 test: $(READY)  ## all tests, and all notebooks as tests
 	@rm -rf data/smoke && mkdir -p build
