@@ -43,13 +43,7 @@ GALLERY = {  # picture in figures/: the notebook that makes it, a piece of the c
         "2021, repaired step by step",
     ),
     "averages": ("08_why_2021_failed", "Six albums, each", "albums' averages, then and now"),
-    "style": ("09_styles", "New albums, same latents", "a style from a hundred covers"),
     "titles": ("10_track_names", "told = {title:", "covers from titles and nothing else"),
-    "text": (
-        "11_lettering",
-        "The same albums and the same latents",
-        "text on request",
-    ),
     "decades": (
         "12_popularity_and_time",
         "A latent a row",

@@ -216,6 +216,9 @@ def test_the_imprint_of_a_set_is_known_by_its_source_and_titles(covers, imprint)
     assert (found.text, found.seed) == (True, 2021)
     other = dataclasses.replace(covers, manifest={"source": "tables"})
     assert perfect.imprint_of(other) is None
+    former = dataclasses.replace(covers, manifest={"source": "imprint"})
+    with pytest.raises(AlbumlibError, match="first law: gather them anew"):
+        perfect.imprint_of(former)
     settings = {"source_settings": {"seed": 7, "dirt": 0.0}}
     other = dataclasses.replace(covers, manifest=covers.manifest | settings)
     with pytest.raises(AlbumlibError, match="not of the imprint with seed 7"):

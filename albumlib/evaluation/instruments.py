@@ -139,14 +139,9 @@ def ocr_score(
     """The proportion of up to `most` covers on which an OCR engine reads a word of the set's titles
     or artists. Raises AlbumlibError if the engine is not installed."""
     words = pd.concat([coverset.table[name] for name in ("album", "artist")]).dropna()
-    here, there = (
-        legibility.known_words(some.pixels[:most], words) for some in (sample, bench.asked)
-    )
-    best = (
-        None
-        if perfect is None
-        else float(legibility.known_words(perfect.pixels[:most], words).mean())
-    )
+    read = partial(legibility.known_words, words=words)
+    here, there = (read(some.pixels[:most]) for some in (sample, bench.asked))
+    best = None if perfect is None else float(read(perfect.pixels[:most]).mean())
     both = np.concatenate([here, there]).mean()  # the spread of a difference of proportions
     spread = max((2 * both * (1 - both) / len(here)) ** 0.5, 1 / len(here))
     return Score(float(here.mean()), float(there.mean()), float(spread), best)

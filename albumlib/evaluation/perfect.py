@@ -18,15 +18,19 @@ from albumlib.dataset.images import decode
 from albumlib.sources.imprint.corruption import corrupted
 from albumlib.sources.imprint.imprint import Imprint
 
+FORMER = "imprint"  # where covers of the first law say that they come from
+
 
 def imprint_of(coverset: CoverSet) -> Imprint | None:
     """The imprint that drew a cover set's covers, None for covers of another source.
 
-    Raises AlbumlibError if its albums bear other titles than the set's.
+    Raises AlbumlibError if its albums bear other titles than the set's, or if its covers are of a
+    law that is gone.
     """
-    manifest = coverset.manifest
-    given = manifest.get("source_settings", {})
-    imprint = Imprint.named(str(manifest.get("source", "")), **given)
+    source, given = (coverset.manifest.get(key) for key in ("source", "source_settings"))
+    if source == FORMER:
+        raise AlbumlibError("these covers are of the imprint's first law: gather them anew")
+    imprint = Imprint.named(str(source or ""), **(given or {}))
     if imprint is None:
         return None
     if imprint.album(numbers(coverset, [0])[0]).title != coverset.table["album"].iloc[0]:

@@ -224,9 +224,9 @@ RECIPES: dict[str, dict] = {
     },
     # Notebook 05, recommended: pairs of real and generated covers under one label, no latent step.
     "acgan": {"labels": True, "latent_method": "off"},
-    # The same at length, for covers of the built-in imprint: half the bits, layouts as
-    # a condition, and R3GAN's changes in the course of a training. 200,000 covers, about 75 minutes
-    # of one core that computes in bfloat16.
+    # The same at length, for covers of the built-in imprint: half the bits, layouts as a condition,
+    # and R3GAN's changes in the course of a training. 200,000 covers, about 75 minutes of one core
+    # that computes in bfloat16.
     "acgan_long": {
         "labels": True,
         "extras": "layout",

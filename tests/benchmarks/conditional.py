@@ -33,7 +33,6 @@ from albumlib.studies.legacy2021 import DIFFERENCES, Build, build_config
 from albumlib.training.config import recipe
 from albumlib.training.trainer import Trainer
 
-READER = Path(__file__).parents[2] / "data" / "pretrained" / "reader.safetensors"
 COUNT = 2000  # covers that the labels are read off
 ENOUGH = 5.0  # minutes that the targets are for
 
@@ -71,7 +70,7 @@ def main() -> None:
 
 
 def report(covers: CoverSet, minutes: float, clock: Callable) -> None:
-    judge, held = label_recovery.load_label_regressor(READER), covers.rows("test")
+    judge, held = label_recovery.load_label_regressor(), covers.rows("test")
     asked = covers.labels[np.resize(held, COUNT)]
     known = torch.from_numpy(covers.labels[covers.rows("train")])
     some = held[:COUNT]
