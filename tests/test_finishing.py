@@ -18,15 +18,12 @@ from albumlib.sampling import finishing, request
 from albumlib.sampling.captions import MARGIN, SMALLEST, STYLES, CaptionError, block
 from albumlib.sampling.finishing import FINISHES, Finish, finished
 from albumlib.sampling.generate import SHEET
-from albumlib.sampling.placement import READABLE, least_contrast, place
+from albumlib.sampling.placement import contrast, place
 from albumlib.sampling.request import Request, RequestError
 from albumlib.sampling.texture import halftone, riso
 from albumlib.sampling.tracing import flatten, trace
-from albumlib.sources.imprint.colour import (
-    from_oklab,
-    relative_luminance,
-    to_oklab,
-)
+from albumlib.sources.imprint.colour import from_oklab, relative_luminance, to_oklab
+from albumlib.sources.imprint.typography import READABLE
 
 pytest.importorskip("vtracer")
 pytest.importorskip("resvg_py")
@@ -48,6 +45,17 @@ def disc(size: int = 64, ground=(20, 60, 200), figure=(250, 200, 40)) -> np.ndar
 def generator():
     torch.manual_seed(0)
     return Generator(32, 16, 10, 4).eval().requires_grad_(False)
+
+
+def least_contrast(caption, pixels: np.ndarray) -> float:
+    """The least contrast of any of a caption's lines with any pixel of its box on a picture
+    (S, S, 3) without the caption, or with its panel if there is one."""
+    left, top, right, bottom = (round(len(pixels) * edge) for edge in caption.box)
+    beneath = pixels[max(0, top) : bottom + 1, max(0, left) : right + 1]
+    if caption.panel is not None:
+        beneath = np.array([[caption.panel]], np.uint8)
+    inks = relative_luminance(np.array([line.ink for line in caption.lines], np.uint8))
+    return float(min(contrast(ink, relative_luminance(beneath)).min() for ink in inks))
 
 
 # Colours and shapes ---------------------------------------------------------------------------

@@ -160,27 +160,6 @@ def test_too_few_covers_are_refused():
 # Labels and copies
 
 
-def test_conditional_fidelity_tells_who_heeds_the_labels():
-    rng = np.random.default_rng(0)
-    labels, asked = rng.uniform(-1, 1, (2, 900, 2))
-    real = np.c_[3 * labels[:, :1] + rng.normal(size=(900, 1)), rng.normal(size=(900, 3))]
-    obeying = np.c_[3 * asked[:, :1] + rng.normal(size=(900, 1)), rng.normal(size=(900, 3))]
-    heeded = metrics.conditional_fidelity(obeying, asked, real, labels)
-    ignored = metrics.conditional_fidelity(obeying, asked[::-1], real, labels)
-    assert heeded.shape == (2, 3)
-    assert np.abs(heeded).max() < 0.5
-    assert ignored[0, 0] > 5 and ignored[0, 2] > 5  # the label that shows
-    assert np.abs(ignored[1]).max() < 0.5  # the one that leaves no trace
-
-
-def test_conditional_fidelity_leaves_out_what_is_missing_or_rare():
-    features, labels = normals(60, 1), np.zeros((60, 3))
-    labels[:, 0], labels[:, 1], labels[:4, 2] = np.linspace(-1, 1, 60), np.nan, 1
-    found = metrics.conditional_fidelity(features, labels, features, labels)
-    assert np.isfinite(found[0]).all() and np.isnan(found[1]).all()
-    assert np.isfinite(found[2]).sum() == 1  # nearly all have the same value: one part
-
-
 def test_nearest_agrees_with_counting_by_hand():
     queries, candidates = normals(300, 1), normals(40, 2)
     apart = np.linalg.norm(queries[:, None] - candidates, axis=2)

@@ -273,16 +273,6 @@ def test_the_sanity_table_names_what_moved_by_three_spreads():
     assert shown == ["12", "", "40", ">999", "", "3"]
 
 
-def test_fidelity_maps_share_a_scale_and_show_what_is_missing():
-    first = pd.DataFrame([[0.1, np.nan], [2.0, -0.04]], ["energy", "tempo"], ["low", "high"])
-    figure = figures.fidelity_maps({"model": first, "real": first / 10})
-    assert [axes.get_title(loc="left") for axes in figure.axes] == ["model: 0.69", "real: 0.07"]
-    assert {axes.images[0].get_clim() for axes in figure.axes} == {(0, 2.0)}
-    assert {"0.10", "–", "2.00", "\N{MINUS SIGN}0.04"} <= {
-        t.get_text() for t in figure.axes[0].texts
-    }
-
-
 def test_feature_positions_mark_what_was_asked_among_real_values():
     table = pd.DataFrame({"energy": [0.1, 0.2, np.nan], "tempo": [100, 120, 130]})
     covers = np.zeros((4, 8, 8, 3), np.uint8)

@@ -4,7 +4,7 @@ import torch
 
 from albumlib.evaluation import retrieval
 from albumlib.models import titles
-from albumlib.models.checkpoint import TrainingError
+from albumlib.models.checkpoint import TrainingError, write_tensors
 
 WORDS = ("red", "blue")
 
@@ -65,7 +65,7 @@ def test_a_matcher_learns_what_belongs_together_and_is_the_same_when_opened(tmp_
         seen = matcher.embed_covers(to_covers(new))
         named = matcher.embed_titles(torch.from_numpy(titles.tokens(WORDS, WORDS)))
     assert (((seen @ named.T).argmax(1).numpy() == 0) == red).mean() > 0.95
-    retrieval.save_matcher(tmp_path / "m.safetensors", matcher, WORDS)
+    write_tensors(tmp_path / "m.safetensors", matcher.state_dict(), {"words": WORDS})
     opened, words = retrieval.load_matcher(tmp_path / "m.safetensors")
     assert words == WORDS
     ranks = [retrieval.retrieval_ranks(m, new, wanted[:, 0], 20) for m in (matcher, opened)]

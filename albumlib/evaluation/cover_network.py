@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -15,9 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from albumlib.models.checkpoint import TrainingError, read_tensors
 from albumlib.models.networks import to_covers
 
 Network = TypeVar("Network", bound=nn.Module)
+BATCH = 256  # covers that a trained network sees at a time
 Loss = Callable[[Network, Tensor, Tensor], Tensor]  # of the network, covers and their rows
 
 
@@ -91,14 +94,46 @@ def fit(
         schedule.step()
         if progress and (step + 1 == steps or step % 20 == 0):
             progress({"step": step + 1, "steps": steps, "loss": error.item()})
-    return network.eval().requires_grad_(False)
+    return frozen(network)
 
 
-def apply(network: nn.Module, pixels: np.ndarray, batch_size: int = 256) -> np.ndarray:
+def frozen(network: Network) -> Network:
+    """A network that is trained, ready to use."""
+    return network.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+
+
+def read_trained(
+    path: str | Path, version: int, what: str, module: str
+) -> tuple[dict[str, Tensor], dict]:
+    """Tensors and `about` of a network that ships: `what` it is, and the `module` that trains it.
+
+    Raises TrainingError if its file is missing or of another version.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise TrainingError(
+            f"there is no {what} {path}: work in a clone of the project, "
+            f"or train one with `python -m albumlib.evaluation.{module}`"
+        )
+    tensors, about = read_tensors(path)
+    if about.get("version") != version:
+        raise TrainingError(f"{path} holds another version of the {what} than {version}")
+    return tensors, about
+
+
+def at_side(covers: Tensor, side: int) -> Tensor:
+    """Covers (B, 3, S, S) at `side` pixels: bilinear, with antialiasing where that makes them
+    smaller."""
+    if covers.shape[-1] == side:
+        return covers
+    return F.interpolate(covers, (side, side), mode="bilinear", antialias=True)
+
+
+def apply(network: Callable[[Tensor], Tensor], pixels: np.ndarray) -> np.ndarray:
     """What a network says of covers, in batches: (N, ...) float32."""
-    parts = range(0, len(pixels), batch_size)
+    parts = range(0, len(pixels), BATCH)
     with torch.no_grad():
-        found = [network(to_covers(pixels[start : start + batch_size])) for start in parts]
+        found = [network(to_covers(pixels[start : start + BATCH])) for start in parts]
     return torch.cat(found).numpy()
 
 

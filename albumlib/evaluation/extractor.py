@@ -25,8 +25,9 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from albumlib.evaluation.cover_network import at_side, frozen, read_trained
 from albumlib.models.augment import augment
-from albumlib.models.checkpoint import TrainingError, read_tensors, write_tensors
+from albumlib.models.checkpoint import TrainingError, write_tensors
 from albumlib.models.networks import to_covers, to_pixels
 from albumlib.runtime.paths import PRETRAINED
 from albumlib.runtime.progress import milestones
@@ -84,9 +85,7 @@ class Extractor(nn.Module):
         return torch.cat(parts, dim=1)
 
     def forward(self, covers: Tensor) -> Tensor:
-        if covers.shape[-1] != SIDE:
-            covers = F.interpolate(covers, (SIDE, SIDE), mode="bilinear", antialias=True)
-        return (self.summary(covers) - self.mean) @ self.directions
+        return (self.summary(at_side(covers, SIDE)) - self.mean) @ self.directions
 
     @torch.no_grad()
     def fit_directions(self, pixels: np.ndarray) -> None:
@@ -110,18 +109,10 @@ def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 
 def load_extractor(path: str | Path = FILE) -> Extractor:
     """The extractor of the project. Raises TrainingError if its file is missing or another's."""
-    path = Path(path)
-    if not path.exists():
-        raise TrainingError(
-            f"there is no extractor {path}: work in a clone of the project, "
-            "or train one with `python -m albumlib.evaluation.extractor`"
-        )
-    tensors, about = read_tensors(path)
-    if about.get("version") != VERSION:
-        raise TrainingError(f"{path} holds another version of the extractor than {VERSION}")
+    tensors, _ = read_trained(path, VERSION, "extractor", "extractor")
     extractor = Extractor()
     extractor.load_state_dict(tensors)
-    return _frozen(extractor)
+    return frozen(extractor)
 
 
 def extract(extractor: nn.Module, pixels: np.ndarray) -> np.ndarray:
@@ -134,10 +125,6 @@ def extract(extractor: nn.Module, pixels: np.ndarray) -> np.ndarray:
 def _parts(pixels: np.ndarray, size: int = 64):
     for start in range(0, len(pixels), size):
         yield to_covers(np.array(pixels[start : start + size]))
-
-
-def _frozen(extractor: Extractor) -> Extractor:
-    return extractor.to(memory_format=torch.channels_last).requires_grad_(False).eval()
 
 
 # Training -------------------------------------------------------------------------------------
@@ -174,7 +161,7 @@ def train_extractor(
         if progress:
             progress("steps of training", step + 1, steps)
     extractor.eval().fit_directions(_smaller(pixels))
-    return _frozen(extractor)
+    return frozen(extractor)
 
 
 def contrast(embedded: Tensor, temperature: float) -> Tensor:
@@ -198,8 +185,7 @@ def pieces(covers: Tensor, rng: Rng) -> Tensor:
 
 def _smaller(pixels: np.ndarray) -> np.ndarray:
     """Pictures at the size that the network sees."""
-    sized = [F.interpolate(part, SIDE, mode="bilinear", antialias=True) for part in _parts(pixels)]
-    return np.concatenate([to_pixels(part) for part in sized])
+    return np.concatenate([to_pixels(at_side(part, SIDE)) for part in _parts(pixels)])
 
 
 def training_pictures(covers: int, photos: str | Path = "", seed: int = SEED) -> np.ndarray:

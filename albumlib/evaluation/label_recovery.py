@@ -21,10 +21,10 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
-from albumlib.evaluation.cover_network import CoverNetwork, apply, fit
+from albumlib.evaluation.cover_network import CoverNetwork, apply, fit, frozen
 from albumlib.evaluation.extractor import extract
 from albumlib.evaluation.imagenet import strongest
-from albumlib.models.checkpoint import read_tensors, write_tensors
+from albumlib.models.checkpoint import read_tensors
 from albumlib.models.networks import LabelScale
 from albumlib.runtime.paths import PRETRAINED
 
@@ -116,26 +116,18 @@ def ridge_regressor(
     return RidgeRegressor(network, weight, bias).eval()
 
 
-def save_label_regressor(
-    path: str | Path, regressor: LabelRegressor, about: dict | None = None
-) -> None:
-    """Write a regressor to a safetensors file."""
-    write_tensors(Path(path), regressor.state_dict(), about or {})
-
-
 def load_label_regressor(path: str | Path = FILE) -> LabelRegressor:
-    """A regressor by `save_label_regressor`. Raises TrainingError if there is none."""
+    """The frozen regressor in a file, by default the one that ships. Raises TrainingError if there
+    is none."""
     tensors, _ = read_tensors(Path(path))
     regressor = LabelRegressor(len(tensors["scale.mean"]), len(tensors["stem.0.bias"]))
     regressor.load_state_dict(tensors)
-    return regressor.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+    return frozen(regressor)
 
 
-def predict_labels(
-    regressor: LabelRegressor, pixels: np.ndarray, batch_size: int = 256
-) -> np.ndarray:
+def predict_labels(regressor: LabelRegressor, pixels: np.ndarray) -> np.ndarray:
     """The labels that a regressor predicts for covers (N, S, S, 3) uint8: (N, 10) in [-1, 1]."""
-    return apply(regressor, pixels, batch_size)
+    return apply(regressor, pixels)
 
 
 # Label recovery -------------------------------------------------------------------------------

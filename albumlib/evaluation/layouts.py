@@ -22,8 +22,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from albumlib.dataset.images import decode
-from albumlib.evaluation.cover_network import CoverNetwork, apply, fit
-from albumlib.models.checkpoint import TrainingError, read_tensors
+from albumlib.evaluation.cover_network import (
+    CoverNetwork,
+    apply,
+    at_side,
+    fit,
+    frozen,
+    read_trained,
+)
 from albumlib.runtime.paths import PRETRAINED
 from albumlib.sources.imprint.imprint import Imprint
 
@@ -41,9 +47,7 @@ class LayoutClassifier(CoverNetwork):
         self.names = names
 
     def forward(self, covers: Tensor) -> Tensor:
-        if covers.shape[-1] != SIDE:
-            covers = F.interpolate(covers, (SIDE, SIDE), mode="bilinear", antialias=True)
-        return super().forward(covers)
+        return super().forward(at_side(covers, SIDE))
 
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
         """The probability (N, L) of each family for covers (N, S, S, 3) uint8."""
@@ -80,18 +84,10 @@ def rarest(first: np.ndarray, second: np.ndarray) -> float:
 
 def load_layouts(path: str | Path = FILE) -> LayoutClassifier:
     """The frozen classifier of the imprint's layouts. Raises TrainingError if there is none."""
-    path = Path(path)
-    if not path.exists():
-        raise TrainingError(
-            f"there is no layout classifier {path}: work in a clone of the project, "
-            "or train one with `python -m albumlib.evaluation.instrument_training layouts`"
-        )
-    tensors, about = read_tensors(path)
-    if about.get("version") != VERSION:
-        raise TrainingError(f"{path} holds another version of the classifier than {VERSION}")
+    tensors, about = read_trained(path, VERSION, "layout classifier", "instrument_training layouts")
     classifier = LayoutClassifier(about["names"], len(tensors["stem.0.bias"]))
     classifier.load_state_dict(tensors)
-    return classifier.to(memory_format=torch.channels_last).requires_grad_(False).eval()
+    return frozen(classifier)
 
 
 # Training -------------------------------------------------------------------------------------

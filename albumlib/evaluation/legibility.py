@@ -1,4 +1,4 @@
-"""Is there text on a cover that could be read? Two readers answer, each in its own way.
+"""Is there text on a cover that could be read? Two measures, each in its own way.
 
 `TextReader` is a small network at 64 px. It was trained on covers of the built-in imprint, with
 artist and title and without, and on the same covers with their letters smeared, so that what only
@@ -21,9 +21,15 @@ from torch.nn import functional as F
 
 from albumlib.dataset.text_detection import SIDE as OCR_SIDE
 from albumlib.dataset.text_detection import read_words
-from albumlib.evaluation.cover_network import CoverNetwork, apply, fit
+from albumlib.evaluation.cover_network import (
+    CoverNetwork,
+    apply,
+    at_side,
+    fit,
+    frozen,
+    read_trained,
+)
 from albumlib.evaluation.perfect import as_cleaned
-from albumlib.models.checkpoint import TrainingError, read_tensors
 from albumlib.runtime.paths import PRETRAINED
 from albumlib.sources.imprint.imprint import Imprint
 
@@ -40,14 +46,12 @@ class TextReader(CoverNetwork):
         super().__init__(1, width)
 
     def forward(self, covers: Tensor) -> Tensor:
-        if covers.shape[-1] != SIDE:
-            covers = F.interpolate(covers, (SIDE, SIDE), mode="bilinear", antialias=True)
-        return super().forward(covers)
+        return super().forward(at_side(covers, SIDE))
 
 
-def legible(reader: TextReader, pixels: np.ndarray) -> np.ndarray:
+def legible(classifier: TextReader, pixels: np.ndarray) -> np.ndarray:
     """Which covers (N, S, S, 3) uint8 bear legible text, a mask (N,)."""
-    return apply(reader, pixels)[:, 0] > 0
+    return apply(classifier, pixels)[:, 0] > 0
 
 
 def known_words(pixels: np.ndarray, words: Iterable[str]) -> np.ndarray:
@@ -67,14 +71,11 @@ def _words(text: str) -> set[str]:
 
 
 def load_text_reader(path: str | Path = FILE) -> TextReader:
-    """The frozen reader for covers of the imprint. Raises TrainingError if there is none."""
-    path = Path(path)
-    tensors, about = read_tensors(path)
-    if about.get("version") != VERSION:
-        raise TrainingError(f"{path} holds another version of the reader than {VERSION}")
-    reader = TextReader(len(tensors["stem.0.bias"]))
-    reader.load_state_dict(tensors)
-    return reader.to(memory_format=torch.channels_last).requires_grad_(False).eval()
+    """The frozen classifier for covers of the imprint. Raises TrainingError if there is none."""
+    tensors, _ = read_trained(path, VERSION, "text classifier", "instrument_training text")
+    classifier = TextReader(len(tensors["stem.0.bias"]))
+    classifier.load_state_dict(tensors)
+    return frozen(classifier)
 
 
 # Training -------------------------------------------------------------------------------------
@@ -132,6 +133,6 @@ def train_text_reader(
     return fit(TextReader(), pixels, loss, steps, seed=seed, progress=progress)
 
 
-def accuracy(reader: TextReader, pixels: np.ndarray, answers: np.ndarray) -> float:
-    """Proportion of covers of which the reader says rightly whether there is text on them."""
-    return float((legible(reader, pixels) == answers).mean())
+def accuracy(classifier: TextReader, pixels: np.ndarray, answers: np.ndarray) -> float:
+    """Proportion of covers of which the classifier is right about whether they bear text."""
+    return float((legible(classifier, pixels) == answers).mean())

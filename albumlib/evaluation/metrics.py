@@ -25,6 +25,8 @@ from albumlib.evaluation.extractor import Extractor, extract, load_extractor
 from albumlib.models.networks import to_covers
 
 NEIGHBOURS = 5  # whose distance is the radius of a cover's k-NN ball
+SUBSETS, SUBSET = 50, 1000  # of KID, and covers in each
+SCALES, PATCHES = 3, 64  # of the sliced Wasserstein distance: sizes, and patches of each cover
 COPIED = 0.01  # quantile of held-out distances below which a cover is a near-duplicate
 
 
@@ -86,20 +88,18 @@ def likeness(fake: np.ndarray, real: np.ndarray, seed: int = 0) -> dict[str, flo
 # Distances of features ------------------------------------------------------------------------
 
 
-def kid(
-    fake: np.ndarray, real: np.ndarray, *, subsets: int = 50, size: int = 1000, seed: int = 0
-) -> tuple[float, float]:
-    """Kernel distance (KID, arXiv 1801.01401): mean and standard deviation over subsets.
+def kid(fake: np.ndarray, real: np.ndarray, *, seed: int = 0) -> tuple[float, float]:
+    """Kernel distance (KID, arXiv 1801.01401): mean and standard deviation over 50 subsets.
 
     0 in expectation for two samples of one distribution, whatever their size, so that it may be
-    a little below 0. Subsets have `size` covers, or half of the smaller set.
+    a little below 0. Subsets have 1,000 covers, or half of the smaller set.
 
     >>> rng = np.random.default_rng(0)
     >>> here, near, far = (rng.normal(shift, 1, (200, 8)) for shift in (0, 0, 1))
     >>> kid(here, near)[0] < 0.1 < 1 < kid(here, far)[0]
     True
     """
-    size = min(size, len(fake) // 2, len(real) // 2)
+    size = min(SUBSET, len(fake) // 2, len(real) // 2)
     if size < 2:
         raise MetricsError(f"KID needs four covers or more, got {len(fake)} and {len(real)}")
     rng = np.random.default_rng(seed)
@@ -107,7 +107,7 @@ def kid(
         mmd2(
             *(features[rng.choice(len(features), size, replace=False)] for features in (fake, real))
         )
-        for _ in range(subsets)
+        for _ in range(SUBSETS)
     ]
     return float(np.mean(found)), float(np.std(found, ddof=1))
 
@@ -177,44 +177,6 @@ def _double(values: np.ndarray) -> Tensor:
     return torch.as_tensor(values, dtype=torch.float64)
 
 
-# Fidelity where the labels say so -------------------------------------------------------------
-
-
-def conditional_fidelity(
-    fake: np.ndarray,
-    asked: np.ndarray,
-    real: np.ndarray,
-    labels: np.ndarray,
-    *,
-    parts: int = 3,
-    least: int = 8,
-) -> np.ndarray:
-    """Distance of fakes and real covers that share a third of a label's range: (L, parts).
-
-    For each of the L labels, covers are parted at the quantiles of the real ones' `labels`, and
-    the features of fakes asked for in a part are compared with those of the real covers in it
-    (`mmd2`). NaN where either has fewer than `least` covers. Compare with `real` covers of the
-    training set in the place of the fakes (the reference), and with `asked` shuffled: what the same
-    covers would get if they did not heed their labels.
-    """
-    found = np.full((labels.shape[1], parts), np.nan)
-    for label, (wanted, known) in enumerate(zip(asked.T, labels.T, strict=True)):
-        if not np.isfinite(known).any():
-            continue
-        cuts = np.nanquantile(known, np.arange(1, parts) / parts)
-        ours, theirs = _part(wanted, cuts), _part(known, cuts)
-        for part in range(parts):
-            mine, yours = fake[ours == part], real[theirs == part]
-            if min(len(mine), len(yours)) >= least:
-                found[label, part] = mmd2(mine, yours)
-    return found
-
-
-def _part(values: np.ndarray, cuts: np.ndarray) -> np.ndarray:
-    """The part that each value lies in, -1 where it is missing."""
-    return np.where(np.isfinite(values), np.searchsorted(cuts, values), -1)
-
-
 # Near-duplicates ------------------------------------------------------------------------------
 
 
@@ -277,14 +239,12 @@ def sliced_wasserstein(
     first: np.ndarray,
     second: np.ndarray,
     *,
-    scales: int = 3,
-    patches: int = 64,
     directions: int = 256,
     seed: int = 0,
 ) -> float:
     """Distance between the 7x7 patches of two sets of covers, times 1,000 (arXiv 1710.10196).
 
-    Patches are taken at `scales` sizes, each half the one before; those of both sets are
+    Patches are taken at three sizes, each half the one before; those of both sets are
     standardised alike by the first set's mean and spread per colour, projected on random
     directions and compared there by the mean difference of sorted values. The sets are cut to
     the length of the shorter. 0 for equal sets; compare with `swd_floor`.
@@ -293,8 +253,8 @@ def sliced_wasserstein(
     rng = torch.Generator().manual_seed(seed)
     a, b = to_covers(first[:count]), to_covers(second[:count])
     distances = []
-    for _ in range(scales):
-        x, y = _patches(a, patches, rng), _patches(b, patches, rng)
+    for _ in range(SCALES):
+        x, y = _patches(a, PATCHES, rng), _patches(b, PATCHES, rng)
         mean, spread = x.mean((0, 2), keepdim=True), x.std((0, 2), keepdim=True)
         x, y = ((t - mean).div(spread + 1e-8).flatten(1) for t in (x, y))
         axes = F.normalize(torch.randn(x.shape[1], directions, generator=rng), dim=0)

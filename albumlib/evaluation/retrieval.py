@@ -8,7 +8,7 @@ which one was asked for, it ranks them: chance is 1 %, real covers give the ceil
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from albumlib.evaluation.cover_network import fit
+from albumlib.evaluation.cover_network import apply, fit, frozen
 from albumlib.evaluation.label_recovery import LabelRegressor
-from albumlib.models.checkpoint import read_tensors, write_tensors
-from albumlib.models.networks import to_covers
+from albumlib.models.checkpoint import read_tensors
 from albumlib.models.titles import WIDTH, TrackNameEncoder, forget_words
 from albumlib.runtime.rng import Rng
 
@@ -72,18 +71,12 @@ def train_matcher(
     )  # fmt: skip
 
 
-def save_matcher(path: str | Path, matcher: TitleMatcher, words: Sequence[str]) -> None:
-    """Write a matcher and the vocabulary it was trained with to a safetensors file."""
-    write_tensors(Path(path), matcher.state_dict(), {"words": list(words)})
-
-
 def load_matcher(path: str | Path) -> tuple[TitleMatcher, tuple[str, ...]]:
-    """A matcher by `save_matcher`, and its vocabulary. Raises TrainingError if there is none."""
+    """The matcher in a file, and its vocabulary. Raises TrainingError if there is none."""
     tensors, about = read_tensors(Path(path))
     matcher = TitleMatcher(len(about["words"]))
     matcher.load_state_dict(tensors)
-    matcher.to(memory_format=torch.channels_last).eval().requires_grad_(False)
-    return matcher, tuple(about["words"])
+    return frozen(matcher), tuple(about["words"])
 
 
 def _contrast(matcher: TitleMatcher, covers: Tensor, titles: Tensor) -> Tensor:
@@ -110,7 +103,7 @@ def retrieval_ranks(
     right guess; a title that ties with the right one, such as the same words, counts half.
     """
     with torch.no_grad():
-        seen = torch.cat([matcher.embed_covers(to_covers(part)) for part in _parts(pixels)])
+        seen = torch.from_numpy(apply(matcher.embed_covers, pixels))
         named = matcher.embed_titles(torch.from_numpy(titles))
     rng, count = np.random.default_rng(seed), len(pixels)
     others = (np.arange(count)[:, None] + 1 + _distinct(rng, count, choices - 1)) % count
@@ -118,10 +111,6 @@ def retrieval_ranks(
     own = (seen * named).sum(1, keepdim=True)
     better = (scores > own + 1e-6).sum(1) + 0.5 * ((scores - own).abs() <= 1e-6).sum(1)
     return better.numpy()
-
-
-def _parts(pixels: np.ndarray, size: int = 256):
-    return (pixels[start : start + size] for start in range(0, len(pixels), size))
 
 
 def _distinct(rng: np.random.Generator, count: int, choices: int) -> np.ndarray:

@@ -215,15 +215,6 @@ class Bench:
         found = (measure.of(sample, self.against) for measure in self.measures)
         return {name: value for numbers in found for name, value in numbers.items()}
 
-    def averaged(self, sample: Sample) -> dict[str, float]:
-        """Every measure of covers in the place of all the real ones, as the references are taken:
-        the mean over partings, which varies less than one parting does."""
-        names: dict[str, float] = {}
-        for measure in self.measures:
-            found = _over_partings(measure, sample, self.real, self.partings)
-            names |= {name: float(np.mean([one[name] for one in found])) for name in found[0]}
-        return names
-
     def scores(
         self, sample: Sample, perfect: Mapping[str, float] | None = None
     ) -> dict[str, Score]:
@@ -251,18 +242,11 @@ def _parting(count: int, most: int, seed: tuple[int, int]) -> tuple[np.ndarray, 
     return np.sort(order[:size]), np.sort(order[size : 2 * size])
 
 
-def _over_partings(
-    measure: Measure, sample: Sample, real: Sample, partings: Sequence[tuple]
-) -> list[Mapping[str, float]]:
-    """A measure of each first part of a sample beside the second part of the real covers."""
-    chosen = partings[: measure.draws]
-    return [measure.of(sample.rows(first), real.rows(second)) for first, second in chosen]
-
-
 def _reference(
     measure: Measure, real: Sample, partings: tuple[tuple[np.ndarray, np.ndarray], ...]
 ) -> dict[str, tuple[float, float]]:
-    found = _over_partings(measure, real, real, partings)
+    pairs = partings[: measure.draws]
+    found = [measure.of(real.rows(first), real.rows(second)) for first, second in pairs]
     n = len(partings[0][0])
     # A part of the covers varies less than fresh ones do, and the reference is not exact either.
     part = n / len(real)

@@ -15,7 +15,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from albumlib.evaluation.cover_network import CoverNetwork, apply, fit
-from albumlib.evaluation.spectrum import radial_spectrum
 
 STEPS = 100  # of 64 covers: the training budget of the network
 
@@ -27,11 +26,6 @@ class DetailNetwork(CoverNetwork):
     def forward(self, covers: Tensor) -> Tensor:
         smooth = F.avg_pool2d(F.pad(covers, (1, 1, 1, 1), mode="reflect"), 3, 1)
         return super().forward(4 * (covers - smooth))
-
-
-def by_spectrum(fake: np.ndarray, real: np.ndarray, seed: int = 0) -> float:
-    """Held-out accuracy of a logistic regression on log spectra of covers (N, S, S, 3) uint8."""
-    return by_features(*(np.log(radial_spectrum(some) + 1e-3) for some in (fake, real)), seed)
 
 
 def by_features(fake: np.ndarray, real: np.ndarray, seed: int = 0) -> float:

@@ -21,7 +21,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "framed", "interpolation", "pairs", "sample_history"
         ],
         "model_plots": [
-            "agreement", "comparison", "curves", "damage_curves", "fidelity_maps",
+            "agreement", "comparison", "curves", "damage_curves",
             "label_recovery_bars", "ladder", "sanity", "scatters", "training_curves"
         ],
         "rejects": ["duplicates", "glimpse", "quarantine"],

@@ -298,26 +298,3 @@ def sanity(found: pd.DataFrame, title: str = "") -> Figure:
     axes.grid(False)
     axes.spines[:].set_visible(False)
     return figure
-
-
-def fidelity_maps(maps: Mapping[str, pd.DataFrame], title: str = "", note: str = "") -> Figure:
-    """Tables of distances side by side on one scale, pale for none, each with its mean.
-
-    The tables share their rows, named at the left; a value that is missing stays white.
-    """
-    first = next(iter(maps.values()))
-    most = max(np.nanmax(table.to_numpy(), initial=1e-9) for table in maps.values())
-    figure = new_figure(0.3 * len(first) + 0.75, title or "Distance by label", note)
-    panels = np.atleast_1d(figure.subplots(1, len(maps), sharey=True))
-    for axes, (name, table) in zip(panels, maps.items(), strict=True):
-        axes.imshow(table, cmap=DISTANCES, vmin=0, vmax=most, aspect="auto")
-        for (row, column), value in np.ndenumerate(table.to_numpy()):
-            words = f"{value:.2f}".replace("-", "\N{MINUS SIGN}") if np.isfinite(value) else "–"
-            colour = "white" if value > 0.6 * most else INK
-            axes.text(column, row, words, ha="center", va="center", size=8.5, color=colour)
-        axes.set_title(f"{name}: {np.nanmean(table.to_numpy()):.2f}")
-        axes.set_xticks(range(table.shape[1]), table.columns, color=INK)
-        axes.set_yticks(range(len(table)), table.index, color=INK)
-        axes.grid(False)
-        axes.spines[:].set_visible(False)
-    return figure

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from albumlib import AlbumlibError
-from albumlib.models.networks import Critic, Generator
+from albumlib.models.networks import Generator
 from albumlib.models.quantum import prior_shape
 from albumlib.runtime.names import today
 
@@ -187,25 +187,6 @@ def load_generator(path: str | Path, device: str = "cpu") -> Generator:
         raise TrainingError(f"{path} holds no generator that this version can read") from error
     generator.to(device, memory_format=torch.channels_last)
     return generator.requires_grad_(False).eval()
-
-
-def load_critic(folder: str | Path) -> Critic:
-    """The critic of a training run's folder, to score covers with. TrainingError if none."""
-    tensors, about = read_tensors(Path(folder) / TRAINING)
-    state = part(tensors, "critic")
-    config = about["config"]
-    critic = Critic(
-        config["size"],
-        len(state["scale.mean"]),
-        config["critic_width"],
-        config["projection"],
-        len(about.get("words", ())),
-        config.get("titles", ""),
-        config.get("minibatch_stddev", 0),
-        config.get("critic_blocks", "strided"),
-    )
-    critic.load_state_dict(state)
-    return critic.to(memory_format=torch.channels_last).requires_grad_(False).eval()
 
 
 def read_config(path: str | Path) -> dict:

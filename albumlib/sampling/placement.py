@@ -18,8 +18,7 @@ from scipy import ndimage
 from albumlib.sampling.captions import MARGIN, STYLES, Caption, block, moved, writable
 from albumlib.sources.imprint.colour import Colour, from_oklab, relative_luminance, to_oklab
 
-READABLE = 4.5  # contrast ratio of WCAG 2, level AA
-SURE = 4.55  # what is aimed at: black or white reaches 4.58 on any colour
+SURE = 4.55  # contrast that is aimed at: black or white reaches 4.58 on any colour
 GRID = 250  # cells a side on which places are compared
 AROUND = 0.03  # how far off, in sides, an edge is still felt
 SCALES = (1.0, 0.84, 0.7, 0.58, 0.48, 0.4)
@@ -54,17 +53,6 @@ def place(
 def contrast(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """The contrast ratio, 1 to 21, of relative luminances (WCAG 2)."""
     return (np.maximum(first, second) + 0.05) / (np.minimum(first, second) + 0.05)
-
-
-def least_contrast(caption: Caption, pixels: np.ndarray) -> float:
-    """The least contrast of any of a caption's lines with any pixel of its box on a picture
-    (S, S, 3) without the caption, or with its panel if there is one."""
-    left, top, right, bottom = (round(len(pixels) * edge) for edge in caption.box)
-    beneath = pixels[max(0, top) : bottom + 1, max(0, left) : right + 1]
-    if caption.panel is not None:
-        beneath = np.array([[caption.panel]], np.uint8)
-    inks = relative_luminance(np.array([line.ink for line in caption.lines], np.uint8))
-    return float(min(contrast(ink, relative_luminance(beneath)).min() for ink in inks))
 
 
 class _Inks:
