@@ -26,7 +26,7 @@ KNOWN = {
 def known(tmp_path, monkeypatch):
     path = tmp_path / "expected.json"
     path.write_text(json.dumps(KNOWN))
-    for function in (headlines, marks, expected.claims, expected.ranges_of):
+    for function in (headlines, marks):
         monkeypatch.setattr(function, "__defaults__", (path,))
     return path
 

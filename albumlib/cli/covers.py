@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 import subprocess
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from albumlib import AlbumlibError
-from albumlib.cli.options import SeedOption, extra_features, feature_values
+from albumlib.cli.options import SeedOption, choices, extra_features, feature_values
 from albumlib.runtime.console import bars, say
 
 app = typer.Typer()
 
 
-class FinishName(str, Enum):
-    """How a cover is brought to print size, see albumlib.sampling.finishing.FINISHES."""
-
-    cutout = "cutout"
-    riso = "riso"
-    halftone = "halftone"
-    smooth = "smooth"
-
-
-class StyleName(str, Enum):
-    """Styles of type, see albumlib.sampling.captions.STYLES."""
-
-    poster = "poster"
-    classic = "classic"
-    swiss = "swiss"
-    magazine = "magazine"
-    label = "label"
-    spine = "spine"
-
-
+# As in sampling.finishing.FINISHES and sampling.captions.STYLES, which take long to load
+FinishName = choices("FinishName", "cutout", "riso", "halftone", "smooth")
+StyleName = choices("StyleName", "poster", "classic", "swiss", "magazine", "label", "spine")
 ModelArgument = Annotated[Path, typer.Argument(help="A checkpoint, or its folder from `train`.")]
 PictureOption = Annotated[
     Path,

@@ -8,41 +8,22 @@ from typing import Annotated
 import typer
 
 from albumlib.runtime import LARGEST_SEED
+from albumlib.sources.choose import NAMES
 
 NAME = "python -m albumlib"
 
 
-class Source(str, Enum):
-    """Where tracks and covers come from."""
-
-    imprint = "imprint"
-    tables = "tables"
-    folder = "folder"
-    musicbrainz = "musicbrainz"
-    music = "music"
-    spotify = "spotify"
-    legacy = "legacy"
-    parquet = "parquet"
+def choices(name: str, *values: str) -> type[Enum]:
+    """The values that an option may have, as typer takes them."""
+    return Enum(name, {value: value for value in values}, type=str)
 
 
-class Profile(str, Enum):
-    """How much is gathered and trained."""
-
-    smoke = "smoke"
-    laptop = "laptop"
-    gpu = "gpu"
-
-
-class Recipe(str, Enum):
-    """The builds of the course, see albumlib.training.config.RECIPES."""
-
-    acgan = "acgan"
-    acgan_wgan_logan = "acgan_wgan_logan"
-    wgan_logan = "wgan_logan"
-    acgan_long = "acgan_long"
-    small_set = "small_set"
-    style = "style"
-
+Source = choices("Source", *NAMES)
+Profile = choices("Profile", "smoke", "laptop", "gpu")
+# As in training.config.RECIPES, which would load torch
+Recipe = choices(
+    "Recipe", "acgan", "acgan_wgan_logan", "wgan_logan", "acgan_long", "small_set", "style"
+)
 
 SourceOption = Annotated[Source, typer.Option(help="Where tracks and covers come from.")]
 TableOption = Annotated[

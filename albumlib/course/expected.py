@@ -83,14 +83,14 @@ def marks(results: Mapping[str, float], profile: str, path: Path = EXPECTED) -> 
     return dict(sorted(found.items()))
 
 
-def claims(results: Mapping[str, float], profile: str, chapter: str, path: Path = EXPECTED) -> str:
+def claims(results: Mapping[str, float], profile: str, chapter: str) -> str:
     """Whether a chapter's headline numbers are as its prose has them, a line for each.
 
     >>> claims({"05_acgan.label_r2": 0.12, "05_acgan.steps": 51}, "laptop", "05_acgan")
     'label recovery (R²) 0.12, expected 0.52 to 0.71: the training was stopped after 51 of 1,500 steps'
     """  # noqa: E501
-    outside = marks(results, profile, path)
-    own = [one for one in headlines(results, profile, path) if one.key.startswith(chapter + ".")]
+    outside = marks(results, profile)
+    own = [one for one in headlines(results, profile) if one.key.startswith(chapter + ".")]
     lines = [
         outside.get(one.key) or f"{one.name} {short(one.value)}, as expected"
         for one in own if one.low is not None
@@ -98,10 +98,10 @@ def claims(results: Mapping[str, float], profile: str, chapter: str, path: Path 
     return "\n".join(lines) or "too little is trained here for the claims of this chapter to hold"
 
 
-def ranges_of(results: Mapping[str, float], profile: str, path: Path = EXPECTED) -> dict:
+def ranges_of(results: Mapping[str, float], profile: str) -> dict:
     """Ends of the ranges, to be kept beside the results: "KEY_expected_low" and "_high"."""
     found = {}
-    for one in headlines(results, profile, path):
+    for one in headlines(results, profile):
         if one.low is not None:
             found |= dict(zip([one.key + end for end in ENDS], (one.low, one.high), strict=True))
     return found

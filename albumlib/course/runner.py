@@ -181,15 +181,10 @@ def _tell(outside: Mapping[str, str], progress: Progress) -> None:
         progress(f"{counted} not as expected, marked in the report")
 
 
-def preview(
-    profile: str = "laptop",
-    out: str | Path | None = None,
-    notebooks: Sequence[Path] | None = None,
-    parameters: Mapping[str, Any] | None = None,
-    common: Mapping[str, Any] | None = None,
-) -> Iterator[tuple[Job, str]]:
-    """What `run_course` would run and why, "" for a notebook that it would skip."""
-    out, data, jobs = _planned(profile, out, notebooks, parameters, common)
+def preview(*given: Any, **named: Any) -> Iterator[tuple[Job, str]]:
+    """What `run_course` would run and why, "" for a notebook that it would skip, if it were given
+    the same profile, out, notebooks, parameters and common."""
+    out, data, jobs = _planned(*given, **named)
     again: set[str] = set()
     for job in jobs:
         before = sorted(again.intersection(job.work.needs))
@@ -199,11 +194,11 @@ def preview(
 
 
 def _planned(
-    profile: str,
-    out: str | Path | None,
-    notebooks: Sequence[Path] | None,
-    parameters: Mapping[str, Any] | None,
-    common: Mapping[str, Any] | None,
+    profile: str = "laptop",
+    out: str | Path | None = None,
+    notebooks: Sequence[Path] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    common: Mapping[str, Any] | None = None,
 ) -> tuple[Path, Path, list[Job]]:
     """Folder of the run, folder of its data, and what each notebook is given."""
     profile_value(profile, **dict.fromkeys(PROFILES))

@@ -181,15 +181,11 @@ def run_sweep(
     return compare(sweep, pd.DataFrame(rows), out)
 
 
-def _silent(line: str) -> None:
-    """Tells nobody."""
-
-
 @dataclass(frozen=True)
 class Group:
     """What runs on one machine share."""
 
-    tell: Progress = _silent
+    tell: Progress = lambda line: None
     environment: Mapping[str, str] = field(default_factory=dict)  # added to that of the kernels
     devices: Queue | None = None  # GPUs that are free, by their CUDA numbers
     kernels: Kernels = field(default_factory=Kernels)

@@ -96,7 +96,7 @@ class CoverSet:
     @property
     def labels(self) -> np.ndarray:
         """Labels (N, 10) float32 in [-1, 1], NaN where missing."""
-        return features.to_unit(features.to_array(self.table)).astype(np.float32)
+        return self.track_labels(self.table)
 
     @property
     def has_labels(self) -> bool:

@@ -79,6 +79,13 @@ def decode(
     return Decoded(np.asarray(square), *about, cropped=about[1] != about[2])
 
 
+def resized(pixels: np.ndarray, side: int) -> np.ndarray:
+    """Pixels (S, S, 3) uint8 at `side` x `side`, by Lanczos' filter."""
+    if len(pixels) == side:
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.LANCZOS))
+
+
 def read_cover(path: Path, sha256: str) -> bytes:
     """A cover file's bytes, if they are those that were gathered. Raises CoverRejected if not."""
     try:

@@ -19,11 +19,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import PIL
-from PIL import Image
 
 from albumlib import __version__
 from albumlib.dataset.duplicates import THUMBS, perceptual_hashes, thumbnails
-from albumlib.dataset.images import ASPECT, CoverRejected, Decoded, decode, read_cover
+from albumlib.dataset.images import ASPECT, CoverRejected, Decoded, decode, read_cover, resized
 from albumlib.runtime.workers import spread
 
 Progress = Callable[[str, int, int], None]
@@ -115,7 +114,7 @@ def _decode_part(folder: Path, work: Path, sizes: tuple[int, ...], part: list) -
         else:
             covers.append(cover.pixels)
             found.append((reference, file, sha256, *_row(cover)))
-    arrays = {_pixels(size): _stacked((_resized(c, size) for c in covers), size) for size in sizes}
+    arrays = {_pixels(size): _stacked((resized(c, size) for c in covers), size) for size in sizes}
     thumbs = np.array([thumbnails(pixels) for pixels in covers], dtype=THUMBS)
     temporary = path.with_suffix(".tmp.npz")
     np.savez(temporary, about=json.dumps([found, refused]), thumbs=thumbs, **arrays)
@@ -130,12 +129,6 @@ def _pixels(size: int) -> str:
 
 def _stacked(pictures: Iterator[np.ndarray], size: int) -> np.ndarray:
     return np.array(list(pictures), dtype=np.uint8).reshape(-1, size, size, 3)
-
-
-def _resized(pixels: np.ndarray, size: int) -> np.ndarray:
-    if len(pixels) == size:
-        return pixels
-    return np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.LANCZOS))
 
 
 def _row(cover: Decoded) -> tuple:

@@ -36,7 +36,7 @@ import pandas as pd
 from PIL import Image, ImageDraw
 
 from albumlib import AlbumlibError, __version__
-from albumlib.dataset.images import CoverRejected, decode, read_cover
+from albumlib.dataset.images import CoverRejected, decode, read_cover, resized
 from albumlib.runtime.workers import spread
 
 Progress = Callable[[str, int, int], None]
@@ -183,7 +183,7 @@ def _read_lines(pixels: np.ndarray) -> np.ndarray:
 
 def _read_strictly(pixels: np.ndarray) -> np.ndarray:
     """The same of the first view of the picture (S, S, 3) in which anything like text is found."""
-    found, large = _marks(_resized(pixels, SIDE), 0.3, 0.5), _resized(pixels, LARGE)
+    found, large = _marks(resized(pixels, SIDE), 0.3, 0.5), resized(pixels, LARGE)
     if not len(found):
         found = _marks(large, 0.2, 0.3)
     if not len(found):
@@ -210,12 +210,6 @@ def _lines(pixels: np.ndarray, rapidocr: Callable) -> list[tuple[np.ndarray, flo
         return []
     letters = (sum(map(str.isalnum, text)) for text in found.txts)
     return list(zip(np.asarray(found.boxes), found.scores, letters, strict=True))
-
-
-def _resized(pixels: np.ndarray, side: int) -> np.ndarray:
-    if len(pixels) == side:
-        return pixels
-    return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.LANCZOS))
 
 
 @cache

@@ -22,6 +22,7 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from albumlib import AlbumlibError, features
+from albumlib.dataset.images import resized
 from albumlib.models.conditions import EXTRAS, LAYOUT, rows
 from albumlib.models.networks import Generator
 from albumlib.runtime.names import today
@@ -186,8 +187,7 @@ def enlarge(covers: np.ndarray, size: int) -> np.ndarray:
         return covers
     if not covers.shape[1] < size <= MOST:
         raise RequestError(f"a cover's size is from {covers.shape[1]} to {MOST} pixels, not {size}")
-    shape, smooth = (size, size), Image.Resampling.LANCZOS
-    return np.stack([np.asarray(Image.fromarray(cover).resize(shape, smooth)) for cover in covers])
+    return np.stack([resized(cover, size) for cover in covers])
 
 
 def save(

@@ -11,7 +11,6 @@ import base64
 import binascii
 import contextlib
 import getpass
-import hashlib
 import itertools
 import tempfile
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ from albumlib.runtime.workers import spread
 from albumlib.sources.base import CoverError, Page, SourceError, Track
 from albumlib.sources.folder import SUFFIXES as IMAGES
 from albumlib.sources.folder import files_in, fingerprint_of, read_file
-from albumlib.sources.texts import isrc, release_date
+from albumlib.sources.texts import hashed, isrc, release_date
 
 SUFFIXES = (".mp3", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".mp4")
 PICTURES = ("cover", "folder", "front", "albumart")  # beside the music, where none is in it
@@ -130,7 +129,7 @@ def _album_id(file: str, about: dict[str, str]) -> str:
     if not about["album"]:
         return file
     whose = about["albumartist"] or Path(file).parent.as_posix()
-    return hashlib.sha256(f"{whose}|{about['album']}".casefold().encode()).hexdigest()[:16]
+    return hashed(f"{whose}|{about['album']}")
 
 
 def _beside(file: Path) -> Path | None:

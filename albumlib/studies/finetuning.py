@@ -23,7 +23,7 @@ from albumlib.evaluation.extractor import Extractor, extract, load_extractor
 from albumlib.models.checkpoint import TrainingError, load_generator, read_networks, save_generator
 from albumlib.models.conditions import LAYOUT
 from albumlib.models.networks import Generator
-from albumlib.sampling.latent import draw, latents
+from albumlib.sampling.latent import generated
 from albumlib.training.config import TrainingConfig, recipe
 from albumlib.training.loop import train
 
@@ -131,11 +131,10 @@ class _Look:
         self.extractor = extractor or load_extractor()
         self.seen = extract(self.extractor, self.real)
         count = max(len(rows), len(heldout))
-        self.labels = None if labels is None else np.resize(labels[rows], (count, labels.shape[1]))
-        self.count = count
+        self.asked = count if labels is None else np.resize(labels[rows], (count, labels.shape[1]))
 
     def __call__(self, generator: Generator) -> dict[str, float]:
-        fakes = draw(generator, latents(generator, list(range(self.count))), self.labels)
+        fakes = generated(generator, self.asked)
         numbers = metrics.evaluate(fakes, self.real, self.known, extractor=self.extractor)
         numbers["kid"], numbers["kid_sd"] = metrics.kid(extract(self.extractor, fakes), self.seen)
         return numbers

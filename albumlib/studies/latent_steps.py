@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from albumlib.dataset.coverset import Batches
-from albumlib.sampling import latent
+from albumlib.sampling.latent import generated
 from albumlib.studies.records import Runs
 from albumlib.studies.setup import NARROW, Setup
 from albumlib.training.config import TrainingConfig, recipe
@@ -82,19 +82,13 @@ def logan(
         own, steps = cost[name.removesuffix(TUNED)], images // config.batch_size
         trainer, batches = Trainer(config, None), setup.batches(config)
         train_until(trainer, batches, steps)
-        pixels = covers(setup, trainer)
+        pixels = generated(trainer.ema, len(setup.asked))
         record = {"build": name, **settings[name], "images": images}
         record |= {"seconds": own * steps} | setup.numbers(pixels)
         train_until(trainer, batches, round(max(cost.values()) * steps / own))
-        later = setup.numbers(covers(setup, trainer))
+        later = setup.numbers(generated(trainer.ema, len(setup.asked)))
         record |= {f"{key}_later": value for key, value in later.items()}
         yield record | {"images_later": trainer.step * config.batch_size}, pixels
-
-
-def covers(setup: Setup, trainer: Trainer) -> np.ndarray:
-    """Covers of a trainer's averaged generator, as many as are compared."""
-    z = latent.latents(trainer.ema, list(range(len(setup.asked))))
-    return latent.draw(trainer.ema, z)
 
 
 def train_until(trainer: Trainer, batches: Batches, steps: int) -> None:
@@ -168,4 +162,4 @@ def trial(
     trainer = Trainer(config, None)
     train_until(trainer, setup.batches(config), images // config.batch_size)
     found = {"build": name, "seed": seed, **settings, "images": images}
-    return found | setup.numbers(covers(setup, trainer))
+    return found | setup.numbers(generated(trainer.ema, len(setup.asked)))

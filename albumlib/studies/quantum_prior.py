@@ -13,7 +13,7 @@ from torch import Tensor
 
 from albumlib.evaluation import metrics
 from albumlib.models.networks import Generator
-from albumlib.sampling.latent import draw, latents
+from albumlib.sampling.latent import draw, generated
 from albumlib.training.config import recipe
 from albumlib.training.loop import load_generator, train
 
@@ -43,7 +43,7 @@ def compare(
         "ema_halflife": 500,
     }  # fmt: skip
     data = (images, labels, rows, heldout)
-    found = [_judged("as it was", "", 0, start, Path(folder) / "before.json", data)]
+    found = [_row("as it was", "", 0, start, Path(folder) / "before.json", data)]
     for seed in seeds:
         for prior in PRIORS:
             here = Path(folder) / f"{prior or 'plain'}_{seed}"
@@ -55,13 +55,13 @@ def compare(
                 )  # fmt: skip
                 train(alone, images, labels, here / "frozen", rows=rows, start=start)
                 begin = here / "frozen"
-                found.append(_judged("frozen", prior, seed, begin, here / "frozen.json", data))
+                found.append(_row("frozen", prior, seed, begin, here / "frozen.json", data))
             both = recipe(
                 "acgan", prior=prior, seed=seed, generator_rate=1e-4, critic_rate=1e-4, **common
             )
             train(both, images, labels, here / "together", rows=rows, start=begin)
             found.append(
-                _judged("together", prior, seed, here / "together", here / "together.json", data)
+                _row("together", prior, seed, here / "together", here / "together.json", data)
             )
     return pd.DataFrame(found)
 
@@ -78,14 +78,13 @@ def draw_from(
         generator.prior = prior
 
 
-def _judged(phase: str, prior: str, seed: int, model: str | Path, path: Path, data: tuple) -> dict:
+def _row(phase: str, prior: str, seed: int, model: str | Path, path: Path, data: tuple) -> dict:
     if path.exists():
         return json.loads(path.read_text(encoding="utf-8"))
     images, labels, rows, heldout = data
     generator = load_generator(model)
-    z = latents(generator, list(range(len(heldout))))
-    drawn = draw(generator, z, labels[heldout])
-    numbers = metrics.evaluate(drawn, images[heldout], images[rows[: 2 * len(heldout)]])
+    fakes = generated(generator, labels[heldout])
+    numbers = metrics.evaluate(fakes, images[heldout], images[rows[: 2 * len(heldout)]])
     row = {"prior": prior or "plain", "phase": phase, "seed": seed, **numbers}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(row), encoding="utf-8")

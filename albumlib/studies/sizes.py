@@ -27,7 +27,7 @@ from albumlib.dataset.coverset import Batches, CoverSet
 from albumlib.evaluation import label_recovery, metrics
 from albumlib.runtime.paths import MEASURED
 from albumlib.runtime.progress import milestones
-from albumlib.sampling import latent
+from albumlib.sampling.latent import generated
 from albumlib.studies import ablations
 from albumlib.studies.records import Runs
 from albumlib.studies.setup import Setup, shrink
@@ -104,7 +104,7 @@ def sizes(sets: Sets, seed: int, seconds: int, builds: Sequence[str] = tuple(BUI
         weights = sum(weight.numel() for weight in trainer.generator.parameters())
         record = {"build": name, "size": size, "seconds": seconds, "images": images}
         record |= {"images_per_s": round(pace, 1), "generator_weights": weights}
-        pixels = _drawn(trainer, sets.setup.asked)
+        pixels = generated(trainer.ema, sets.setup.asked)
         record |= sets.setup.numbers(shrink(pixels, SMALLEST))
         record["swd_at_64"] = record.pop("swd")
         yield record | {"swd": _distance(sets.compared(size), pixels)}, pixels
@@ -119,11 +119,6 @@ def _begun(config: TrainingConfig, sets: Sets, before: Trainer | None) -> Traine
             before.save(Path(folder))
             trainer.begin_from(folder)
     return trainer
-
-
-def _drawn(trainer: Trainer, asked: np.ndarray) -> np.ndarray:
-    z = latent.latents(trainer.ema, list(range(len(asked))))
-    return latent.draw(trainer.ema, z, asked)
 
 
 def _distance(held: np.ndarray, pixels: np.ndarray) -> float:

@@ -179,39 +179,30 @@ class Imprint:
         number, the rest from the album.
         """
         other = (index,) if chance is None else (OTHER_CHANCE + chance, OTHER_CHANCE + chance)
-        album, (seed, artist_seed) = self.album(index), self._chance(*other)
-        return artwork.draw_cover(
-            album.mean,
-            title=album.title,
-            artist=album.artist,
-            seed=seed,
-            artist_seed=artist_seed,
-            size=size,
-            text=self._default_text if text is None else text,
-        )
+        album = self.album(index)
+        return self._drawn(album, album.artist, self._chance(*other), size, text)
 
     def by_artist(self, artist: int, count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
         """Covers (count, size, size, 3) uint8 and features (count, 10) of albums as one artist
         would have made them: more than the imprint has of anybody, for the study of a style."""
         albums = [self.album(index) for index in range(count)]
-        chances = [self._chance(OTHER_CHANCE + index, artist) for index in range(count)]
+        name = artist_name(np.random.default_rng((self.seed, artist, 7)))
         covers = [
-            artwork.draw_cover(
-                album.mean,
-                title=album.title,
-                artist=artist_name(np.random.default_rng((self.seed, artist, 7))),
-                seed=seed,
-                artist_seed=artist_seed,
-                size=size,
-                text=self._default_text,
-            )
-            for album, (seed, artist_seed) in zip(albums, chances, strict=True)
+            self._drawn(album, name, self._chance(OTHER_CHANCE + album.index, artist), size)
+            for album in albums
         ]
         return np.stack(covers), np.stack([album.mean for album in albums])
 
-    @property
-    def _default_text(self) -> bool | None:
-        return None if self.text else False  # None: as the law has it
+    def _drawn(
+        self, album: Album, artist: str, seeds: tuple[int, int], size: int, text: bool | None = None
+    ) -> Image.Image:
+        """An album's cover by the seeds of the cover and of its artist's style."""
+        if text is None and not self.text:
+            text = False  # else None: as the law has it
+        return artwork.draw_cover(
+            album.mean, title=album.title, artist=artist, seed=seeds[0], artist_seed=seeds[1],
+            size=size, text=text,
+        )  # fmt: skip
 
     def _tracks_of(self, album: Album) -> list[Track]:
         about = {
