@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from albumlib import __version__
-from albumlib.cli import covers, data, evaluation, models, runs, visible
+from albumlib.cli import covers, data, evaluation, models, runs
 from albumlib.cli.options import NAME
 from albumlib.runtime import threads
 from albumlib.runtime.console import Sentences
@@ -52,7 +52,7 @@ def doctor() -> None:
     raise typer.Exit(any(finding.state == "FAIL" for finding in findings))
 
 
-for commands in (data, models, covers, evaluation, runs, visible):
+for commands in (data, models, covers, evaluation, runs):
     app.add_typer(commands.app)
 
 

@@ -103,9 +103,9 @@ def test_references_of_covers_that_show_energy(real):
     assert table.loc["energy", "cosine_low"] > table.loc["energy", "cosine_permuted"] > 0
     assert table.loc["energy", "size"] == pytest.approx(1)
     assert "loudness" not in table.index and "year" in table.index  # one value throughout
-    looks = real.looks()
-    assert looks.loc["energy", "lightness_low"] > 1.5
-    assert looks.loc["tempo", "lightness_low"] < 0 < looks.loc["tempo", "lightness_high"]
+    found = real.image_statistics()
+    assert found.loc["energy", "lightness_low"] > 1.5
+    assert found.loc["tempo", "lightness_low"] < 0 < found.loc["tempo", "lightness_high"]
     nearest = real.nearest()
     assert nearest.labels is real.held.labels and len(nearest.features) == 80
 

@@ -84,7 +84,7 @@ def test_looks_measure_what_they_are_called():
     black, white, red = (np.full((8, 8, 3), c, np.uint8) for c in ([0] * 3, [255] * 3, [255, 0, 0]))
     split = black.copy()
     split[:4] = 255
-    found = statistics.looks(np.stack([black, white, red, split]))
+    found = statistics.image_statistics(np.stack([black, white, red, split]))
     assert found["lightness"].tolist() == pytest.approx([0, 1, 1 / 3, 0.5])
     assert found["colourfulness"].tolist() == pytest.approx([0, 0, 1, 0])
     assert found["warmth"].tolist() == pytest.approx([0, 0, 1, 0])
@@ -93,8 +93,7 @@ def test_looks_measure_what_they_are_called():
     assert found["fine detail"].idxmax() == 3
 
 
-def test_looks_of_many_covers_come_in_their_order():
+def test_image_statistics_of_many_covers_come_in_their_order():
     covers = np.arange(1500).repeat(12).reshape(1500, 2, 2, 3) % 256
-    assert statistics.looks(covers.astype(np.uint8))["lightness"].to_numpy() == pytest.approx(
-        np.arange(1500) % 256 / 255, abs=1e-6
-    )
+    found = statistics.image_statistics(covers.astype(np.uint8))
+    assert found["lightness"].to_numpy() == pytest.approx(np.arange(1500) % 256 / 255, abs=1e-6)

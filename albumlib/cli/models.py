@@ -14,7 +14,8 @@ from albumlib.runtime.console import bars, say, training_bar
 app = typer.Typer()
 
 RecipeOption = Annotated[
-    Recipe, typer.Option(help="The build; all but wgan_logan are conditioned on the ten features.")
+    Recipe,
+    typer.Option(help="Which variant; all but wgan_logan are conditioned on features."),
 ]
 StartOption = Annotated[
     Path | None,

@@ -19,12 +19,12 @@ Two cores of a laptop were measured: 114 images a second at 64 pixels are 0.24 T
 from __future__ import annotations
 
 import ast
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from albumlib.course.state import code_of
 from albumlib.runtime.progress import spoken
 
 BATCH = {"smoke": 16, "laptop": 16, "gpu": 128}
@@ -81,9 +81,7 @@ def plans(notebook: Path, profile: str, parameters: Mapping[str, Any]) -> Iterat
 
 def _steps(notebook: Path, profile: str) -> int:
     """What a notebook says itself: `steps = steps or profile_value(profile, smoke=12, ...)`."""
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    lines = [line for cell in cells if cell["cell_type"] == "code"
-             for line in "".join(cell["source"]).splitlines()]  # fmt: skip
+    lines = "\n".join(code_of(notebook)).splitlines()
     said = next((line for line in lines if line.startswith("steps = steps or profile_value")), "0")
     calls = [node for node in ast.walk(ast.parse(said)) if isinstance(node, ast.Call)]
     values = {one.arg: ast.literal_eval(one.value) for call in calls for one in call.keywords}

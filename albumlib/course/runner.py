@@ -1,4 +1,4 @@
-"""The course without a reader: notebooks run headless, their numbers kept, a report written.
+"""The course without a person: notebooks run headless, their numbers kept, a report written.
 
     run_course("laptop")    runs/laptop/01_scraping.ipynb ...   the executed notebooks
                             runs/laptop/logs/                   what each of them printed

@@ -108,7 +108,7 @@ def _inputs(job: Job, data: Path) -> dict[str, str]:
     values = {n: v for n, v in sorted(job.parameters.items()) if n != "data_dir"}
     needed = [_read(data, name) for name in job.work.needs]
     return {
-        "code": _hash([_package(), *_code(job.notebook)]),
+        "code": _hash([_package(), *code_of(job.notebook)]),
         "parameters": _hash(values),
         "files": _hash(list(_files(_defaults(job.notebook) | values, job.notebook.parent))),
         "earlier chapters": _hash([needed, list(_manifests(job, data))]),
@@ -124,7 +124,8 @@ def _package() -> str:
     return _hash([path.read_text(encoding="utf-8") for path in sorted(PACKAGE.rglob("*.py"))])
 
 
-def _code(notebook: Path) -> list[str]:
+def code_of(notebook: Path) -> list[str]:
+    """The source of each cell of code."""
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
 

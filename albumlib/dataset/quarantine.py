@@ -1,7 +1,7 @@
 """The quarantine: what cleaning put aside, why, and what a person decided to let go after all.
 
 Releases are lines in `released.txt` beside the catalogue: the id of a track or the reference of a
-cover, and after a tab, if you like, a note. The next cleaning heeds them.
+cover, and after a tab, if you like, a note. The next cleaning follows them.
 """
 
 from __future__ import annotations

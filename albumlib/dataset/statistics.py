@@ -43,7 +43,7 @@ def album_share(tracks: pd.DataFrame) -> pd.Series:
 
     The one-way analysis-of-variance estimate ICC(1) for albums of unequal size (Donner 1986,
     International Statistical Review 54), clipped to [0, 1]: 1 means that all tracks of an album
-    have the same value, 0 that they resemble each other no more than strangers.
+    have the same value, 0 that they resemble each other no more than those of different albums.
     """
     return pd.Series({name: _icc(tracks[["album_id", name]].dropna()) for name in known(tracks)})
 
@@ -120,17 +120,17 @@ def telling_words(titles: Sequence[str], labels: pd.DataFrame, least: int = 20) 
     return means.loc[means.abs().max(axis=1).sort_values(ascending=False).index]
 
 
-def looks(pixels: np.ndarray) -> pd.DataFrame:
-    """Seven simple measures of covers (N, S, S, 3) uint8, one row a cover, in shares of 1.
+def image_statistics(pixels: np.ndarray) -> pd.DataFrame:
+    """Seven simple measures of covers (N, S, S, 3) uint8, one row a cover, from 0 to 1 or -1 to 1.
 
     Made to be understood, not to be complete: lightness, its contrast, how colourful, how warm
     (red over blue), how green, how much fine detail, and how much lighter the top is.
     """
-    parts = [_looks(pixels[start : start + 1024]) for start in range(0, len(pixels), 1024)]
-    return pd.concat(parts, ignore_index=True)
+    parts = np.array_split(pixels, range(1024, len(pixels), 1024))
+    return pd.concat(map(_image_statistics, parts), ignore_index=True)
 
 
-def _looks(pixels: np.ndarray) -> pd.DataFrame:
+def _image_statistics(pixels: np.ndarray) -> pd.DataFrame:
     colours = np.asarray(pixels, dtype=np.float32) / 255
     grey, half = colours.mean(axis=3), pixels.shape[1] // 2
     means = colours.mean(axis=(1, 2))

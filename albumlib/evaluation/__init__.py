@@ -1,4 +1,4 @@
-"""How good generated covers are and how well they obey their labels, with references.
+"""How good generated covers are and how well they follow their labels, with references.
 Imports `models`, `training` and what lies below.
 """
 

@@ -55,7 +55,6 @@ def train_label_regressor(
     labels: np.ndarray,
     *,
     epochs: float = 8,
-    batch_size: int = 64,
     seed: int = 0,
     progress: Callable[[dict], None] | None = None,
 ) -> LabelRegressor:
@@ -71,8 +70,8 @@ def train_label_regressor(
         known = wanted.isfinite()
         return (error * known).sum() / known.sum().clamp_min(1)
 
-    steps = max(1, round(epochs * len(pixels) / batch_size))
-    return fit(regressor, pixels, loss, steps, batch_size=batch_size, seed=seed, progress=progress)
+    steps = max(1, round(epochs * len(pixels) / 64))
+    return fit(regressor, pixels, loss, steps, seed=seed, progress=progress)
 
 
 class RidgeRegressor(nn.Module):

@@ -59,18 +59,14 @@ def recognised(probabilities: np.ndarray) -> float:
     return float((probabilities.max(1) >= SURE).mean())
 
 
-def proportions(probabilities: np.ndarray) -> np.ndarray:
-    """Each family's proportion (L,): the mean of the covers' probabilities."""
-    return probabilities.mean(0)
-
-
 def imbalance(first: np.ndarray, second: np.ndarray) -> float:
-    """Total variation between the families' proportions in two sets, from 0 to 1.
+    """Total variation between the families' proportions in two sets, from 0 to 1. A proportion is
+    the mean of the covers' probabilities.
 
     >>> imbalance(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[1.0, 0.0]]))
     0.5
     """
-    return float(np.abs(proportions(first) - proportions(second)).sum() / 2)
+    return float(np.abs(first.mean(0) - second.mean(0)).sum() / 2)
 
 
 def rarest(first: np.ndarray, second: np.ndarray) -> float:
@@ -79,7 +75,7 @@ def rarest(first: np.ndarray, second: np.ndarray) -> float:
     >>> rarest(np.array([[0.9, 0.1]]), np.array([[0.5, 0.5]]))
     0.2
     """
-    return float((proportions(first) / proportions(second)).min())
+    return float((first.mean(0) / second.mean(0)).min())
 
 
 def load_layouts(path: str | Path = FILE) -> LayoutClassifier:

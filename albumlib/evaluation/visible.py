@@ -62,7 +62,7 @@ def image_inputs(images: np.ndarray, extractor: str = "imagenet") -> np.ndarray:
     """What the regression sees of covers (N, S, S, 3) uint8: features of a frozen network, and the
     image statistics of chapter 3 with their squares, (N, D)."""
     network = {"imagenet": load_imagenet, "own": load_extractor}[extractor]()
-    plain = statistics.looks(images).to_numpy()
+    plain = statistics.image_statistics(images).to_numpy()
     return np.column_stack([extract(network, images), plain, plain**2])
 
 

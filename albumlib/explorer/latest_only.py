@@ -42,7 +42,7 @@ class LatestOnly:
         """Give up what runs, at its next `check`."""
         with self._changed:
             if self._running:
-                self._waiting = _nothing
+                self._waiting = lambda: None  # in the place of work that is given up
                 self._changed.notify_all()
 
     def wait(self, timeout: float = 60) -> bool:
@@ -59,7 +59,3 @@ class LatestOnly:
                     self._changed.notify_all()
                     return
             work()
-
-
-def _nothing() -> None:
-    """Takes the place of work that is given up."""

@@ -113,7 +113,7 @@ def whose(covers: CoverSet) -> str:
 
 
 def command(page: Path, port: int, browser: bool, idle: int = IDLE) -> list[str]:
-    """How Voila is started; it listens to this machine only. ExploreError if it is missing.
+    """How Voila is started; it serves this machine only. ExploreError if it is missing.
 
     The kernel of a page that nobody looks at any more is ended after `idle` seconds.
     """

@@ -96,7 +96,7 @@ def funnel(counts: Mapping[str, int], title: str = "") -> Figure:
 # Labels ---------------------------------------------------------------------------------------
 
 
-def feature_histograms(table: pd.DataFrame, title: str = "", bins: int = 24) -> Figure:
+def feature_histograms(table: pd.DataFrame, title: str = "") -> Figure:
     """Ten small histograms, each in its unit, with the median marked."""
     words = title or "Ten features, ten different shapes"
     figure = new_figure(3.6, words, "number of rows by value; the line is the median")
@@ -110,7 +110,7 @@ def feature_histograms(table: pd.DataFrame, title: str = "", bins: int = 24) -> 
             bare(axes)
             axes.text(0.5, 0.5, "no values", transform=axes.transAxes, ha="center", color=MUTED)
             continue
-        axes.hist(values, bins=bins, color=SKY)
+        axes.hist(values, bins=24, color=SKY)
         axes.axvline(values.median(), color=BLUE, linewidth=1.4)
         axes.yaxis.get_major_locator().set_params(nbins=3)
         axes.xaxis.get_major_locator().set_params(nbins=4)
@@ -202,13 +202,11 @@ def album_spread(tracks: pd.DataFrame, title: str = "") -> Figure:
     return figure
 
 
-def real_and_independent(
-    real: pd.DataFrame, drawn: pd.DataFrame, x: str = "energy", y: str = "loudness", title: str = ""
-) -> Figure:
-    """Real pairs of two features beside independent draws, and how far each draw is from music.
-
-    Up to 1,500 points of each are shown.
+def real_and_independent(real: pd.DataFrame, drawn: pd.DataFrame, title: str = "") -> Figure:
+    """Real pairs of energy and loudness beside independent draws, and how far each draw is from
+    music. Up to 1,500 points of each are shown.
     """
+    x, y = "energy", "loudness"
     if not {x, y} <= set(statistics.known(real)):
         return empty_figure(NO_LABELS)
     words = title or "Labels drawn independently ask for music that nobody makes"

@@ -41,13 +41,12 @@ def networks(generator: Generator, critic: Critic, cover: np.ndarray, title: str
     """
     figure = new_figure(HEIGHT, title or "The two networks")
     axes = blank(figure.subplots(), WIDTH, HEIGHT)
-    drawn, judged = shapes(generator, critic)
+    generated, scored = shapes(generator, critic)
     conditional = bool(generator.columns)
-    _generator(axes, generator, drawn, conditional)
-    _critic(axes, critic, judged, conditional)
+    _generator(axes, generator, generated, conditional)
+    _critic(axes, critic, scored, conditional)
     place(axes, cover, END, MIDDLES[0] - SIDE / 2, SIDE)
     place(axes, cover, 0, MIDDLES[1] - SIDE / 2, SIDE)
-    blank(axes, WIDTH, HEIGHT)
     return figure
 
 

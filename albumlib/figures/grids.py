@@ -100,7 +100,6 @@ def named_rows(
     for column, words in enumerate(titles if titles is not None else ()):
         y = len(rows) * (1 + gap) + 0.04
         caption(axes, margin + column * (1 + gap), y, str(words), unit)
-    blank(axes, width, height)
     return figure
 
 
@@ -128,7 +127,6 @@ def album_row(
         x, y = 2 * (big + 0.2) + column * (1 + gap), row * 1.26
         place(axes, picture, x, y)
         caption(axes, x, y + 1.02, words, unit)
-    blank(axes, width, height)
     return figure
 
 
@@ -154,19 +152,17 @@ def feature_sweeps(
         axes.text(margin - 0.12, y + 0.5, name, ha="right", va="center", size=9.5)
         for column, picture in enumerate(pictures):
             place(axes, picture, margin + column * (1 + gap), y)
-    blank(axes, width, height)
     return figure
 
 
 def interpolation(rows: Sequence[Sequence[np.ndarray]], title: str = "") -> Figure:
-    """Walks between covers, one a row, without gaps, so that the eye can follow."""
+    """Interpolations between covers, one a row, without gaps, so that the eye can follow."""
     steps = len(rows[0])
     figure = new_figure(WIDTH * len(rows) * 1.08 / steps, title or "From one cover to the next")
     axes = blank(figure.subplots(), steps, len(rows) * 1.08)
     for row, pictures in enumerate(rows):
         for column, picture in enumerate(pictures):
             place(axes, picture, column, row * 1.08)
-    blank(axes, steps, len(rows) * 1.08)
     return figure
 
 
@@ -195,9 +191,7 @@ def sample_history(
     return figure
 
 
-def extremes(
-    pixels: np.ndarray, table: pd.DataFrame, title: str = "", examples: int = 4, share: float = 0.1
-) -> Figure:
+def extremes(pixels: np.ndarray, table: pd.DataFrame, title: str = "", examples: int = 4) -> Figure:
     """For each known feature, covers at its low and at its high end, and their mean covers.
 
     Each row reads from low to high: the mean cover of the lowest tenth and some of that tenth,
@@ -218,13 +212,12 @@ def extremes(
     for row, name in enumerate(names):
         y = 0.35 + row * step
         axes.text(margin - 0.15, y + 0.5, name, ha="right", va="center", size=9.5)
-        low, high = statistics.ends(table[name], share)
+        low, high = statistics.ends(table[name])
         shown = [_mean(pixels, low), *(pixels[i] for i in _spread(low, examples))]
         shown += [*(pixels[i] for i in _spread(high, examples)[::-1]), _mean(pixels, high)]
         for column, picture in enumerate(shown):
             aside = 0.5 if column > examples else 0.0
             place(axes, picture, margin + column * (1 + gap) + aside, y)
-    blank(axes, width, height)
     return figure
 
 

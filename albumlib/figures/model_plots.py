@@ -73,15 +73,13 @@ def training_curves(
     return figure
 
 
-def comparison(
-    measures: Mapping[str, Mapping[str, Sequence[float]]], title: str = "", columns: int = 3
-) -> Figure:
+def comparison(measures: Mapping[str, Mapping[str, Sequence[float]]], title: str = "") -> Figure:
     """A panel for each measure: what each variant reached, a dot a seed, and mean ± sd.
 
     `measures` is measure → variant → values over seeds; every variant has a row, also if it has
     no value.
     """
-    columns = min(columns, len(measures))
+    columns = min(3, len(measures))
     rows = -(-len(measures) // columns)
     height = 0.9 + rows * (0.8 + 0.26 * max(len(variants) for variants in measures.values()))
     figure = new_figure(height, title or "Runs compared", "a dot a seed; bars: mean ± sd")
@@ -121,7 +119,6 @@ def ladder(
     for row, strip in enumerate(strips):
         for column, cover in enumerate(strip):
             place(left, cover, column * 1.06, row - 0.5, 0.96)
-    _rows_of_covers(left, count, len(rows))
     for axes, (name, values) in zip(panels, measures.items(), strict=True):
         for row, dots in enumerate(values):
             _seeds(axes, dots, row)
@@ -248,9 +245,7 @@ def agreement(real: pd.DataFrame, drawn: pd.DataFrame, title: str = "") -> Figur
 # Evaluation -----------------------------------------------------------------------------------
 
 
-def damage_curves(
-    found: pd.DataFrame, reference: Mapping[str, float], title: str = "", xlabel: str = "strength"
-) -> Figure:
+def damage_curves(found: pd.DataFrame, reference: Mapping[str, float], title: str = "") -> Figure:
     """One panel a number: a line for each kind of damage over its strength, the reference dotted.
 
     `found` has columns `kind` and `strength`, and one a number; `reference` has some of these.
@@ -268,7 +263,7 @@ def damage_curves(
         axes.set_title(name)
         axes.set_ylim(min(0, found[name].min()), 1.06 * found[name].max())
     for axes in panels[-1]:
-        axes.set_xlabel(xlabel)
+        axes.set_xlabel("strength")
     for axes in panels.flat[len(names) :]:
         axes.set_visible(False)
     lines = panels.flat[0].get_legend_handles_labels()

@@ -107,7 +107,8 @@ def place(axes: Axes, pixels: np.ndarray, x: float, y: float, side: float = 1.0)
     wide, high = side * width / max(height, width), side * height / max(height, width)
     left, top = x + (side - wide) / 2, y + (side - high) / 2
     smooth = "lanczos" if max(height, width) <= 64 else "auto"  # small ones are shown enlarged
-    axes.imshow(pixels, extent=(left, left + wide, top + high, top), interpolation=smooth)
+    extent = (left, left + wide, top + high, top)
+    axes.imshow(pixels, extent=extent, interpolation=smooth, aspect=axes.get_aspect())
     edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     if (edge.min(axis=1) > 240).mean() > 0.1:
         axes.add_patch(Rectangle((left, top), wide, high, fill=False, ec=GRID, lw=0.6))
@@ -160,7 +161,6 @@ def sheet(
         place(axes, cover, x, y)
         if titles is not None:
             caption(axes, x, y + 1.03, str(titles[number]), inches=inches)
-    blank(axes, columns * (1 + gap) - gap, rows * (1 + gap + line) - gap)
 
 
 def heat_map(axes: Axes, table: pd.DataFrame, triangle: bool = False) -> None:

@@ -1,5 +1,5 @@
-"""Track names as numbers, and a small encoder of them: taught by regression which labels a title
-leads to expect, then trained along with a model.
+"""Track names as numbers, and a small encoder of them, which is trained by regression to predict
+the labels of a title, then along with a model.
 
 A title is read twice: as characters, which serve any script and any word that was never seen, and
 as words of a vocabulary, which carry more as long as they are known. Both kinds of token stand in
@@ -85,12 +85,8 @@ def tokens(titles: Sequence[str], words: Sequence[str]) -> np.ndarray:
 
 def _bucket(letter: str) -> int:
     """A number below BUCKETS for a character: itself in Latin scripts, a hash elsewhere."""
-    code = ord(letter)
-    return (
-        code
-        if code < BUCKETS // 2
-        else BUCKETS // 2 + zlib.crc32(letter.encode("utf-8")) % (BUCKETS // 2)
-    )
+    code, half = ord(letter), BUCKETS // 2
+    return code if code < half else half + zlib.crc32(letter.encode("utf-8")) % half
 
 
 def forget_words(titles: Tensor, proportion: float, rng: Rng) -> Tensor:
@@ -104,7 +100,7 @@ def forget_words(titles: Tensor, proportion: float, rng: Rng) -> Tensor:
 def titles_to_labels(
     encoder: TrackNameEncoder, titles: Tensor, wanted: Tensor, forgotten: float, seed: int = 0
 ) -> None:
-    """Teach an encoder which labels a title leads to expect (`guess`), by regression.
+    """Train an encoder to predict which labels a title leads to expect (`guess`), by regression.
 
     `titles` (N, TOKENS) and standardised labels `wanted` (N, L), missing ones NaN; a proportion
     of the words is `forgotten`, as in training.

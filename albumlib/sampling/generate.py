@@ -193,11 +193,8 @@ def _words(finish: Finish | None, row: Mapping[str, object]) -> Finish | None:
     """A finish with a row's name and artist."""
     if finish is None:
         return None
-    title, artist = (
-        finish.title or as_text(row.get("name")),
-        finish.artist or as_text(row.get("artist")),
-    )
-    return replace(finish, title=title, artist=artist)
+    artist = finish.artist or as_text(row.get("artist"))
+    return replace(finish, title=finish.title or as_text(row.get("name")), artist=artist)
 
 
 def _seed(row: Mapping[str, object], number: int, seed: int) -> int:

@@ -1,4 +1,4 @@
-"""What one does with a trained generator: draw, steer, walk, mix, project, average an album.
+"""What one does with a trained generator: draw, steer, interpolate, mix, project, average an album.
 
 Seeds are drawn on the CPU, so that a seed means the same picture on every device.
 """
@@ -150,7 +150,7 @@ def principal_directions(
 def _features(generator: Generator, z: Tensor, block: int) -> Tensor:
     """What a block puts out for an average label, (n, channels * side * side) on the CPU."""
     z = z.to(generator.stem.weight.device)
-    missing = z.new_full((len(z), generator.columns), torch.nan)  # is heard as the mean
+    missing = z.new_full((len(z), generator.columns), torch.nan)  # which counts as the mean
     condition = generator.condition(z, missing)
     x = generator.stem(condition).unflatten(1, (-1, 4, 4))
     for layer in generator.blocks[: block + 1]:
@@ -177,8 +177,8 @@ def mix(
     fine: tuple[Tensor, np.ndarray | None],
     layer: int,
 ) -> np.ndarray:
-    """Covers (n, S, S, 3) uint8 whose first `layer` layers listen to one latent and label, and
-    the rest to another: style mixing (StyleGAN, Karras et al. 2019, arXiv 1812.04948).
+    """Covers (n, S, S, 3) uint8 whose first `layer` layers are conditioned on one latent and
+    label, and the rest on another: style mixing (StyleGAN, Karras et al. 2019, arXiv 1812.04948).
 
     `coarse` and `fine` are latents (n, Z) with labels (n, 10), or None. The first of the layers
     is the stem, so that `layer` goes from 0, all fine, to `len(generator.blocks) + 1`.

@@ -103,23 +103,17 @@ def _mp4(path: Path, pictures: Iterable[np.ndarray]) -> None:
     """H.264 with colours as every player shows them, which wants even sides."""
     import av
 
-    first, pictures = _peeked(pictures)
+    pictures = iter(pictures)
+    first = next(pictures)
     height, width = (side - side % 2 for side in first.shape[:2])
     with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
         stream = container.add_stream("libx264", rate=Fraction(FRAMES_A_SECOND))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.options = {"crf": "18"}
-        for picture in pictures:
+        for picture in itertools.chain([first], pictures):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture[:height, :width]))
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
-
-
-def _peeked(pictures: Iterable[np.ndarray]) -> tuple[np.ndarray, Iterable[np.ndarray]]:
-    """The first picture, and all of them."""
-    rest = iter(pictures)
-    first = next(rest)
-    return first, itertools.chain([first], rest)
 
 
 WRITERS = {".gif": _gif, ".mp4": _mp4}

@@ -17,7 +17,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from albumlib.sources import web as http
 from albumlib.sources.base import CoverError, Failed, Page, SourceError, Track
@@ -125,17 +125,17 @@ class Spotify:
         while True:
             options = {"include_groups": "album,single", "limit": PAGE, "offset": done}
             found = self._client.ask("artist_albums", artist_id, **options)
-            for page in self._albums(self._ids(found["items"])):
-                done += page.albums
-                yield Page(page.tracks, str(done))
+            for tracks, albums in self._albums(self._ids(found["items"])):
+                done += albums
+                yield Page(tracks, str(done))
             if not _goes_on(found, done):
                 return
 
     def _by_albums(self, albums: str, position: str) -> Iterator[Page]:
         done = int(position or 0)
-        for page in self._albums(re.split(r"[\s,]+", albums)[done:]):
-            done += page.albums
-            yield Page(page.tracks, str(done))
+        for tracks, count in self._albums(re.split(r"[\s,]+", albums)[done:]):
+            done += count
+            yield Page(tracks, str(done))
 
     def _by_playlists(self, playlists: str, position: str) -> Iterator[Page]:
         last, _, seen = position.partition(" ")
@@ -184,16 +184,17 @@ class Spotify:
 
     # Albums and tracks --------------------------------------------------------------------------
 
-    def _albums(self, ids: list[str]) -> Iterator[_Part]:
-        """The tracks of these albums: many albums a request, or one where that is gone."""
+    def _albums(self, ids: list[str]) -> Iterator[tuple[list[Track], int]]:
+        """The tracks of these albums, and of how many: many albums a request, or one where that
+        is gone."""
         for some in _parts(ids, MANY_ALBUMS):
             found = self._client.try_many("albums", list(filter(None, some)))
             if found is not None:
-                yield _Part(self._album_tracks(found["albums"]), len(some))
+                yield self._album_tracks(found["albums"]), len(some)
                 continue
             for album_id in some:
                 album = [self._client.ask("album", album_id)] if album_id else []
-                yield _Part(self._album_tracks(album), 1)
+                yield self._album_tracks(album), 1
 
     def _album_tracks(self, albums: Iterable[object]) -> list[Track]:
         tracks = []
@@ -227,13 +228,6 @@ class Spotify:
                 break
             measured |= _by_id(answer)
         return list(each(functools.partial(_track, measured=measured), known, self.put_aside))
-
-
-class _Part(NamedTuple):
-    """The tracks of some albums."""
-
-    tracks: list[Track]
-    albums: int
 
 
 def _track(found: dict, measured: dict[str, dict]) -> Track:

@@ -83,8 +83,8 @@ def _read_json(path: Path) -> Sheet:
             bad: list[PutAside] = []
         else:
             rows, bad = _json_lines(file)
-    bad += [PutAside(line, "no JSON object", str(row)) for line, row in rows if not _is_object(row)]
-    rows = [(line, row) for line, row in rows if _is_object(row)]
+    bad += [PutAside(n, "no JSON object", str(row)) for n, row in rows if not isinstance(row, dict)]
+    rows = [(line, row) for line, row in rows if isinstance(row, dict)]
     if not rows:
         raise ValueError("no line of it is a JSON object")
     flat = pd.json_normalize([row for _, row in rows], sep="_")
@@ -98,10 +98,6 @@ def _parsed(text: str) -> object:
     if "\\ud" not in text.lower():
         return said
     return json.loads(json.dumps(said, ensure_ascii=False).encode("utf-8", "replace"))
-
-
-def _is_object(row: object) -> bool:
-    return isinstance(row, dict)
 
 
 def _json_lines(file: io.TextIOWrapper) -> tuple[list[tuple[int, object]], list[PutAside]]:

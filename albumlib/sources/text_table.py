@@ -59,9 +59,8 @@ class _Layout:
         cells = self.trimmed(cells)
         if len(cells) != self.width:
             return False
-        return not numbers(pd.Series([cells[place] for place in self.measured], dtype=object))[
-            1
-        ].any()
+        measured = pd.Series([cells[place] for place in self.measured], dtype=object)
+        return not numbers(measured)[1].any()
 
     def trimmed(self, cells: list[str]) -> list[str]:
         """Without the empty cells that separators at the end of a row make."""

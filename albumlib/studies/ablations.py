@@ -5,7 +5,7 @@
     python -m albumlib.studies.ablations choices_first  the same, design choices before bugs
     python -m albumlib.studies.ablations bugs_alone     each of its bugs in a repaired variant
     python -m albumlib.studies.ablations logan          LOGAN's step: off, gd, ngd detached, ngd
-    python -m albumlib.studies.ablations conditioning   three ways to tell a network its labels
+    python -m albumlib.studies.ablations conditioning   three ways to condition a network on labels
 
 Each writes `data/measured/NAME.jsonl`, the references first, then a line for each run, and goes on
 where it was stopped. `logan_search` chooses the settings of `logan`, on the validation split.
@@ -205,8 +205,8 @@ def main() -> None:
         search_latent_steps(coverset, given.out, given.images)
         return
     setup = Setup.of(coverset, conditional=given.name != "logan")
-    seeds, told = range(1, given.seeds + 1), milestones(100)
-    measure(given.name, setup, given.out, seeds, given.images, progress=told)
+    seeds = range(1, given.seeds + 1)
+    measure(given.name, setup, given.out, seeds, given.images, progress=milestones(100))
 
 
 if __name__ == "__main__":

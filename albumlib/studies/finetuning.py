@@ -1,4 +1,4 @@
-"""A style from few covers: fine-tune a trained model on an artist's, a label's, a folder's covers.
+"""A style from few covers: fine-tune a trained model on those of an artist, an imprint, a folder.
 
 Few covers are soon learned by heart. So both networks see the covers moved and recoloured
 (DiffAugment, arXiv 2006.10738), and held-out covers say when to stop: the checkpoint nearest to
@@ -143,7 +143,7 @@ class _Look:
 def best(history: list[dict]) -> dict:
     """The look with the least distance (KID) to held-out covers, of those that do not copy.
 
-    Among few covers strangers, too, are near to some: what the start, which has seen none of
+    Among few covers any other is near to one of them: what the start, which has seen none of
     them, seems to copy is the measure.
     """
     limit = history[0]["copied"] + COPIED

@@ -39,7 +39,7 @@ TURNED = (0.1, 0.9)  # quantiles from which and to which
 DRAWS = 5  # samples of real covers whose distances are the reference
 PERMUTED = 200  # controls
 INTERVAL = (0.025, 0.975)
-LOOKS = ["lightness", "contrast", "colourfulness", "warmth", "greenness"]
+STATISTICS = ["lightness", "contrast", "colourfulness", "warmth", "greenness"]
 COLUMNS = [*NAMES, "year"]
 SHOWN = ["cosine", "cosine_low", "cosine_high", "cosine_permuted", "size", "n", "artists"]
 
@@ -47,12 +47,12 @@ SHOWN = ["cosine", "cosine_low", "cosine_high", "cosine_permuted", "size", "n", 
 @dataclass(frozen=True)
 class Sample:
     """Covers by what is known and seen of them: `labels` (N, L), NaN where missing, network
-    `features` (N, D) and image statistics `looks` (N, 5), both standardised; `groups` (N,) number
+    `features` (N, D) and `image_statistics` (N, 5), both standardised; `groups` (N,) number
     the artists."""
 
     labels: np.ndarray
     features: np.ndarray
-    looks: np.ndarray
+    image_statistics: np.ndarray
     groups: np.ndarray
 
     def rows(self, rows: np.ndarray) -> Sample:
@@ -171,8 +171,9 @@ class RealCovers:
     def sample(self, pixels: np.ndarray, labels: np.ndarray, groups=None) -> Sample:
         """Covers (N, S, S, 3) uint8 with the labels (N, L) that they have or were asked for."""
         features = self._scaled("features", extract(self.network, pixels))
-        looks = self._scaled("looks", statistics.looks(pixels)[LOOKS].to_numpy())
-        return Sample(labels, features, looks, np.arange(len(pixels)) if groups is None else groups)
+        shown = statistics.image_statistics(pixels)[STATISTICS].to_numpy()
+        groups = np.arange(len(pixels)) if groups is None else groups
+        return Sample(labels, features, self._scaled("statistics", shown), groups)
 
     def _scaled(self, name: str, values: np.ndarray) -> np.ndarray:
         """Standardised by the first of a kind, which are the real training covers'."""
@@ -206,7 +207,7 @@ class RealCovers:
         mean, spread = np.nanmean(known[1], axis=0), np.nanstd(known[1], axis=0) + 1e-6
         _, rows = metrics.nearest(*(np.nan_to_num((labels - mean) / spread) for labels in known))
         found = self.train.rows(rows)
-        return Sample(self.held.labels, found.features, found.looks, self.held.groups)
+        return Sample(self.held.labels, found.features, found.image_statistics, self.held.groups)
 
     def references(self) -> list[Sample]:
         """Real training covers, as many as are held out: what a perfect model would get."""
@@ -233,18 +234,18 @@ class RealCovers:
         found = agreement(np.mean(moves, axis=0), reference, self.held, values, self.seed)
         found["cosine_permuted"] = max(permuted(*pair, real, rng) for pair in asked)
         found["cosine_least"] = min(float(cosine(move, real)) for move in moves)
-        looks = np.mean([difference(sample.looks, labels) for sample, labels in asked], axis=0)
-        found |= dict(zip(LOOKS, looks.tolist(), strict=True))
+        shown = [difference(sample.image_statistics, labels) for sample, labels in asked]
+        found |= dict(zip(STATISTICS, np.mean(shown, axis=0).tolist(), strict=True))
         return found | _counted(values, self.held.groups)
 
-    def looks(self) -> pd.DataFrame:
+    def image_statistics(self) -> pd.DataFrame:
         """How far image statistics of all real covers, training and held-out, differ between low
         and high, with intervals: what a model should reproduce."""
         both, found = Sample.joined([self.train, self.held]), {}
         for name in self.names:
             values = both.labels[:, COLUMNS.index(name)]
-            here, drawn = resampled(both.looks, values, both.groups, self.seed)
-            parts = map(interval, LOOKS, here, drawn.T)
+            here, drawn = resampled(both.image_statistics, values, both.groups, self.seed)
+            parts = map(interval, STATISTICS, here, drawn.T)
             found[name] = {key: value for part in parts for key, value in part.items()}
             found[name] |= _counted(values, both.groups)
         return pd.DataFrame(found).T
@@ -295,7 +296,7 @@ def compare(
         raise metrics.MetricsError(f"a model cannot be called {taken.pop()}: choose another name")
     nearest = [real.nearest()]
     found = {
-        "looks": flat(real.looks()),
+        "looks": flat(real.image_statistics()),
         "real": flat(real.table([real.train])) | real.likeness(real.references()),
         "nearest": flat(real.table(nearest)) | real.likeness(nearest),
     }

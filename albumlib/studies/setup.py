@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import numpy as np
+from torch import Tensor
 from torch.nn import functional as F
 
 from albumlib.dataset.coverset import Batches, CoverSet
@@ -133,15 +134,16 @@ class Setup:
 
 def shrink(pixels: np.ndarray, side: int = SIZE) -> np.ndarray:
     """Covers (N, S, S, 3) uint8 at `side` px, each pixel the mean of those that it replaces."""
-    parts = np.array_split(pixels, -(-len(pixels) // 1024))
-    small = [to_pixels(F.adaptive_avg_pool2d(to_covers(part), side)) for part in parts]
-    return np.concatenate(small)
+    return _in_parts(pixels, lambda covers: F.adaptive_avg_pool2d(covers, side))
 
 
 def enlarge(pixels: np.ndarray, side: int) -> np.ndarray:
     """Covers (N, S, S, 3) uint8 at `side` px, bicubic."""
     if pixels.shape[1] == side:
         return pixels
+    return _in_parts(pixels, lambda covers: F.interpolate(covers, side, mode="bicubic"))
+
+
+def _in_parts(pixels: np.ndarray, change: Callable[[Tensor], Tensor]) -> np.ndarray:
     parts = np.array_split(pixels, -(-len(pixels) // 1024))
-    large = [F.interpolate(to_covers(part), side, mode="bicubic") for part in parts]
-    return np.concatenate([to_pixels(part) for part in large])
+    return np.concatenate([to_pixels(change(to_covers(part))) for part in parts])

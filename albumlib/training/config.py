@@ -51,7 +51,7 @@ class TrainingConfig:
     size: int = setting(64, SIZES)  # pixels a side
     labels: bool = False  # condition on the ten features
     extras: str = setting("", EXTRA_NAMES, several=True)  # labels beyond the ten
-    titles: str = setting("", ("", *ENCODERS))  # condition on titles, read in this way
+    titles: str = setting("", ("", *ENCODERS))  # condition on titles, encoded in this way
     # How long
     steps: int = setting(2000, COUNT)  # generator updates
     batch_size: int = setting(16, COUNT)  # covers an update

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
-from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -72,18 +70,13 @@ class Monitor:
         return news
 
     def _coverage(self) -> float:
-        parts = zip(self.z.split(64), self._condition_parts(), strict=True)
+        latents, given = self.z.split(64), self.conditions
+        conditions = [None] * len(latents) if given is None else given.split(64)
+        parts = zip(latents, conditions, strict=True)
         generated = torch.cat([self.trainer.ema(z, rows) for z, rows in parts])
         real, fake = (F.adaptive_avg_pool2d(x, 8).flatten(1) for x in (self.real, generated))
         reach = torch.cdist(real, real).kthvalue(NEIGHBOURS + 1, dim=1).values
         return (torch.cdist(real, fake) < reach[:, None]).any(1).float().mean().item()
-
-    def _condition_parts(self) -> Iterable[Tensor | None]:
-        return (
-            itertools.repeat(None, -(-len(self.z) // 64))
-            if self.conditions is None
-            else self.conditions.split(64)
-        )
 
 
 def fixed_latents(trainer: Trainer, batches: Batches, count: int = 64) -> tuple:

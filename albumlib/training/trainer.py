@@ -291,7 +291,7 @@ class Trainer:
         self.saved = self.step if path.parent == folder else None
 
     def read_titles(self, rows: Tensor) -> None:
-        """Teach the encoders what the titles among training rows (N, C) lead to expect, before
+        """Train the encoders on what the titles among training rows (N, C) lead to expect, before
         the first step: what regression finds in seconds, the two networks alone had found for
         one title in seven after 25 minutes."""
         encoder = self.generator.titles

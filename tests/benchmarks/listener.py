@@ -60,9 +60,9 @@ def text_found(model: Generator, covers: np.ndarray, labels: np.ndarray) -> dict
 def years_followed(model: Generator, covers: np.ndarray, years: np.ndarray) -> dict[str, float]:
     """Rank correlation over decades of each image statistic, generated and real."""
     many = np.concatenate([drawn(model, 200, year=float(year)) for year in YEARS])
-    generated = statistics.looks(many).groupby(np.repeat(YEARS, 200)).mean()
+    generated = statistics.image_statistics(many).groupby(np.repeat(YEARS, 200)).mean()
     decades = (years // 10 * 10 + 5).clip(YEARS[0], YEARS[-1])
-    real = statistics.looks(covers).groupby(decades).mean()
+    real = statistics.image_statistics(covers).groupby(decades).mean()
     common = generated.index.intersection(real.index)
     follows = generated.loc[common].corrwith(real.loc[common], method="spearman")
     return {f"year_{name.replace(' ', '_')}": value for name, value in follows.items()}

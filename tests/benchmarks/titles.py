@@ -1,7 +1,7 @@
 """Titles read as characters, as words, or both: which steers a cover best, and on unknown words?
 
 Each build begins with the pretrained model of chapter 5 and learns titles for equally long. Then
-covers are drawn for held-out titles and nothing else, and the judge of chapter 10 looks for each
+covers are drawn for held-out titles and nothing else, and the matcher of chapter 10 looks for each
 title among a hundred. Once the titles are as they are, once every word has an ending that no
 vocabulary holds. `--out` keeps the table that chapter 10 shows. The last line is JSON.
 """
