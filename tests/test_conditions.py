@@ -155,13 +155,17 @@ def test_a_model_grows_and_keeps_all_but_the_layers_at_the_picture(covers, tmp_p
     config = recipe("acgan", **large, steps=1, generator_rate=1e-30, critic_rate=1e-30)
     images = covers.images.repeat(4, axis=1).repeat(4, axis=2)
     loop.train(config, images, covers.labels, tmp_path / "b", start=tmp_path / "a")
-    (drew, judged, _), (draws, judges, _) = (read_networks(tmp_path / name) for name in "ab")
+    (small_generator, small_critic, _), (large_generator, large_critic, _) = (
+        read_networks(tmp_path / name) for name in "ab"
+    )
     for name in ("stem.weight", "blocks.0.convolution.weight", "blocks.3.film.weight"):
-        assert torch.equal(drew[name], draws[name])
+        assert torch.equal(small_generator[name], large_generator[name])
     for layer in (1, 2):
-        assert torch.equal(judged[f"blocks.{layer}.weight"], judges[f"blocks.{layer + 2}.weight"])
+        assert torch.equal(
+            small_critic[f"blocks.{layer}.weight"], large_critic[f"blocks.{layer + 2}.weight"]
+        )
     for name in ("dense.weight", "score.bias", "auxiliary.weight"):
-        assert torch.equal(judged[name], judges[name])
+        assert torch.equal(small_critic[name], large_critic[name])
 
 
 def test_networks_of_another_shape_are_refused(covers, tmp_path):

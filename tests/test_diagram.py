@@ -14,9 +14,9 @@ def words(figure) -> str:
 
 
 def test_the_maps_are_those_of_the_networks():
-    drawn, judged = diagram.shapes(Generator(64, labels=10), Critic(64, 10))
-    assert drawn == list(zip(channels(64, 16), (4, 8, 16, 32, 64), strict=True))
-    assert judged == [(64, 32), (128, 16), (256, 8), (256, 4)]
+    generated, scored = diagram.shapes(Generator(64, labels=10), Critic(64, 10))
+    assert generated == list(zip(channels(64, 16), (4, 8, 16, 32, 64), strict=True))
+    assert scored == [(64, 32), (128, 16), (256, 8), (256, 4)]
 
 
 @pytest.mark.parametrize("labels", [0, 10])

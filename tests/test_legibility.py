@@ -1,4 +1,4 @@
-"""The text reader: names count, their absence and their smears do not."""
+"""The text classifier: names count, their absence and their smears do not."""
 
 import numpy as np
 import pytest

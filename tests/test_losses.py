@@ -150,21 +150,21 @@ def test_gradients_pass_through_the_step_by_finite_differences():
 def test_gradients_of_the_whole_loss_reach_both_networks_by_finite_differences():
     """Algorithm 1 of the paper: f, the step, the second pass and the cost, in one graph."""
     z = torch.rand(3, 4, dtype=torch.double) * 0.2
-    paint = torch.randn(4, 5, dtype=torch.double, requires_grad=True)
-    judge = torch.randn(5, dtype=torch.double, requires_grad=True)
+    generator = torch.randn(4, 5, dtype=torch.double, requires_grad=True)
+    critic = torch.randn(5, dtype=torch.double, requires_grad=True)
 
     for method, steps in (("ngd", 1), ("gd", 1), ("ngd", 2)):
 
-        def loss(paint, judge, method=method, steps=steps):
+        def loss(generator, critic, method=method, steps=steps):
             def score(z):
-                return (z @ paint).tanh() @ judge
+                return (z @ generator).tanh() @ critic
 
             moved, step = losses.latent_step(
                 score, z, method=method, rate=0.1, damping=1.0, steps=steps
             )
             return losses.wasserstein_generator(score(moved)) + 300 * losses.latent_cost(step)
 
-        assert torch.autograd.gradcheck(loss, (paint, judge))
+        assert torch.autograd.gradcheck(loss, (generator, critic))
 
 
 def test_the_gain_does_not_depend_on_how_latents_are_measured():

@@ -350,12 +350,12 @@ def test_the_latent_step_never_moves_the_labels():
         labels=True, steps=1, latent_every=1, latent_steps=2, label_noise=0.0, **SMALL
     )
     trainer = Trainer(settings, torch.from_numpy(labels))
-    heard = []
-    trainer.generator.register_forward_pre_hook(lambda _, given: heard.append(given[1]))
+    conditions = []
+    trainer.generator.register_forward_pre_hook(lambda _, given: conditions.append(given[1]))
     batches = loop.Batches(images, labels, np.arange(8), 8, settings.seed)
     trainer.advance(batches)
-    assert len(heard) == 6  # for each network, two latent steps and the cover that is judged
-    for asked in heard:
+    assert len(conditions) == 6  # for each network, two latent steps and the cover that is scored
+    for asked in conditions:
         assert torch.equal(asked, batches.batch(0)[1]) and not asked.requires_grad
 
 

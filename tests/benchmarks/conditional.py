@@ -1,11 +1,11 @@
 """Do the covers obey? Label recovery of three builds after equally many minutes, in one run.
 
 ACGAN with relativistic pairs (`acgan`), ACGAN + WGAN + LOGAN, and the model of 2021 with all its
-faults at the same network size, at 64 px. A pretrained reader that had no part in their training
-reads ten labels off 2,000 covers drawn for held-out albums; means are over the features that it
-can read off real held-out covers, whose figures end in `_real`: the ceiling. `_shuffled` is the
-control: the best build's covers with other albums' labels (its R² is the squared correlation).
-The plain keys are the best build's; `share` is its R² over the ceiling's.
+differences at the same network size, at 64 px. A pretrained label regressor that had no part in
+their training predicts ten labels of 2,000 covers generated for held-out albums; means are over
+the features that it can predict from real held-out covers, whose figures end in `_real`: the
+ceiling. `_shuffled` is the control: the best build's covers with other albums' labels (its R² is
+the squared correlation). The plain keys are the best build's; `share` is its R² over the ceiling's.
 
 Targets at `--minutes 5` on two cores: `share` 0.6 or more, `_shuffled` within ±0.05, `_2021`
 below 0.05. With less time the shares are smaller. `--clock cpu` counts the processor's minutes
@@ -38,7 +38,7 @@ ENOUGH = 5.0  # minutes that the targets are for
 
 
 def drawn_set(folder: Path, albums: int) -> CoverSet:
-    """Covers of the built-in imprint; its held-out albums are unknown to the reader, too."""
+    """Covers of the built-in imprint; its held-out albums are unknown to the regressor, too."""
     gather(Imprint(albums=albums), folder, size=64)
     return clean(folder, size=64, heldout=0.25)
 
@@ -70,12 +70,12 @@ def main() -> None:
 
 
 def report(covers: CoverSet, minutes: float, clock: Callable) -> None:
-    judge, held = label_recovery.load_label_regressor(), covers.rows("test")
+    regressor, held = label_recovery.load_label_regressor(), covers.rows("test")
     asked = covers.labels[np.resize(held, COUNT)]
     known = torch.from_numpy(covers.labels[covers.rows("train")])
     some = held[:COUNT]
     real = label_recovery.label_recovery(
-        label_recovery.predict_labels(judge, covers.images[some]), covers.labels[some]
+        label_recovery.predict_labels(regressor, covers.images[some]), covers.labels[some]
     )
     chosen = real.r2 >= label_recovery.RECOVERABLE
     builds = {
@@ -91,7 +91,7 @@ def report(covers: CoverSet, minutes: float, clock: Callable) -> None:
         else:
             z = latents(build.ema, list(range(COUNT)))
             pixels = draw(build.ema, z, asked)
-        read[name] = label_recovery.predict_labels(judge, pixels)
+        read[name] = label_recovery.predict_labels(regressor, pixels)
         found[name] = label_recovery.label_recovery(read[name], asked).mean(chosen)
     best = max(("acgan", "acgan_wgan_logan"), key=lambda name: found[name][1])
     found["shuffled"] = label_recovery.shuffled_recovery(read[best], asked).mean(chosen)

@@ -144,27 +144,27 @@ def _cut_off(data: bytearray, rng: np.random.Generator) -> None:
 _MUTATIONS = (_bytes, _header, _bit, _extreme, _cut_out, _repeat, _swap_in, _cut_off)
 
 
-def verdicts(seed: int, numbers: range) -> list[tuple[str, float]]:
-    """Of each file the verdict and the seconds it took. Whatever else is raised is a crash."""
+def outcomes(seed: int, numbers: range) -> list[tuple[str, float]]:
+    """Of each file the outcome and the seconds it took. Whatever else is raised is a crash."""
     warnings.simplefilter("error")
-    return [_verdict(mutant(seed, number)) for number in numbers]
+    return [_outcome(mutant(seed, number)) for number in numbers]
 
 
-def _verdict(data: bytes) -> tuple[str, float]:
+def _outcome(data: bytes) -> tuple[str, float]:
     start = time.process_time()
     try:
         decode(data, 32)
-        verdict = "cover"
+        outcome = "cover"
     except CoverRejected as error:
-        verdict = str(error)
-    return verdict, time.process_time() - start
+        outcome = str(error)
+    return outcome, time.process_time() - start
 
 
 def crashes(seed: int, numbers: range) -> Iterator[str]:
     """Of a task that failed, each file that fails alone, in a process of its own."""
     for number in numbers:
         with ProcessPoolExecutor(1) as pool:
-            error = pool.submit(verdicts, seed, range(number, number + 1)).exception()
+            error = pool.submit(outcomes, seed, range(number, number + 1)).exception()
         if error:
             yield f"--only {number}: {error!r}"
 
@@ -176,7 +176,7 @@ def main() -> None:
     parser.add_argument("--only", type=int, help="decode this file, in this process")
     given = parser.parse_args()
     if given.only is not None:
-        print(json.dumps(verdicts(given.seed, range(given.only, given.only + 1))))
+        print(json.dumps(outcomes(given.seed, range(given.only, given.only + 1))))
         return
 
     reasons: Counter = Counter()
@@ -184,12 +184,12 @@ def main() -> None:
     for start in range(0, given.n, TASK):
         numbers = range(start, min(start + TASK, given.n))
         with ProcessPoolExecutor(1) as pool:
-            task = pool.submit(verdicts, given.seed, numbers)
+            task = pool.submit(outcomes, given.seed, numbers)
             if task.exception():
                 crashed += crashes(given.seed, numbers)
                 continue
             found = task.result()
-        reasons.update(verdict for verdict, _ in found)
+        reasons.update(outcome for outcome, _ in found)
         slow = max(range(len(found)), key=lambda row: found[row][1])
         slowest = max(slowest, (found[slow][1], numbers[slow]))
     for crash in crashed:

@@ -50,11 +50,11 @@ def titles_found(model: Generator, covers: np.ndarray, names: list[str]) -> dict
 
 def text_found(model: Generator, covers: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Proportions of covers with legible text, asked for with the features of other albums."""
-    reader, part = legibility.load_text_reader(), labels[:500]
+    network, part = legibility.load_text_reader(), labels[:500]
     asked = {f"text_{name}": drawn(model, len(part), labels=part, text=value)
              for name, value in {"with": 1.0, "without": 0.0}.items()}  # fmt: skip
     asked |= {"text_real": covers}
-    return {name: float(legibility.legible(reader, some).mean()) for name, some in asked.items()}
+    return {name: float(legibility.legible(network, some).mean()) for name, some in asked.items()}
 
 
 def years_followed(model: Generator, covers: np.ndarray, years: np.ndarray) -> dict[str, float]:

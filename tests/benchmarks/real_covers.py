@@ -8,7 +8,7 @@ for as many minutes of the processor's time (so that a busy machine favours nobo
 - `wgan_gp`: a DCGAN of width 64 without norm in the critic, WGAN-GP as published (weight 10, five
   critic updates, Adam 1e-4 with betas 0 and 0.9);
 - `dcgan`: the recipe of pytorch/examples: width 64, BatchNorm in both networks, binary cross
-  entropy, Adam 2e-4 with betas 0.5 and 0.999, batches of 64. It is judged as it trains, with the
+  entropy, Adam 2e-4 with betas 0.5 and 0.999, batches of 64. It is measured as it trains, with the
   statistics of its batches: averaged statistics make it worse.
 
 Each is compared with held-out covers: Frechet distance, KID and coverage on the extractor that
@@ -163,7 +163,7 @@ RECIPES = {
 
 
 def run(name: str, seed: int, covers: CoverSet, minutes: float, work: Path) -> dict:
-    """Train, judge, keep: a row of numbers, read again where it is there already."""
+    """Train, measure, keep: a row of numbers, read again where it is there already."""
     path = work / f"{name}_{seed}_{minutes:g}.json"
     if path.exists():
         return json.loads(path.read_text(encoding="utf-8"))

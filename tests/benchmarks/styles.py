@@ -4,7 +4,7 @@
     python tests/benchmarks/styles.py recipe     100 covers, one part of the recipe changed
     python tests/benchmarks/styles.py genres     real covers: a genre that the base never saw
 
-Each dot is a fine-tuning, of the pretrained model or of a base trained here, judged by its best
+Each dot is a fine-tuning, of the pretrained model or of a base trained here, measured by its best
 look at held-out covers. `--out` keeps the table, as chapter 9 shows it; stopped, it goes on. The
 last line is JSON: the distance left, as a share of the one before, over seeds.
 """
@@ -79,7 +79,7 @@ def main() -> None:
     parser.add_argument("what", nargs="?", choices=what, default="recipe")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--steps", type=int, default=60, help="at the most; chapter 9 shows 300")
-    parser.add_argument("--held", type=int, default=600, help="covers of the artist to judge by")
+    parser.add_argument("--held", type=int, default=600, help="covers of the artist to measure by")
     parser.add_argument("--pictures", default=ROOT.parent / "shared/data/covers", help="for genres")
     parser.add_argument("--minutes", type=float, default=6, help="of the base of genres")
     parser.add_argument("--work", type=Path, default=ROOT / "data" / "styles")

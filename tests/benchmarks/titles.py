@@ -29,7 +29,7 @@ from albumlib.training.loop import train
 ROOT = Path(__file__).parents[2]
 PRETRAINED = ROOT / "data" / "pretrained"
 START = PRETRAINED / "acgan.safetensors"
-COUNT = 1000  # covers to judge
+COUNT = 1000  # covers to measure by
 
 
 def bent(title: str) -> str:
@@ -49,12 +49,12 @@ def trained(covers: CoverSet, reads: str, seed: int, minutes: float, work: Path)
     )  # fmt: skip
 
 
-def found(model: Generator, judge, known, asked: list[str], meant: list[str]) -> float:
-    """Share of covers, drawn for `asked`, that lead the judge to the title that was `meant`."""
+def found(model: Generator, matcher, known, asked: list[str], meant: list[str]) -> float:
+    """Share of covers, drawn for `asked`, that lead the matcher to the title that was `meant`."""
     nothing = np.full((len(asked), model.labels), np.nan)  # the features and layouts
     rows = conditions.rows(nothing, {}, asked, model.words)
     covers = latent.draw(model, latent.latents(model, list(range(len(asked)))), rows)
-    ranks = retrieval.retrieval_ranks(judge, covers, titles.tokens(meant, known))
+    ranks = retrieval.retrieval_ranks(matcher, covers, titles.tokens(meant, known))
     return retrieval.accuracy(ranks)
 
 
@@ -72,7 +72,7 @@ def main() -> None:
     else:
         gather(Imprint(albums=800), options.work, size=64)
         covers = clean(options.work, size=64)
-    judge, known = retrieval.load_matcher(PRETRAINED / "matcher.safetensors")
+    matcher, known = retrieval.load_matcher(PRETRAINED / "matcher.safetensors")
     names = conditions.cover_titles(covers)
     meant = [names[row] for row in np.resize(covers.rows("test"), COUNT)]
     shuffled = list(np.random.default_rng(0).permutation(meant))
@@ -81,9 +81,9 @@ def main() -> None:
         for reads in titles.ENCODERS:
             model = trained(covers, reads, seed, options.minutes, options.work)
             row = {"reads": reads, "seed": seed}
-            row["as they are"] = found(model, judge, known, meant, meant)
-            row["unknown words"] = found(model, judge, known, [bent(t) for t in meant], meant)
-            row["shuffled"] = found(model, judge, known, meant, shuffled)
+            row["as they are"] = found(model, matcher, known, meant, meant)
+            row["unknown words"] = found(model, matcher, known, [bent(t) for t in meant], meant)
+            row["shuffled"] = found(model, matcher, known, meant, shuffled)
             print(row, flush=True)
             rows.append(row)
     table = pd.DataFrame(rows)
