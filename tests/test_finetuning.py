@@ -38,8 +38,8 @@ def test_it_comes_nearer_and_keeps_the_nearest(base, tmp_path):
     setting = config(folder, steps=120, generator_rate=3e-3, critic_rate=3e-3, augment="")
     model = fine_tune(folder, covers, labels, tmp_path, config=setting, every=30, **SPLIT)
     history = read_history(tmp_path)
-    assert [look["step"] for look in history][:2] == [0, 30]
-    assert best(history)["kid"] < 0.7 * history[0]["kid"], [look["kid"] for look in history]
+    assert [one["step"] for one in history][:2] == [0, 30]
+    assert best(history)["kid"] < 0.7 * history[0]["kid"], [one["kid"] for one in history]
     kept = load_generator(tmp_path).state_dict()
     assert all((kept[name] == weight).all() for name, weight in model.state_dict().items())
 
@@ -62,11 +62,11 @@ def test_interrupted_it_goes_on_to_the_same_end(base, tmp_path):
     whole = run("whole")
     with pytest.raises(KeyboardInterrupt):
         run("parts", stop)
-    assert [look["step"] for look in read_history(tmp_path / "parts")] == [0, 3]
+    assert [one["step"] for one in read_history(tmp_path / "parts")] == [0, 3]
     assert run("parts") == whole
 
 
-def test_without_labels_the_ear_stays_as_it_was(base, tmp_path):
+def test_without_labels_what_labels_do_stays_as_it_was(base, tmp_path):
     folder, covers, _ = base
     before = load_generator(folder)
     fine_tune(folder, covers, None, tmp_path, config=config(folder, steps=4), every=4, **SPLIT)
@@ -102,14 +102,14 @@ def test_a_model_that_knows_layouts_learns_a_style_without_them(base, tmp_path):
         style_config(tmp_path / "quantum")
 
 
-def test_the_best_look_does_not_copy():
-    looks = [
+def test_the_best_evaluation_does_not_copy():
+    found = [
         {"step": 0, "kid": 1.0, "copied": 0.1},
         {"step": 1, "kid": 0.4, "copied": 0.15},
         {"step": 2, "kid": 0.1, "copied": 0.9},
     ]
-    assert best(looks)["step"] == 1
-    assert json.loads(json.dumps(looks)) == looks
+    assert best(found)["step"] == 1
+    assert json.loads(json.dumps(found)) == found
 
 
 def test_too_few_or_of_another_size_is_told(base, tmp_path):

@@ -7,7 +7,7 @@
                             runs/laptop/results.json            "05_acgan.label_r2": 0.61, ...
                             runs/laptop/report.html             numbers and figures on one page
 
-`record` and `profile_value`, which the notebooks call, need nothing of papermill and its company.
+`record` and `profile_value`, which the notebooks call, need nothing of papermill.
 """
 
 from __future__ import annotations

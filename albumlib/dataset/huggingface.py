@@ -10,7 +10,6 @@ Pictures are PNG, so nothing is lost. `albumlib.sources.parquet` reads such fold
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 from functools import partial
@@ -19,11 +18,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
 
 from albumlib.dataset.coverset import CoverSet, CoverSetError
 from albumlib.dataset.shards import Progress
 from albumlib.dataset.splits import SPLITS
+from albumlib.runtime.pictures import to_png
 from albumlib.runtime.workers import spread
 from albumlib.sources.parquet import IMAGE, METADATA
 
@@ -81,7 +80,10 @@ def _write_shard(coverset: str, size: int | None, out: Path, shard: tuple[str, n
     with pq.ParquetWriter(out / name, schema) as writer:
         for start in range(0, len(rows), GROUP):
             some = rows[start : start + GROUP]
-            files = [{"bytes": _png(covers.images[row]), "path": f"{row:08}.png"} for row in some]
+            files = [
+                {"bytes": to_png(covers.images[row], level=6), "path": f"{row:08}.png"}
+                for row in some
+            ]
             columns = [pa.array(files, IMAGE), *labels.slice(start, len(some)).columns]
             writer.write_table(pa.table(columns, schema=schema))
 
@@ -89,12 +91,6 @@ def _write_shard(coverset: str, size: int | None, out: Path, shard: tuple[str, n
 def _metadata() -> dict[bytes, str]:
     """What tells `datasets` that a column holds pictures; it finds out the others' types."""
     return {METADATA: json.dumps({"info": {"features": {"image": {"_type": "Image"}}}})}
-
-
-def _png(pixels: np.ndarray) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG")
-    return stream.getvalue()
 
 
 def _card(covers: CoverSet) -> str:

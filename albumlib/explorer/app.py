@@ -33,6 +33,7 @@ from albumlib.explorer.state import LOST, History, Models, Shown, Stars
 from albumlib.explorer.strip import Strip
 from albumlib.explorer.view import View, side_by_side, still
 from albumlib.models.networks import Generator
+from albumlib.runtime.pictures import to_png
 from albumlib.sampling.request import Request, RequestError, beyond, contact_sheet, fingerprint
 
 NEAREST = 5  # training covers beside the generated one
@@ -125,7 +126,7 @@ class Explorer:
         self.view.say(f"generated in {1000 * (time.perf_counter() - started):.0f} ms")
         self.view.explain(beyond(wanted, generator))
         if self.view.neighbours.value:
-            self.view.nearest.value = controls.to_png(contact_sheet(self._nearest(covers[0])))
+            self.view.nearest.value = to_png(contact_sheet(self._nearest(covers[0])))
         self.newest.settle(SETTLED)
         self.history.add(self._shown(wanted, covers))
         self._show_strip()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 from pathlib import Path
 
 import ipywidgets as widgets
@@ -13,6 +12,7 @@ from PIL import Image
 
 from albumlib import features
 from albumlib.runtime.paths import ASSETS
+from albumlib.runtime.pictures import to_png
 
 SHOWN = 640  # pixels a side of the picture on a screen
 THUMB = 64  # pixels a side of a small one
@@ -108,14 +108,7 @@ def thumbnail(pixels: np.ndarray) -> bytes:
     """A picture (H, W, 3) as a PNG file of THUMB pixels a side at most."""
     small = Image.fromarray(pixels)
     small.thumbnail((THUMB, THUMB))
-    return to_png(np.asarray(small))
-
-
-def to_png(pixels: np.ndarray) -> bytes:
-    """A picture (H, W, 3) as a PNG file."""
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG", compress_level=1)
-    return file.getvalue()
+    return to_png(small)
 
 
 def embedded(path: Path, words: str) -> str:

@@ -15,6 +15,7 @@ from albumlib.dataset.coverset import CoverSet
 from albumlib.explorer import controls
 from albumlib.features import NAMES
 from albumlib.models.networks import Generator
+from albumlib.runtime.pictures import to_png
 from albumlib.sampling.request import Request, contact_sheet, enlarge
 
 NEAREST = "nearest training covers"
@@ -76,7 +77,7 @@ class View:
 
     def show(self, pixels: np.ndarray, wanted: Request) -> None:
         """A picture (H, W, 3) of what was asked for, and its description."""
-        self.picture.value = controls.to_png(pixels)
+        self.picture.value = to_png(pixels)
         said = ", ".join(f"{n} {v:.3g}" for n, v in zip(NAMES, wanted.features, strict=True))
         number = "cover" if len(wanted.seeds) == 1 else f"{len(wanted.seeds)} covers"
         words = f"{number} from seed {wanted.seeds[0]}: {said}"

@@ -55,14 +55,11 @@ def requirements(lines: list[str]) -> Iterator[Finding]:
     """One finding for each requirement; what only an extra asks for is no failure."""
     for line in lines:
         wanted = Requirement(line)
-        extra = re.search(r'extra == "(\w+)"', str(wanted.marker or ""))
-        if wanted.name == "albumlib" or not _applies(wanted, extra):
-            continue
-        yield _installed(wanted, extra[1] if extra else "")
-
-
-def _applies(wanted: Requirement, extra: re.Match | None) -> bool:
-    return wanted.marker is None or wanted.marker.evaluate({"extra": extra[1] if extra else ""})
+        said = re.search(r'extra == "(\w+)"', str(wanted.marker or ""))
+        extra = said[1] if said else ""
+        applies = wanted.marker is None or wanted.marker.evaluate({"extra": extra})
+        if applies and wanted.name != "albumlib":
+            yield _installed(wanted, extra)
 
 
 def _installed(wanted: Requirement, extra: str) -> Finding:

@@ -20,9 +20,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from albumlib import features
+from albumlib.runtime.pictures import to_png
 from albumlib.sources.base import CoverError, SourceError, Track
 
 KEYS = ("data", "names", "labels")
@@ -76,10 +76,7 @@ class Legacy:
 
     def cover(self, reference: str, size: int) -> bytes:
         """The picture as a PNG, in the size it has. Raises CoverError if it is none."""
-        pixels = _pixels(self._pictures[int(reference)])
-        stream = io.BytesIO()
-        Image.fromarray(pixels).save(stream, "PNG", compress_level=1)
-        return stream.getvalue()
+        return to_png(_pixels(self._pictures[int(reference)]))
 
 
 def _listed(part: object) -> list:

@@ -28,8 +28,8 @@ from albumlib.training.config import TrainingConfig, recipe
 from albumlib.training.loop import train
 
 FEWEST = 20  # covers to fine-tune on
-EVERY = 50  # steps from one look at held-out covers to the next
-PATIENCE = 4  # looks without a nearer checkpoint after which it ends
+EVERY = 50  # steps from one evaluation by held-out covers to the next
+PATIENCE = 4  # evaluations without a nearer checkpoint after which it ends
 COPIED = 0.1  # share of copied covers, beyond the start's, from which a checkpoint is not kept
 
 
@@ -63,29 +63,29 @@ def fine_tune(
     `images` (N, S, S, 3) uint8 and `labels` (N, 10) in [-1, 1], or None where they are not known:
     a conditional model then learns the style of the average song, and keeps what it knows of the
     features. Every `every` steps as many covers as there are training ones are compared with
-    `images[heldout]`; after `patience` looks without a gain, or at `config.steps`, it ends.
+    `images[heldout]`; after `patience` evaluations without a gain, or at `config.steps`, it ends.
     `folder` gets `generator.safetensors`, the nearest checkpoint that did not copy (the one it
-    began with, if none came nearer), and `history.jsonl`, all looks. What was interrupted goes
-    on. Raises TrainingError if the covers are too few or of another size.
+    began with, if none came nearer), and `history.jsonl`, all evaluations. What was interrupted
+    goes on. Raises TrainingError if the covers are too few or of another size.
     """
     config = config or style_config(start)
     _checked(config, images, rows, heldout)
     folder = Path(folder)
     labels = _labels(config, labels, len(images))
     history = read_history(folder)
-    look = _Look(images, labels, rows, heldout, extractor)
+    evaluate = _Evaluation(images, labels, rows, heldout, extractor)
     if not history:
         folder.mkdir(parents=True, exist_ok=True)
         generator = load_generator(start)
         save_generator(folder / "generator.safetensors", generator, {"version": __version__})
-        _record(folder, history, 0, look(generator))
+        _record(folder, history, 0, evaluate(generator))
     while not _over(history, config.steps, patience):
         step = min(history[-1]["step"] + every, config.steps)
         generator = train(
             replace(config, steps=step), images, labels, folder / "training",
             rows=rows, start=start, progress=progress,
         )  # fmt: skip
-        _record(folder, history, step, look(generator))
+        _record(folder, history, step, evaluate(generator))
         if best(history)["step"] == step:
             shutil.copy(folder / "training" / "generator.safetensors", folder)
     return load_generator(folder)
@@ -102,8 +102,8 @@ def how_few(
     seeds: Sequence[int] = (0,),
     **changes,
 ) -> pd.DataFrame:
-    """Fine-tune on ever more of the covers: a row for each count and seed, the best look of each
-    beside the start's numbers (`kid_start`, ...). What was made is not made again."""
+    """Fine-tune on ever more of the covers: a row for each count and seed, the best evaluation
+    of each beside the start's numbers (`kid_start`, ...). What was made is not made again."""
     rows = []
     for count in counts:
         for seed in seeds:
@@ -119,7 +119,7 @@ def how_few(
     return pd.DataFrame(rows)
 
 
-class _Look:
+class _Evaluation:
     """Numbers of a generator against held-out covers, at the same latents each time.
 
     As many drawn covers as there are to learn from (metrics.evaluate), but the distance is taken
@@ -141,18 +141,18 @@ class _Look:
 
 
 def best(history: list[dict]) -> dict:
-    """The look with the least distance (KID) to held-out covers, of those that do not copy.
+    """The evaluation with the least distance (KID) to held-out covers, of those that do not copy.
 
     Among few covers any other is near to one of them: what the start, which has seen none of
     them, seems to copy is the measure.
     """
     limit = history[0]["copied"] + COPIED
-    honest = [look for look in history if look["copied"] <= limit]
-    return min(honest, key=lambda look: look["kid"])
+    kept = [one for one in history if one["copied"] <= limit]
+    return min(kept, key=lambda one: one["kid"])
 
 
 def read_history(folder: str | Path) -> list[dict]:
-    """All looks of a fine-tuning, the first one before it began; empty if there is none."""
+    """All evaluations of a fine-tuning, the first one before it began; empty if there is none."""
     path = Path(folder) / "history.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return [json.loads(line) for line in lines]
@@ -160,7 +160,7 @@ def read_history(folder: str | Path) -> list[dict]:
 
 def _record(folder: Path, history: list[dict], step: int, numbers: dict) -> None:
     history.append({"step": step, **{key: round(value, 6) for key, value in numbers.items()}})
-    text = "".join(json.dumps(look) + "\n" for look in history)
+    text = "".join(json.dumps(one) + "\n" for one in history)
     temporary = folder / "history.tmp"
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(folder / "history.jsonl")

@@ -7,6 +7,8 @@ import io
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
+from albumlib.runtime.pictures import to_png
+
 REPAIRABLE = ("greyscale", "alpha", "palette", "cmyk", "rotated")
 UNUSABLE = ("wide", "truncated", "empty", "html", "one pixel", "oversize")
 DUPLICATES = ("exact duplicate", "near duplicate")
@@ -23,7 +25,7 @@ def corrupted(picture: Image.Image, defect: str, rng: np.random.Generator) -> by
     make = _CORRUPTIONS.get(defect)
     if make:
         return make(picture)
-    return _png(picture) if png else _jpeg(picture)
+    return to_png(picture) if png else _jpeg(picture)
 
 
 def _jpeg(picture: Image.Image, quality: int = 90, **options) -> bytes:
@@ -32,16 +34,10 @@ def _jpeg(picture: Image.Image, quality: int = 90, **options) -> bytes:
     return stream.getvalue()
 
 
-def _png(picture: Image.Image) -> bytes:
-    stream = io.BytesIO()
-    picture.save(stream, "PNG", compress_level=1)
-    return stream.getvalue()
-
-
 def _alpha(picture: Image.Image) -> bytes:
     mask = Image.new("L", picture.size, 255)
     mask.paste(0, (0, 0, picture.width // 12, picture.height))
-    return _png(Image.merge("RGBA", (*picture.split(), mask)))
+    return to_png(Image.merge("RGBA", (*picture.split(), mask)))
 
 
 def _rotated(picture: Image.Image) -> bytes:
@@ -61,21 +57,19 @@ def _truncated(picture: Image.Image) -> bytes:
 
 
 def _oversize(picture: Image.Image) -> bytes:
-    stream = io.BytesIO()
-    Image.new("1", (OVERSIZE, OVERSIZE)).save(stream, "PNG", compress_level=9)
-    return stream.getvalue()
+    return to_png(Image.new("1", (OVERSIZE, OVERSIZE)), level=9)
 
 
 _CORRUPTIONS = {
     "greyscale": lambda picture: _jpeg(ImageOps.grayscale(picture)),
     "alpha": _alpha,
-    "palette": lambda picture: _png(picture.quantize(64)),
+    "palette": lambda picture: to_png(picture.quantize(64)),
     "cmyk": lambda picture: _jpeg(picture.convert("CMYK")),
     "rotated": _rotated,
     "wide": _wide,
     "truncated": _truncated,
     "empty": lambda picture: b"",
     "html": lambda picture: b"<!DOCTYPE html><html><body>404 Not Found</body></html>",
-    "one pixel": lambda picture: _png(picture.resize((1, 1))),
+    "one pixel": lambda picture: to_png(picture.resize((1, 1))),
     "oversize": _oversize,
 }
