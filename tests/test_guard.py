@@ -16,7 +16,7 @@ import pytest
 nbformat = pytest.importorskip("nbformat")
 
 CEILING = "can be read off real covers"
-READING = "does not unlearn to read"
+READING = "auxiliary error does not grow"
 
 
 class Fault(NamedTuple):

@@ -187,7 +187,7 @@ def album_spread(tracks: pd.DataFrame, title: str = "") -> Figure:
     share = statistics.album_share(tracks).dropna().sort_values()
     if share.empty:
         return empty_figure(NO_LABELS)
-    note = "blue: share of the variance between albums; grey: between the tracks of one album"
+    note = "blue: proportion of the variance between albums; grey: between the tracks of one album"
     words = title or "What an album's tracks have in common"
     figure = new_figure(0.3 * len(share) + 0.3, words, note)
     axes, rows = figure.subplots(), range(len(share))
@@ -209,12 +209,12 @@ def real_and_independent(real: pd.DataFrame, drawn: pd.DataFrame, title: str = "
     x, y = "energy", "loudness"
     if not {x, y} <= set(statistics.known(real)):
         return empty_figure(NO_LABELS)
-    words = title or "Labels drawn independently ask for music that nobody makes"
+    words = title or "Uniform, independent labels lie far from real ones"
     figure = new_figure(2.9, words)
     left, middle, right = figure.subplots(1, 3)
     for axes, table, colour, name in [
         (left, real, BLUE, "real labels"),
-        (middle, drawn, ORANGE, "drawn independently"),
+        (middle, drawn, ORANGE, "uniform, independent"),
     ]:
         axes.scatter(table[x][:1500], table[y][:1500], s=5, color=colour, alpha=0.35, linewidth=0)
         axes.set(xlabel=f"{x} ({UNITS[x]})", ylabel=f"{y} ({UNITS[y]})")
