@@ -35,7 +35,7 @@ GALLERY = {  # picture in figures/: the notebook that makes it, a piece of the c
         "labels predicted from generated covers",
     ),
     "one_album": ("05_acgan", "figures.album_row(", "one album, a cover for each song"),
-    "albums": ("05_acgan", "from the average of their songs", "one cover for an album"),
+    "albums": ("05_acgan", "from the mean of their songs", "one cover for an album"),
     "shared_label": ("06_latent_explorer", "pulled to the middle", "one label, many latents"),
     "ladder": (
         "08_why_2021_failed",
