@@ -19,6 +19,7 @@ from albumlib.dataset.gathering import gather
 from albumlib.dataset.quarantine import QuarantineError, release
 from albumlib.dataset.rules import check_tracks
 from albumlib.sources.folder import Folder
+from albumlib.sources.imprint import artwork
 from albumlib.sources.imprint.corruption import DUPLICATES, REPAIRABLE, UNUSABLE
 from albumlib.sources.imprint.imprint import Imprint
 
@@ -95,7 +96,7 @@ def test_layouts_of_the_imprints_covers_are_known(cleaned):
         IMPRINT.truth(int(name.removeprefix("album/"))).layout for name in cleaned.table["cover"]
     ]
     assert cleaned.table["layout"].tolist() == layouts
-    assert set(layouts) == set(IMPRINT.layouts)
+    assert set(layouts) == set(artwork.LAYOUTS)
     assert cleaned.manifest["source_settings"] == {"seed": 2026, "dirt": 0.25}
 
 

@@ -271,8 +271,8 @@ def test_layouts_are_equally_frequent_and_known():
     imprint = Imprint(seed=5, albums=6000, dirt=0)
     named = pd.Series([imprint.truth(index).layout for index in range(6000)])
     proportions = named.value_counts(normalize=True)
-    assert set(proportions.index) == set(imprint.layouts)
-    assert proportions.between(0.75 / len(imprint.layouts), 1.25 / len(imprint.layouts)).all()
+    assert set(proportions.index) == set(artwork.LAYOUTS)
+    assert proportions.between(0.75 / len(artwork.LAYOUTS), 1.25 / len(artwork.LAYOUTS)).all()
 
 
 def choices(seed, count=600):

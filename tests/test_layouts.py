@@ -7,6 +7,7 @@ from PIL import Image, ImageFilter
 
 from albumlib.evaluation import layouts
 from albumlib.models.checkpoint import TrainingError, read_tensors, write_tensors
+from albumlib.sources.imprint import artwork
 from albumlib.sources.imprint.imprint import LAW, Imprint
 
 
@@ -27,7 +28,7 @@ def test_what_ships_is_small_and_says_what_it_learned_from(classifier):
     about = read_tensors(path)[1]
     assert about["version"] == layouts.VERSION and about["law"] == LAW
     assert about["accuracy"] >= 0.96 and about["seed"] == 31
-    assert len(classifier.names) == len(set(classifier.names)) == len(Imprint().layouts)
+    assert len(classifier.names) == len(set(classifier.names)) == len(artwork.LAYOUTS)
 
 
 def test_covers_of_another_imprint_are_named_right(classifier, labelled):

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from albumlib.course.planning import CourseError
-from albumlib.course.state import Job
+from albumlib.course.state import Job, code_of
 from albumlib.runtime import threads
 
 GRACE = 10.0  # seconds in which an interrupted kernel may save what it has
@@ -131,10 +131,7 @@ def _in_words(job: Job, to: Path, log: Path, timeout: int | None) -> Iterator[No
 
 def _cell_counter(job: Job, on_cell: Callable[[int, int], None]) -> Callable[..., None]:
     """A callback of nbclient that counts the cells of code as they begin."""
-    import nbformat
-
-    cells = nbformat.read(job.notebook, as_version=4).cells
-    total = sum(cell.cell_type == "code" for cell in cells) + bool(job.parameters)
+    total = len(code_of(job.notebook)) + bool(job.parameters)
     begun: list[int] = []
 
     def tell(cell: Any, cell_index: int) -> None:

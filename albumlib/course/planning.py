@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from albumlib import AlbumlibError
-from albumlib.course.state import Job
+from albumlib.course.state import Job, parameter_lines
 from albumlib.runtime import LARGEST_SEED
 from albumlib.runtime.paths import NOTEBOOKS
 
@@ -82,13 +82,9 @@ def _declared(notebook: Path) -> dict[str, str]:
 
     Papermill has `inspect_notebook` for this, but passes over lines with a "=" in the comment.
     """
-    import nbformat
-
     try:
-        cells = nbformat.read(notebook, as_version=4).cells
-        tagged = [c.source for c in cells if "parameters" in c.metadata.get("tags", [])]
-        lines = [line for source in tagged for line in ast.parse(source).body]
-    except (OSError, ValueError, SyntaxError) as error:
+        lines = parameter_lines(notebook)
+    except (OSError, ValueError, LookupError, TypeError, SyntaxError) as error:
         raise CourseError(f"{notebook} cannot be read ({error})") from error
     found = {}
     for line in lines:

@@ -130,14 +130,18 @@ def code_of(notebook: Path) -> list[str]:
     return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
 
 
-def _defaults(notebook: Path) -> dict[str, Any]:
-    """Values of the parameters as the notebook sets them itself."""
+def parameter_lines(notebook: Path) -> list[ast.stmt]:
+    """The lines of the cell in which a notebook sets its parameters."""
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     tagged = [c for c in cells if "parameters" in c["metadata"].get("tags", [])]
-    lines = [line for cell in tagged for line in ast.parse("".join(cell["source"])).body]
+    return [line for cell in tagged for line in ast.parse("".join(cell["source"])).body]
+
+
+def _defaults(notebook: Path) -> dict[str, Any]:
+    """Values of the parameters as the notebook sets them itself."""
     return {
         ast.unparse(line.target): ast.literal_eval(line.value)
-        for line in lines
+        for line in parameter_lines(notebook)
         if isinstance(line, ast.AnnAssign) and isinstance(line.value, ast.Constant)
     }
 

@@ -196,11 +196,6 @@ class Catalog:
         """All tracks, sorted by id; a feature that the source had not is the label's."""
         return pd.read_sql_query(_TRACKS, self._db)
 
-    def features(self) -> pd.DataFrame:
-        """The ten features of all tracks, a column each."""
-        names = list(features.NAMES)
-        return pd.read_sql_query(_TRACKS, self._db)[names].astype(float)
-
     def covers(self) -> pd.DataFrame:
         """All covers with their state, sorted by reference."""
         return pd.read_sql_query("SELECT * FROM covers ORDER BY reference", self._db)

@@ -57,7 +57,7 @@ def overview(folder: Path) -> list[str]:
     """For people: which column became which feature in which unit, its 5, 50 and 95 % quantiles,
     and which features are missing."""
     with Catalog(folder / "catalog.sqlite") as catalog:
-        table = catalog.features()
+        table = catalog.tracks()[list(features.NAMES)].astype(float)
     columns = {}
     if (folder / IMPORT).exists():
         columns = json.loads((folder / IMPORT).read_text(encoding="utf-8"))["columns"]

@@ -56,12 +56,12 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: dict) -> Non
         temporary.unlink(missing_ok=True)
 
 
-def read_tensors(path: Path, device: str = "cpu") -> tuple[dict[str, Tensor], dict]:
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict]:
     """Tensors and `about` of a file by `write_tensors`.
 
     Raises TrainingError if it is none, NotFiniteError if its tensors are not finite.
     """
-    with _opened(path, device) as (file, about):
+    with _opened(path) as (file, about):
         # A name is a path, such as critic.auxiliary.weight.
         names = {".".join(map(today, name.split("."))): name for name in file.keys()}  # noqa: SIM118
         tensors = {now: file.get_tensor(name) for now, name in names.items()}
@@ -76,11 +76,11 @@ def read_about(path: Path) -> dict:
 
 
 @contextlib.contextmanager
-def _opened(path: Path, device: str = "cpu") -> Iterator[tuple]:
+def _opened(path: Path) -> Iterator[tuple]:
     if not path.exists():
         raise TrainingError(f"there is no checkpoint {path}; train a model first")
     try:
-        with safe_open(path, "pt", device=device) as file:
+        with safe_open(path, "pt") as file:
             yield file, json.loads((file.metadata() or {})["about"])
     except (SafetensorError, KeyError, json.JSONDecodeError) as error:
         raise TrainingError(f"{path} is not a checkpoint of albumlib ({error})") from error
@@ -170,14 +170,14 @@ def save_generator(path: Path, generator: Generator, about: dict) -> None:
     write_tensors(path, generator.state_dict(), {**about, "generator": shape})
 
 
-def load_generator(path: str | Path, device: str = "cpu") -> Generator:
+def load_generator(path: str | Path) -> Generator:
     """The generator of a checkpoint, a file or the folder that holds it, ready to use.
 
     Raises TrainingError if there is none, if it is damaged, or if its weights are not finite.
     """
     path = Path(path)
     path = path / GENERATOR if path.is_dir() else path
-    tensors, about = read_tensors(path, device)
+    tensors, about = read_tensors(path)
     try:
         shape = about["generator"]
         shape["extras"] = [today(name) for name in shape.get("extras", ())]
@@ -185,8 +185,7 @@ def load_generator(path: str | Path, device: str = "cpu") -> Generator:
         generator.load_state_dict(tensors)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise TrainingError(f"{path} holds no generator that this version can read") from error
-    generator.to(device, memory_format=torch.channels_last)
-    return generator.requires_grad_(False).eval()
+    return generator.to(memory_format=torch.channels_last).requires_grad_(False).eval()
 
 
 def read_config(path: str | Path) -> dict:

@@ -15,6 +15,7 @@ from albumlib.models.networks import Generator, draw_latents, to_pixels
 from albumlib.training.trainer import Trainer
 
 COVERS, NEIGHBOURS = 256, 5  # real and generated covers; neighbours that a k-NN ball reaches to
+GRID = 64  # covers of a sample grid
 LOST = 0.4  # of the best coverage so far: less is a collapse
 SPACING = 250  # steps from one measurement of it to the next, at least; before, nothing is settled
 
@@ -79,14 +80,14 @@ class Monitor:
         return (torch.cdist(real, fake) < reach[:, None]).any(1).float().mean().item()
 
 
-def fixed_latents(trainer: Trainer, batches: Batches, count: int = 64) -> tuple:
+def fixed_latents(trainer: Trainer, batches: Batches) -> tuple:
     """The latents and labels of the sample grids: the same at every step of a run."""
     rng = torch.Generator().manual_seed(trainer.config.seed)
-    z = draw_latents(count, trainer.config.latent, rng).to(trainer.device)
+    z = draw_latents(GRID, trainer.config.latent, rng).to(trainer.device)
     if not trainer.generator.columns:
         return z, None
     labels = batches.batch(0)[1]
-    return z, labels[torch.arange(count) % len(labels)]
+    return z, labels[torch.arange(GRID) % len(labels)]
 
 
 @torch.no_grad()

@@ -84,24 +84,15 @@ class Copula:
 
     def scores(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """Normal scores (count, 11), correlated as the features are."""
-        return rng.standard_normal((count, len(VARIABLES))) @ self.root.T
-
-    @property
-    def root(self) -> np.ndarray:
-        """The Cholesky factor of the correlation."""
-        return np.linalg.cholesky(self.correlation)
+        return rng.standard_normal((count, len(VARIABLES))) @ np.linalg.cholesky(self.correlation).T
 
     def features(self, scores: np.ndarray) -> np.ndarray:
         """Features (n, 10) in their own units from the first ten of the scores (n, 11)."""
-        return self.values(scores)[:, : features.COUNT]
-
-    def values(self, scores: np.ndarray) -> np.ndarray:
-        """All eleven variables (n, 11) from scores (n, 11)."""
-        ranks = normal_rank(scores)
+        ranks = normal_rank(scores[:, : features.COUNT])
         grid = np.linspace(0, 1, self.quantiles.shape[1])
         columns = [
             np.interp(rank, grid, quantile)
-            for rank, quantile in zip(ranks.T, self.quantiles, strict=True)
+            for rank, quantile in zip(ranks.T, self.quantiles, strict=False)
         ]
         return np.stack(columns, axis=1)
 

@@ -102,11 +102,6 @@ class Imprint:
         return f"{self.name}, law {LAW}{text}{table}"
 
     @property
-    def layouts(self) -> tuple[str, ...]:
-        """The names of the families of layouts."""
-        return artwork.LAYOUTS
-
-    @property
     def settings(self) -> dict[str, float]:
         """What a gathered folder notes beside the identity, for `named`."""
         return {"seed": self.seed, "dirt": self.dirt}
