@@ -15,18 +15,22 @@ course: $(READY)  ## run the course, with PROFILE=smoke, laptop (default) or gpu
 	$(BIN)/python -m albumlib course --profile $(PROFILE) --only "$(strip $(ONLY))" \
 	  $(if $(DRY),--dry-run)
 
-# On one core the notebooks, the tests that need what they leave in data/smoke, the one that watches
-# over that folder, and those in a browser; on another core all other tests.
+# Three at once: the notebooks, then the tests that need what they leave in data/smoke and the one
+# that watches over that folder; those in a browser, which wait for much of their time; all others.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest
-AFTER_NOTEBOOKS := $(patsubst %,tests/test_%.py,guard end_to_end browser)
+NBVAL = --nbval-lax --nbval-current-env --nbval-cell-timeout 600 --nbval-sanitize-with tests/nbval.cfg
+CHAPTERS = $(sort $(wildcard notebooks/*.ipynb)) $(sort $(wildcard notebooks/solutions/*.ipynb))
+AFTER_CHAPTERS := tests/test_guard.py tests/test_end_to_end.py
+BROWSER := tests/test_browser.py
 
 test: $(READY)  ## all tests, and all notebooks as tests
 	@rm -rf data/smoke && mkdir -p build
-	@$(PYTEST) --nbval-lax --nbval-current-env --nbval-cell-timeout 600 \
-	  --nbval-sanitize-with tests/nbval.cfg -p no:cacheprovider \
-	  $(sort $(wildcard notebooks/*.ipynb)) $(sort $(wildcard notebooks/solutions/*.ipynb)) $(AFTER_NOTEBOOKS) > build/notebooks.log 2>&1 & \
-	$(PYTEST) tests $(addprefix --ignore=,$(AFTER_NOTEBOOKS)); others=$$?; \
-	wait $$!; notebooks=$$?; cat build/notebooks.log; exit $$((others || notebooks))
+	@$(PYTEST) $(NBVAL) -p no:cacheprovider $(CHAPTERS) $(AFTER_CHAPTERS) \
+	  > build/notebooks.log 2>&1 & notebooks=$$!; \
+	$(PYTEST) -p no:cacheprovider $(BROWSER) > build/browser.log 2>&1 & browser=$$!; \
+	$(PYTEST) tests $(addprefix --ignore=,$(AFTER_CHAPTERS) $(BROWSER)); status=$$?; \
+	wait $$notebooks || status=1; wait $$browser || status=1; \
+	cat build/notebooks.log build/browser.log; exit $$status
 
 lab: $(READY)  ## open the notebooks in JupyterLab
 	env $$($(BIN)/python -m albumlib.runtime.threads) $(BIN)/python -m jupyterlab notebooks

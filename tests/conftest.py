@@ -1,10 +1,13 @@
 """What several tests share: the places of the project, and the real data beside it."""
 
+import signal
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+# A shell lets what it starts in the background ignore Ctrl-C, and so would all that is tested here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-import nbformat
-
 from albumlib import AlbumlibError
 from albumlib.dataset.coverset import FOLDER, CoverSet, CoverSetError
 from albumlib.models.checkpoint import load_generator
@@ -80,6 +78,8 @@ def write_page(folder: str | Path, models: Mapping[str, str | Path], coverset: s
     Raises CoverSetError if there is no cover set with labels, TrainingError for a model that
     cannot be opened: better here than on the page.
     """
+    import nbformat  # takes a second, which the kernel of each page would spend as well
+
     covers = CoverSet.open(coverset).with_labels()
     for path in models.values():
         load_generator(path)

@@ -13,7 +13,6 @@ import re
 import numpy as np
 from PIL import Image
 from scipy import ndimage
-from sklearn.cluster import KMeans
 
 from albumlib.sources.imprint.colour import from_oklab, to_oklab
 
@@ -60,6 +59,8 @@ def _flatness(lab: np.ndarray) -> np.ndarray:
 
 def _palette(lab: np.ndarray, flat: np.ndarray, colours: int) -> np.ndarray:
     """Up to `colours` colours (K, 3) of a picture (S, S, 3), weighted by flatness."""
+    from sklearn.cluster import KMeans  # slow to import, and most covers are not traced
+
     points, weights = lab[::4, ::4].reshape(-1, 3), flat[::4, ::4].ravel()
     colours = min(colours, len(np.unique(points.round(3), axis=0)))
     found = KMeans(colours, n_init=2, random_state=0).fit(points, sample_weight=weights)
