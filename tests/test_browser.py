@@ -26,7 +26,7 @@ from albumlib.course.report import write_report
 from albumlib.explorer import serve
 from albumlib.sampling import request
 from albumlib.sources.imprint.layouts import NAMES as LAYOUTS
-from tests.browsers import CHROMIUM, OPTIONS, PATIENCE, serious_findings
+from tests.browsers import CHROMIUM, INSTALLED, OPTIONS, PATIENCE, opened, serious_findings
 
 COVER = ".albumlib-cover img"
 READY = f"(document.querySelector('{COVER}') || {{}}).naturalWidth > 0"  # it is generated
@@ -175,6 +175,26 @@ def test_a_starred_cover_is_saved_for_print_and_opened_again(page, browser, pict
     assert request.load(first) == request.load(again) and request.load(first).layout == "rings"
     assert first.read_bytes() == again.read_bytes()
     tab.close()
+
+
+@pytest.mark.skipif("firefox" not in INSTALLED, reason="Firefox is not installed")
+def test_firefox_follows_a_slider_and_keeps_a_starred_cover(page, screenshots):
+    with opened("firefox") as tab:
+        tab.resize(1440, 900)
+        tab.open(page)
+        tab.wait(READY)
+        source = f"document.querySelector('{COVER}').src"
+        before = tab.evaluate(source)
+        tab.evaluate("document.querySelectorAll('.noUi-handle')[3].id = 'energy'")
+        tab.press("#energy", *["ArrowRight"] * 12)
+        tab.wait(f"{source} !== {json.dumps(before)}")
+        tab.wait("document.querySelector('[aria-label=\"cover 2, shown\"]')")
+        tab.evaluate("""[...document.querySelectorAll(".albumlib button")]
+            .find(button => button.textContent.includes("☆ star")).click()""")
+        tab.wait("document.querySelector('[aria-label=\"cover 2, starred, shown\"]')")
+        assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert serious_findings(tab.evaluate) == []
+        tab.screenshot(screenshots / "explorer_firefox.png")
 
 
 def test_words_stand_out_from_their_background(page, browser):

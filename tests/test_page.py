@@ -179,7 +179,12 @@ def test_history_goes_back_and_stars_stay(tab, address):
     settled(tab, f"location.hash === {json.dumps(taken)}")
     fresh(tab, address, taken)
     assert tab.evaluate("document.getElementById('star').ariaPressed") == "true"
+    fresh(tab, address, "#seed=8")
+    tab.wait("document.querySelector('#strip [aria-label=\"earlier cover 1, starred\"]')")
+    click(tab, "#strip button")
+    settled(tab, f"location.hash === {json.dumps(taken)}")
     click(tab, "#star")
+    tab.wait("document.querySelector('#strip .starred') === null")
 
 
 def test_a_surprise_is_an_album_with_names(tab, address):

@@ -16,7 +16,7 @@ app = typer.Typer()
 
 
 # As in sampling.finishing.FINISHES and sampling.captions.STYLES, which take long to load
-FinishName = choices("FinishName", "cutout", "riso", "halftone", "smooth")
+FinishName = choices("FinishName", "cutout", "riso", "halftone", "sharp", "smooth")
 StyleName = choices("StyleName", "poster", "classic", "swiss", "magazine", "label", "spine")
 ModelArgument = Annotated[Path, typer.Argument(help="A checkpoint, or its folder from `train`.")]
 PictureOption = Annotated[

@@ -27,9 +27,10 @@ from albumlib.sampling.request import (
     write,
 )
 from albumlib.sampling.tracing import flatten, trace
+from albumlib.sampling.upscaling import upscaled
 from albumlib.sampling.vector import document, render
 
-FINISHES = ("smooth", "cutout", "riso", "halftone")
+FINISHES = ("smooth", "sharp", "cutout", "riso", "halftone")
 SMALLEST, LARGEST = 64, 6000  # pixels a side
 NEEDED = ("vtracer", "resvg_py", "fontTools")
 
@@ -78,9 +79,12 @@ def finished(cover: np.ndarray, finish: Finish, seed: int = 0) -> Finished:
     """
     indices, palette = flatten(cover)
     shapes = trace(indices, palette) if finish.finish in ("cutout", "riso") else ""
-    pixels = enlarge(cover[None], finish.size)[0]
     if shapes:
         pixels = render(document(shapes), finish.size)[..., :3]
+    elif finish.finish == "sharp":
+        pixels = upscaled(cover, finish.size)
+    else:
+        pixels = enlarge(cover[None], finish.size)[0]
     pixels = texture.TEXTURES.get(finish.finish, lambda pixels, _: pixels)(pixels, seed)
     caption = place(pixels, palette, finish.title, finish.artist, finish.style, seed)
     if caption:

@@ -6,6 +6,7 @@ class Shown {
     this.covers = []; // { state, pixels }
     this.place = -1;
     this.starred = kept();
+    this.earlier = []; // covers that were starred on an earlier visit
   }
 
   // Puts a cover behind the present one; what was undone is forgotten.

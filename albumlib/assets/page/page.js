@@ -104,20 +104,19 @@ function newOthers() {
 
 // The strip --------------------------------------------------------------------------------------
 
+// First what was starred on earlier visits, then what was shown on this one.
 function showStrip() {
-  const { covers, place } = shown;
-  const buttons = covers.map(({ state, pixels }, i) => {
-    const starred = shown.isStarred(state), button = thumbButton(`cover ${i + 1}${starred ? ", starred" : ""}`);
-    button.classList.toggle("starred", starred);
-    if (i === place) button.ariaCurrent = "true";
-    button.addEventListener("click", () => go(i));
-    thumb(button, pixels);
-    return button;
-  });
+  const { earlier, covers, place } = shown;
+  const buttons = [
+    ...earlier.map((cover, i) => ofStrip(cover, `earlier cover ${i + 1}`, () => change(cover.state))),
+    ...covers.map((cover, i) => ofStrip(cover, `cover ${i + 1}`, () => go(i))),
+  ];
+  const current = buttons[earlier.length + place];
+  if (place >= 0) current.ariaCurrent = "true";
   const focused = [...$("strip").children].indexOf(document.activeElement);
   $("strip").replaceChildren(...buttons);
   buttons[focused]?.focus();
-  if (place >= 0) $("strip").scrollLeft = buttons[place].offsetLeft - $("strip").clientWidth / 2;
+  if (place >= 0) $("strip").scrollLeft = current.offsetLeft - $("strip").clientWidth / 2;
   $("undo").disabled = place <= 0;
   $("redo").disabled = place >= covers.length - 1;
   $("star").ariaPressed = shown.isStarred(state);
@@ -126,6 +125,22 @@ function showStrip() {
   $("keyframes").textContent = count > 1
     ? `It goes through your ${count} starred covers.`
     : "It goes from the cover before to this one; star some covers, and it goes through all of them.";
+}
+
+function ofStrip({ state, pixels }, name, click) {
+  const starred = shown.isStarred(state), button = thumbButton(name + (starred ? ", starred" : ""));
+  button.classList.toggle("starred", starred);
+  button.addEventListener("click", click);
+  thumb(button, pixels);
+  return button;
+}
+
+async function showEarlier() {
+  for (const hash of model ? shown.starred.slice(-LONGEST) : []) {
+    const state = fromHash(hash);
+    shown.earlier.push({ state, pixels: await generate(model, state) });
+    showStrip();
+  }
 }
 
 function go(place) {
@@ -221,7 +236,7 @@ function begin() {
   } catch (error) {
     complain(error);
   }
-  Promise.allSettled([...document.fonts].map((face) => face.load())).then(ask);
+  Promise.allSettled([...document.fonts].map((face) => face.load())).then(ask).then(showEarlier).catch(complain);
 }
 
 begin();
