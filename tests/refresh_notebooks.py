@@ -88,8 +88,8 @@ def refresh(path: Path, to: Path) -> None:
 
 
 PAGE = (
-    "[page](page) is a model as a web page, made by `make page`; "
-    "`python -m http.server --directory figures/page` shows it."
+    "[page](page) is a model as a web page, made by `make page` when `acgan` had seen 200,000 "
+    "covers; `python -m http.server --directory figures/page` shows it."
 )
 
 BY_HAND = {  # of the pretrained model; no notebook makes them

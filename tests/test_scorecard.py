@@ -95,16 +95,15 @@ def test_a_perfect_generator_is_within_two_spreads_of_real_covers(bench, covers,
     assert len(away) == 16
 
 
-def test_the_pretrained_model_is_told_from_real_covers_at_a_glance(bench):
+def test_an_early_model_is_told_from_real_covers_at_a_glance(bench):
     """It has learned covers without names; these have some."""
-    generator = load_generator(PRETRAINED / "acgan.safetensors")
+    generator = load_generator(PRETRAINED / "acgan_wgan_logan.safetensors")
     pixels = generated(generator, bench.asked.asked)
     scores = bench.scores(bench.sample(pixels))
-    for name in ("layout_recognised", "text_read", "edge_energy", "grain_energy"):
+    for name in ("layout_recognised", "text_read", "edge_energy", "label_r2"):
         assert scores[name].away < -3, name
     assert scores["two_sample_spectrum"].value > 0.65
     assert two_sample.by_network(pixels, bench.against.pixels, steps=100) > 0.6
-    assert scores["label_r2"].value > 0.75  # the labels it obeys
 
 
 def test_what_an_ocr_engine_reads_is_a_score(bench, covers):
