@@ -267,4 +267,4 @@ def test_a_gathered_set_trains_the_recipe_that_knows_layouts(tmp_path):
     known = rows[:, len(features.NAMES) :]
     assert ((known == 1).sum(1) == 1).all() and np.isin(known, (-1, 1)).all()
     generator = loop.train(config, covers.images, rows, tmp_path / "model")
-    assert generator.layouts == [f"layout_{name}" for name in Imprint().layouts]
+    assert generator.layouts == [f"layout_{name}" for name in conditions.LAYOUTS]
