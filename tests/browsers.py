@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -123,7 +124,10 @@ def _firefox() -> Iterator[FirefoxTab]:
     from marionette_driver.marionette import Marionette
 
     binary = str(Path(FIREFOX).resolve())  # beside which it looks for the version
-    client = Marionette(bin=binary, headless=True, gecko_log=os.devnull)
+    with socket.socket() as free:  # tests of two runs may each have a Firefox
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    client = Marionette(bin=binary, port=port, headless=True, gecko_log=os.devnull)
     client.start_session()
     try:
         yield FirefoxTab(client)
