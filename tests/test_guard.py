@@ -38,8 +38,8 @@ FAULTS = {
     ),
     "labels off by one row": Fault(
         "dataset/coverset.py",
-        "return features.to_unit(features.to_array(self.table)).astype(np.float32)",
-        "return np.roll(features.to_unit(features.to_array(self.table)), 1, 0).astype(np.float32)",
+        "return self.track_labels(self.table)",
+        "return np.roll(self.track_labels(self.table), 1, 0)",
         CEILING,
     ),
     "a wrong scaling": Fault(
