@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from albumlib.evaluation.cover_network import fit, halved
+from albumlib.evaluation.cover_network import fit, frozen, halved
 from albumlib.evaluation.perfect import as_cleaned
 from albumlib.models.checkpoint import TrainingError, read_tensors, write_tensors
 from albumlib.models.networks import to_covers, to_pixels
@@ -74,7 +74,7 @@ def load_upscaler(path: Path = FILE) -> Upscaler:
     tensors, about = read_tensors(path)
     network = Upscaler(about["width"], about["blocks"])
     network.load_state_dict(tensors)
-    return network.to(memory_format=torch.channels_last).requires_grad_(False).eval()
+    return frozen(network)
 
 
 def upscale(network: Upscaler, pixels: np.ndarray, part: int = 256) -> np.ndarray:
