@@ -4,8 +4,6 @@ Exit code 0 if all went well, 1 if something failed (one sentence says what), 2 
 that cannot be understood.
 """
 
-from __future__ import annotations
-
 import sys
 from typing import Annotated
 

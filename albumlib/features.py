@@ -5,8 +5,6 @@ Web API reference (`audio-features`, and `popularity` of the track object); the 
 one of the 2021 data, so that its label arrays can be read column by column.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Commands about what a trained model makes: generate, video, explore."""
 
-from __future__ import annotations
-
 import subprocess
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """Commands about songs and covers: gather, budget, clean, quarantine."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

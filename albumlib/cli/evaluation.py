@@ -1,7 +1,5 @@
 """Commands that measure: a model, and how much of its song a set of covers shows."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Annotated

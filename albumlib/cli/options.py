@@ -1,7 +1,5 @@
 """Options that several commands have, and how what is given with them is read."""
 
-from __future__ import annotations
-
 from enum import Enum
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Commands that run notebooks: course, sweep."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """What a report needs of an executed notebook: its title, times, parameters and figures."""
 
-from __future__ import annotations
-
 import ast
 import base64
 import io

@@ -9,8 +9,6 @@ the range in which its runs have come out. The ranges are those of the built-in 
 takes the ranges of a profile from finished runs.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Mapping, Sequence

@@ -5,8 +5,6 @@ a course must run with the package that was asked to run it. Papermill is import
 used, for `record` and `profile_value` need none of it.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import signal

@@ -1,7 +1,5 @@
 """Which notebooks run, and what each of them is given: checked before anything starts."""
 
-from __future__ import annotations
-
 import ast
 import os
 from collections.abc import Mapping, Sequence

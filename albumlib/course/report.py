@@ -5,8 +5,6 @@ The page needs nothing but itself: pictures are in it, its style is `assets/repo
 script or network is asked for.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import platform

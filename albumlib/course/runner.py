@@ -10,8 +10,6 @@
 `record` and `profile_value`, which the notebooks call, need nothing of papermill.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import numbers

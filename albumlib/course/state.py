@@ -6,8 +6,6 @@ parameters, the files they name, or what earlier chapters made for it have chang
 work is then set aside, for a training must not go on from weights that were made otherwise.
 """
 
-from __future__ import annotations
-
 import ast
 import hashlib
 import json

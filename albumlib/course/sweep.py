@@ -9,8 +9,6 @@ Runs go side by side, each kernel on its own GPU if there are several, or over a
 whose workers see the same files. A run that fails is noted, and the others go on.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -18,7 +16,7 @@ from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from queue import Queue
-from typing import Any
+from typing import Any, get_origin
 
 import pandas as pd
 
@@ -96,14 +94,14 @@ def read_sweep(path: str | Path, folder: Path = NOTEBOOKS) -> Sweep:
         said = YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
     except YAMLError as error:
         raise SweepError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    known = {one.name: one.type.partition("[")[0] for one in fields(Sweep)}
+    known = {one.name: get_origin(one.type) or one.type for one in fields(Sweep)}
     if not isinstance(said, dict) or "notebooks" not in said:
         raise SweepError(f"{path} must name its `notebooks`, such as [5]")
     for name, value in said.items():
         if name not in known:
             raise SweepError(f"{path} says {name!r}; known are {', '.join(known)}")
-        if type(value).__name__ != known[name]:
-            raise SweepError(f"{name} of {path} must be a {known[name]}, got {value!r}")
+        if type(value) is not known[name]:
+            raise SweepError(f"{name} of {path} must be a {known[name].__name__}, got {value!r}")
     found = find_notebooks([str(name) for name in said["notebooks"]], folder=folder)
     sweep = Sweep(**said | {"notebooks": found})
     _check(sweep, path)

@@ -6,8 +6,6 @@ there whole or not at all, a stage that was killed goes on where it was, and the
 the same bytes.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

@@ -10,8 +10,6 @@ Found are copies in other sizes, qualities, brightness, contrast and saturation,
 by more, or covered by a large sticker. `tests/benchmarks/near_duplicates.py` measures it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import combinations
 

@@ -5,8 +5,6 @@ written one file each. What was done is known to the catalogue, and each answer 
 kept before the next request; a file appears whole or not at all.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import hashlib

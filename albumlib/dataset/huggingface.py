@@ -8,8 +8,6 @@
 Pictures are PNG, so nothing is lost. `albumlib.sources.parquet` reads such folders.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 from functools import partial

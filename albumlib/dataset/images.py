@@ -4,8 +4,6 @@ Nothing is trusted: formats come from a list, the size is known before anything 
 picture counts only if it decodes to its end.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import re

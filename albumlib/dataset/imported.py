@@ -1,7 +1,5 @@
 """What became of a table's rows before they were tracks: the beginning of the funnel."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from pathlib import Path

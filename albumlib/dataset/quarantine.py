@@ -4,8 +4,6 @@ Releases are lines in `released.txt` beside the catalogue: the id of a track or 
 cover, and after a tab, if you like, a note. The next cleaning follows them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 

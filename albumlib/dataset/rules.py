@@ -1,7 +1,5 @@
 """What a track must be: the rules over the table, and what becomes of a row that breaks one."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa

@@ -5,8 +5,6 @@ covers with their hashes. One that is there is therefore right, whenever it was 
 made from a list of files by one function, which runs in this process, in others, or on a cluster.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

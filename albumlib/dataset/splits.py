@@ -6,8 +6,6 @@ never on two sides. The side follows from a hash of the group's name alone, so t
 change as a set grows.
 """
 
-from __future__ import annotations
-
 import hashlib
 
 import pandas as pd

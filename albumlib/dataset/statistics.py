@@ -3,8 +3,6 @@
 Tables have the ten features as columns, in their own units; missing values are left out.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Sequence

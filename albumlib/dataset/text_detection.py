@@ -19,8 +19,6 @@ Japanese. Of 189 real covers of 128 pixels that bear any text, "rapidocr" finds 
 photographs of clothes, where "rapidocr" does on 10 % (`tests/benchmarks/text_detection.py`).
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

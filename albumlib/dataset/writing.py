@@ -4,8 +4,6 @@ A set that is there already is replaced only when the new one is finished, and n
 set is ever replaced.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

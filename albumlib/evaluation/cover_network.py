@@ -4,8 +4,6 @@ its one training loop.
 Pixels are uint8 arrays (N, S, S, 3).
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable
 from pathlib import Path

@@ -4,8 +4,6 @@ Each kind comes in one or more strengths. A measure is worth something if it mov
 that it is there for, by more than real covers differ from each other.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 

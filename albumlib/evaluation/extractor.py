@@ -12,8 +12,6 @@ measured.
 Distances by other versions of the extractor cannot be compared: VERSION is in its file.
 """
 
-from __future__ import annotations
-
 import argparse
 import itertools
 from collections.abc import Callable

@@ -6,8 +6,6 @@ shapes, edges and texture that a small one of our own may miss, and it was train
 other pictures. EfficientNet: Tan and Le 2019, arXiv 1905.11946; the Lite variants are Google's.
 """
 
-from __future__ import annotations
-
 from functools import cache
 from importlib.util import find_spec
 

@@ -5,8 +5,6 @@ are given as a file. Inception has learned to tell photographs of things apart a
 covers, so the course uses other extractors; these are for comparison with others.
 """
 
-from __future__ import annotations
-
 import pickle
 from pathlib import Path
 

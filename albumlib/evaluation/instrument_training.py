@@ -8,8 +8,6 @@ Each learns from albums of another seed, far beyond the numbers that any cover s
 tested on albums after those.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass

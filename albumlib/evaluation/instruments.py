@@ -4,8 +4,6 @@ Those that know the imprint's law are there for its covers alone; the ImageNet e
 packages are installed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 

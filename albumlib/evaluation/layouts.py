@@ -11,8 +11,6 @@ knows the families' names (see `instrument_training`). Three measures:
 All are to be read beside what real covers get: the classifier is sure of nine in ten of them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -7,8 +7,6 @@ looks like writing from afar does not count. `known_words` asks an OCR engine, w
 Both miss much on covers of 64 px: compare with what real covers get.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -11,8 +11,6 @@ the generated ones, as many of them, against the same held-out covers.
 Pixels are uint8 arrays (N, S, S, 3), features (N, D) arrays by `extractor.extract`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -5,8 +5,6 @@ draws each album once more, with other chance. Whatever a measure says of these 
 ask more of a model.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -5,8 +5,6 @@ together is near (CLIP, Radford et al. 2021, arXiv 2103.00020). Shown a cover an
 which one was asked for, it ranks them: chance is 1 %, real covers give the ceiling.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from pathlib import Path

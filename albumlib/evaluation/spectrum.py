@@ -7,8 +7,6 @@ ratios to real covers of the same size, which went through the same resizing and
 Pixels are uint8 arrays (N, S, S, 3).
 """
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np

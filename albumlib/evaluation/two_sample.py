@@ -7,8 +7,6 @@ how sharp covers are, and a small network, which has to learn what to look at. W
 depends on how long it is trained, so its steps belong to the number.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import Tensor

@@ -7,8 +7,6 @@ that were shuffled among the covers. What release year and genre alone explain i
 and what the cover shows of a feature beyond them.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata

@@ -1,7 +1,5 @@
 """The explorer's pieces: sliders in front of real values, buttons, small pictures and their CSS."""
 
-from __future__ import annotations
-
 import base64
 import html
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What some models are conditioned on beside the ten features: layout, year, title, text."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import ipywidgets as widgets

@@ -1,7 +1,5 @@
 """The ten sliders, each in front of the values of the cover set, with a box for its number."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import ipywidgets as widgets

@@ -1,7 +1,5 @@
 """What leaves the explorer: pictures and films, numbered, each with a link to it."""
 
-from __future__ import annotations
-
 import base64
 import html
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """Where to begin: named moods, and the sound of an album by chance."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import ipywidgets as widgets

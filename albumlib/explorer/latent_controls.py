@@ -1,7 +1,5 @@
 """What determines the latents: seeds, how many, truncation and steps along directions."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import ipywidgets as widgets

@@ -1,7 +1,5 @@
 """Work on a thread, of which only the newest counts: what keeps a slider from waiting."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """Which model generates, and which one stands beside it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import ipywidgets as widgets

@@ -1,7 +1,5 @@
 """Songs and albums of a cover set: search by title, choose one, get its label."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import ipywidgets as widgets

@@ -3,8 +3,6 @@
 The page is one small notebook, written when it is asked for; whoever opens it gets a kernel.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec

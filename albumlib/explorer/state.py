@@ -1,8 +1,6 @@
 """What the explorer knows without any widget: models that are open, what was shown before, and what
 was starred."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import time

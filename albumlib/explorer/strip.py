@@ -1,7 +1,5 @@
 """The strip: small pictures of what was shown, with stars; a click on one goes back to it."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Collection, Sequence
 

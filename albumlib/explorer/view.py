@@ -1,7 +1,5 @@
 """The cover and what is said about it: errors over it, a line below it, progress of long work."""
 
-from __future__ import annotations
-
 import html
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

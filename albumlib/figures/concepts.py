@@ -1,7 +1,5 @@
 """Concept drawings: the two players of a GAN, how a label enters, and what each loss compares."""
 
-from __future__ import annotations
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure

@@ -1,7 +1,5 @@
 """Charts of what was gathered, cleaned and measured: chapters 1 to 3."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

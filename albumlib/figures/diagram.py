@@ -1,7 +1,5 @@
 """The two networks as a drawing, measured from the modules themselves."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Sequence
 

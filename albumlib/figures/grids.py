@@ -4,8 +4,6 @@ Covers are uint8 arrays (S, S, 3), several of them (N, S, S, 3) or a list; they 
 reading order on one pair of axes whose unit is the width of a cover.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Charts of trainings and of what came of them: chapters 4 to 13."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Figures of what cleaning put aside: how often and why, duplicates, pictures of rejected files."""
 
-from __future__ import annotations
-
 import io
 import re
 import warnings

@@ -4,8 +4,6 @@ The colours are Okabe and Ito's for colour-blind readers, a little calmer. Title
 left and say what to see. Sizes are inches; a full figure is WIDTH wide.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import cache
 

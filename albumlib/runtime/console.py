@@ -1,7 +1,5 @@
 """How the command line talks: bars while it works, counts at the end, errors as one sentence."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os

@@ -3,8 +3,6 @@
 The list is the package's own: what pyproject.toml declares, read from the installed metadata.
 """
 
-from __future__ import annotations
-
 import re
 import shutil
 import sys

@@ -1,7 +1,5 @@
 """Former names of settings, values, commands and files, and what to write now: the one table."""
 
-from __future__ import annotations
-
 import warnings
 
 FORMER = {

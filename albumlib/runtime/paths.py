@@ -1,7 +1,5 @@
 """Places of the package and of the checkout that it runs from."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]

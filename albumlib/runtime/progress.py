@@ -3,8 +3,6 @@
 Bars that redraw themselves are lost on paper, and leave control characters in notebooks.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """Random numbers that do not depend on the device, nor on how many processes share a batch."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

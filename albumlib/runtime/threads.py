@@ -15,8 +15,6 @@ the command line for itself, by the course for each kernel, and by `make lab` fo
 What a person has set is left as it is.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import MutableMapping

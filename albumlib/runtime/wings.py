@@ -3,8 +3,6 @@
 python -m albumlib.runtime.wings README.md      renews the diagram between its two marks
 """
 
-from __future__ import annotations
-
 import ast
 import re
 import sys

@@ -1,7 +1,5 @@
 """Work spread over processes, threads or a Dask cluster, a few tasks ahead of their results."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

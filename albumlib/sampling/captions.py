@@ -1,7 +1,5 @@
 """Captions: artist and title as lines of type, in one of six styles, not yet anywhere."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 

@@ -3,8 +3,6 @@
 `python -m albumlib generate … --finish cutout --size 3000 --title … --artist … --out cover.png`
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Covers to files: for features, a song, an album of a cover set, or every row of a table."""
 
-from __future__ import annotations
-
 import csv
 import math
 import re

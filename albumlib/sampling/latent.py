@@ -3,8 +3,6 @@
 Seeds are drawn on the CPU, so that a seed means the same picture on every device.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass

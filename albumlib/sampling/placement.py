@@ -5,8 +5,6 @@ quietest and a colour of the picture's own has a contrast of at least 4.5 with *
 beneath. Where no colour has, a panel in one of its colours is laid behind.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator
 from dataclasses import replace

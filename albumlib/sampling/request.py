@@ -4,8 +4,6 @@ A picture that was saved can be opened again: what made it stands in its file as
 fingerprint of the model, so that the same model generates the identical picture.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

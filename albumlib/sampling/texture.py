@@ -1,7 +1,5 @@
 """What a printing press adds, at print resolution: the grain of an ink, the dots of a halftone."""
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image
 

@@ -5,8 +5,6 @@ edge only mix its two sides. Each pixel then takes the colour that is nearest to
 common among the flat pixels near it, so that no seam of a third colour runs along an edge.
 """
 
-from __future__ import annotations
-
 import io
 import re
 

@@ -1,7 +1,5 @@
 """Fonts that captions are set in: what they can write, how wide it is, and where lines break."""
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass

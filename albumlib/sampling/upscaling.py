@@ -6,8 +6,6 @@ trains it anew on covers of the built-in imprint. Residual blocks at the small s
 pixel shuffle, as in EDSR (arXiv 1707.02921), on top of what bicubic interpolation gives.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable
 from functools import cache

@@ -5,8 +5,6 @@ each font comes along as a subset with the characters in use. Documents are rend
 takes the fonts from this package's files.
 """
 
-from __future__ import annotations
-
 import base64
 import io
 from xml.sax.saxutils import escape

@@ -1,7 +1,5 @@
 """Interpolation videos: from one request to the next, as GIF or MP4."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction

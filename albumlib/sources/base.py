@@ -4,8 +4,6 @@ A source yields `Track`s in a stable order, so that a gathering can be resumed f
 and turns a track's `cover` reference into the bytes of a picture.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol

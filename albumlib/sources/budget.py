@@ -1,7 +1,5 @@
 """What a gathering will cost, before it is begun: requests by host and time, for each route."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

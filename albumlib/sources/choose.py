@@ -1,7 +1,5 @@
 """A source by its name: what the command line and notebook 01 offer."""
 
-from __future__ import annotations
-
 import re
 from importlib import import_module
 

@@ -5,8 +5,6 @@ tables of Kaggle and Hugging Face, MusicOSet and the Free Music Archive. A unit 
 says ("%", "(dB)", "(BPM)"), else what most values of the column say; no single value decides.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

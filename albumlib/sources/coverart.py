@@ -4,8 +4,6 @@ Its answers are redirects to the Internet Archive, which keeps the files.
 API: https://musicbrainz.org/doc/Cover_Art_Archive/API
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections import Counter

@@ -1,7 +1,5 @@
 """Secrets by name, from the environment or a file `.env`."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A plain folder of pictures: covers without tracks or labels, for the unconditional model."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 import unicodedata

@@ -6,8 +6,6 @@ also leaves pictures where they are, in the mapped file, and keeps only their pl
 a million of them need little memory.
 """
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import hashlib

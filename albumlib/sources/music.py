@@ -5,8 +5,6 @@ honestly in a few lines: they stay missing, or come from a service by ISRC, wher
 one (see `sources.Labels`).
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import contextlib

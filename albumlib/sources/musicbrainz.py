@@ -7,8 +7,6 @@ API: https://musicbrainz.org/doc/MusicBrainz_API, dumps:
 https://musicbrainz.org/doc/Development/JSON_Data_Dumps
 """
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import json

@@ -9,8 +9,6 @@ pyrate-limiter's SQLite bucket counts when a place is taken, not when the server
 processes with 60 requests in half a second came to 63 (here: 60). It keeps no pauses either.
 """
 
-from __future__ import annotations
-
 import contextlib
 import sqlite3
 import threading

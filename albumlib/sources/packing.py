@@ -1,7 +1,5 @@
 """The text within a file: out of its gzip or zip, and in the encoding that it has."""
 
-from __future__ import annotations
-
 import codecs
 import contextlib
 import gzip

@@ -5,8 +5,6 @@ says that it is one. The other columns may be labels, under any of the names tha
 may use. `albumlib.dataset.huggingface` writes such files.
 """
 
-from __future__ import annotations
-
 import json
 from bisect import bisect_right
 from collections.abc import Iterator

@@ -5,8 +5,6 @@ it is, `measure` gives its features. Answers come in any order and leave out wha
 they are matched by identity. API: https://reccobeats.com/docs
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterator

@@ -5,8 +5,6 @@ should be, or is text that no file can hold (a lone surrogate), makes the record
 were put aside, and why, stands in each source's `put_aside`.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator

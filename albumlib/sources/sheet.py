@@ -1,7 +1,5 @@
 """A table as its file has it: cells under our names, and the rows that are no rows."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import pandas as pd

@@ -7,8 +7,6 @@ comes from a service by id (see `sources.Labels`).
 API: https://developer.spotify.com/documentation/web-api
 """
 
-from __future__ import annotations
-
 import functools
 import itertools
 import math

@@ -4,8 +4,6 @@ spotipy builds the requests and logs in. They travel with our own client, which 
 and asks again; spotipy's retries would sleep for as long as the server says, in silence.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import logging

@@ -1,7 +1,5 @@
 """Cells to tracks: our columns in our units, and the rows that disagree put aside with a reason."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

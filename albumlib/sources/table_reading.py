@@ -3,8 +3,6 @@
 Read are CSV with any separator, Excel, JSON, JSON lines and Parquet, each also within gzip or zip.
 """
 
-from __future__ import annotations
-
 import codecs
 import io
 import json

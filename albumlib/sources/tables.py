@@ -4,8 +4,6 @@
 and accounts for each; here they become a source, with their covers.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from functools import cached_property

@@ -4,8 +4,6 @@ Quotes are read as CSV has them where that makes sense, else as letters. A row t
 into as many cells as there are headers is put aside, with the line at which it begins.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import itertools

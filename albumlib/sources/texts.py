@@ -1,7 +1,5 @@
 """Texts that tables and tags hold, as we keep them: dates, ISRCs, ids, first artists."""
 
-from __future__ import annotations
-
 import ast
 import hashlib
 import json

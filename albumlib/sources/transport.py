@@ -7,8 +7,6 @@ A request runs in a thread of its own, which is left behind when its time is ove
 presses Ctrl-C, wherever it hangs. There are no cookies, and redirects are the caller's.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import ipaddress

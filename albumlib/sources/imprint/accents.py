@@ -6,8 +6,6 @@ other at a distance of `period`. So the area and the period can be read off any 
 A form draws itself and returns its inner edge, a line of points (n, 2), and its middle.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from albumlib.sources.imprint.canvas import Canvas

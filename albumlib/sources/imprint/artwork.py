@@ -23,8 +23,6 @@ the same picture at 64 and at 640 px.
 This is the second law; the first, of earlier models, is gone.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

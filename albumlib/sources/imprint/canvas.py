@@ -1,7 +1,5 @@
 """The sheet that a layout draws on: unit coordinates in, pixels out."""
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image, ImageDraw
 

@@ -1,7 +1,5 @@
 """Colours in OKLab and OKLCH (Ottosson 2020): lightness, chroma and hue mean what they say."""
 
-from __future__ import annotations
-
 import numpy as np
 
 Colour = tuple[int, int, int]

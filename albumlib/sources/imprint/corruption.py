@@ -1,7 +1,5 @@
 """Covers as the world delivers them: the defects that the built-in imprint plants in its own."""
 
-from __future__ import annotations
-
 import io
 
 import numpy as np

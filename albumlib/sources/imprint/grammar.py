@@ -1,7 +1,5 @@
 """Names of tracks, albums and artists: a small grammar whose words lean on the features."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from albumlib import features

@@ -5,8 +5,6 @@ each element is filled, which follows the loudness), and the colours ground, fig
 The accent is not theirs: how much of it is on a cover says something else.
 """
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Type on covers: artist and title, set in one of three open fonts."""
 
-from __future__ import annotations
-
 import unicodedata
 from functools import cache
 
