@@ -43,7 +43,7 @@ GALLERY = {  # picture in figures/: the notebook that makes it, a piece of the c
         "2021, repaired step by step",
     ),
     "averages": ("08_why_2021_failed", "Six albums, each", "albums' averages, then and now"),
-    "titles": ("10_track_names", "told = {title:", "covers from titles and nothing else"),
+    "titles": ("10_track_names", "rows = {title:", "covers from titles and nothing else"),
     "decades": (
         "12_popularity_and_time",
         "A latent a row",
@@ -60,7 +60,7 @@ CHAPTERS = {  # for the README's table: a piece of the cell; left, top and width
     "07_evaluation": ("figures.damage_curves(", (0, 44, 400)),
     "08_why_2021_failed": ("show_steps(Path(measured)", (182, 545, 205)),
     "09_styles": ("New albums, same latents", (70, 36, 360)),
-    "10_track_names": ("told = {title:", (100, 36, 400)),
+    "10_track_names": ("rows = {title:", (100, 36, 400)),
     "11_lettering": ("The same albums and the same latents", (200, 36, 400)),
     "12_popularity_and_time": ("A latent a row", (0, 40, 400)),
     "13_quantum_prior": ('draw("mpl"', (0, 0, 360)),

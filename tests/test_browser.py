@@ -151,7 +151,7 @@ def test_a_starred_cover_is_saved_for_print_and_opened_again(page, browser, pict
     tab.locator("[aria-label='cover 2, shown']").wait_for(timeout=PATIENCE)
     tab.get_by_role("button", name="star", exact=False).first.click()
     tab.locator("[aria-label='cover 2, starred, shown']").wait_for(timeout=PATIENCE)
-    tab.get_by_text("Save and film").click()
+    tab.get_by_text("Save pictures and videos").click()
     tab.get_by_label("size", exact=True).select_option("3,000 pixels, for print")
     tab.get_by_role("button", name="save", exact=True).click()
     with tab.expect_download(timeout=PATIENCE) as download:

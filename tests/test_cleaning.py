@@ -24,7 +24,7 @@ from albumlib.sources.imprint.corruption import DUPLICATES, REPAIRABLE, UNUSABLE
 from albumlib.sources.imprint.imprint import Imprint
 
 ROOT = Path(__file__).parents[1]
-IMPRINT = Imprint(albums=500, dirt=0.25)
+IMPRINT = Imprint(albums=500, corruption=0.25)
 REASONS = {
     "wide": "not square",
     "truncated": "truncated or damaged",
@@ -53,17 +53,17 @@ def quarantine(gathered):
 
 def test_every_planted_defect_is_found_or_repaired_and_no_clean_cover_lost(gathered, cleaned):
     kept = set(cleaned.table["cover"])
-    verdicts = quarantine(gathered).query("what == 'cover'").set_index("id")["reason"]
+    rejected = quarantine(gathered).query("what == 'cover'").set_index("id")["reason"]
     for index in range(IMPRINT.albums):
         defect, cover = IMPRINT.truth(index).defect, f"album/{index}"
         if defect in UNUSABLE:
-            assert verdicts[cover] == REASONS[defect]
+            assert rejected[cover] == REASONS[defect]
         elif defect in REPAIRABLE:
             assert cover in kept
         elif defect not in DUPLICATES:
             # A clean cover may only go if it is the smaller of two that are the same picture.
-            assert cover in kept or verdicts[cover] == "duplicate"
-    assert sum(verdicts == "duplicate") == len(_repeats())
+            assert cover in kept or rejected[cover] == "duplicate"
+    assert sum(rejected == "duplicate") == len(_repeats())
 
 
 def _repeats():
@@ -97,7 +97,7 @@ def test_layouts_of_the_imprints_covers_are_known(cleaned):
     ]
     assert cleaned.table["layout"].tolist() == layouts
     assert set(layouts) == set(artwork.LAYOUTS)
-    assert cleaned.manifest["source_settings"] == {"seed": 2026, "dirt": 0.25}
+    assert cleaned.manifest["source_settings"] == {"seed": 2026, "corruption": 0.25}
 
 
 def test_the_same_input_gives_the_same_bytes(gathered, cleaned, tmp_path):
@@ -274,7 +274,7 @@ print(count)
 
 def test_killed_at_any_touch_of_the_disk_it_ends_with_the_same_bytes(tmp_path):
     """The stage is killed in front of one file operation after the other, always going on."""
-    gather(Imprint(albums=40, dirt=0.2), tmp_path / "g", size=48, workers=1)
+    gather(Imprint(albums=40, corruption=0.2), tmp_path / "g", size=48, workers=1)
     clean(tmp_path / "g", tmp_path / "whole", size=32, text="strokes", workers=1)
 
     def run(last):

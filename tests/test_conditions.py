@@ -131,7 +131,7 @@ def test_a_model_grows_an_ear_and_keeps_what_it_knew(covers, tmp_path):
     old = load_generator(tmp_path / "before")
     new = loop.train(after, covers.images, rows, tmp_path / "after", start=tmp_path / "before")
     z, labels = draw_latents(3, 8, torch.Generator().manual_seed(0)), torch.rand(3, 10)
-    # A missing year is not heard.
+    # A missing year changes nothing.
     torch.testing.assert_close(old(z, labels), new(z, labels), atol=1e-3, rtol=0)
 
 

@@ -110,7 +110,7 @@ def test_a_failing_notebook_is_named_with_its_cell_and_its_error(tmp_path, noteb
     assert "This run stopped at 02_second." in (tmp_path / "report.html").read_text()
 
 
-def test_a_killed_kernel_is_told(tmp_path, folder):
+def test_a_killed_kernel_is_reported(tmp_path, folder):
     cells = [
         new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}),
         new_code_cell("import os\nos._exit(9)"),
@@ -143,6 +143,14 @@ def test_parameters_take_the_type_of_the_notebook(notebooks):
     for job in planning.plan(notebooks, given, {"unknown": 1, "seed": 3}):
         assert job.parameters == {"steps": 5, "rate": 2.0, "loud": True, "seed": 3}
         assert type(job.parameters["rate"]) is float
+
+
+def test_a_parameter_is_known_by_its_former_name(folder):
+    cell = new_code_cell('pretrained: str = "a"', metadata={"tags": ["parameters"]})
+    write(folder / "03_third.ipynb", cell)
+    with pytest.warns(FutureWarning, match="finished is now called pretrained"):
+        *_, job = planning.plan(planning.find_notebooks(folder=folder), {"finished": "b"}, {})
+    assert job.parameters == {"pretrained": "b"}
 
 
 def test_a_parameter_without_a_type_is_refused(folder):

@@ -9,7 +9,7 @@ from PIL import Image, ImageCms
 from albumlib.dataset.images import CoverRejected, decode
 from albumlib.sources.imprint.imprint import Imprint
 
-IMPRINT = Imprint(albums=50, dirt=0)
+IMPRINT = Imprint(albums=50, corruption=0)
 
 
 def picture(side=256, seed=3):
@@ -140,8 +140,8 @@ def test_a_jpeg_whose_last_two_bytes_are_missing_is_whole(root):
 
 def test_what_stands_behind_the_end_of_a_jpeg_does_not_count():
     data = encoded(picture(), "JPEG", quality=90)
-    film = np.random.default_rng(0).bytes(9_000_000)  # as in a "motion photo"
-    assert (decode(data + film, 64).pixels == decode(data, 64).pixels).all()
+    video = np.random.default_rng(0).bytes(9_000_000)  # as in a "motion photo"
+    assert (decode(data + video, 64).pixels == decode(data, 64).pixels).all()
 
 
 @pytest.mark.parametrize("name", ["cover.avif", "cover.jfif"])

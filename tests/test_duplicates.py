@@ -121,7 +121,7 @@ def test_a_frame_in_common_does_not_make_two_pictures_the_same():
 
 
 def drawn(index):
-    return Imprint(albums=60, dirt=0).cover(f"album/{index}", 128)
+    return Imprint(albums=60, corruption=0).cover(f"album/{index}", 128)
 
 
 HARD = {"framed_2": 0.75, "moved_3": 0.3}  # neither like the whole nor like the inner part

@@ -252,8 +252,8 @@ def test_a_year_between_years_of_a_saved_picture_is_shown(conditioned):
     assert conditioned.request.year == 1999.5
 
 
-@pytest.mark.parametrize("name", ["film.gif", "film.mp4"])
-def test_starred_covers_become_a_film(explorer, name):
+@pytest.mark.parametrize("name", ["video.gif", "video.mp4"])
+def test_starred_covers_become_a_video(explorer, name):
     explorer.files.video.click()
     assert "two covers" in said(explorer)
     for seed in (1, 5):
@@ -565,14 +565,14 @@ def test_a_slider_moves_the_cover_while_a_video_is_made(explorer, held):
     assert explorer.view.picture.value != before
     assert explorer.view.working.layout.display is None
     held()
-    assert not said(explorer) and (explorer.files.folder / "film.mp4").exists()
+    assert not said(explorer) and (explorer.files.folder / "video.mp4").exists()
 
 
 def test_a_video_can_be_stopped_and_leaves_no_file(explorer, held):
     explorer.view.stop.click()
     held()
     assert not said(explorer) and explorer.view.working.layout.display == "none"
-    assert not list(explorer.files.folder.glob("*film*"))
+    assert not list(explorer.files.folder.glob("*video*"))
     assert lives(explorer)
 
 

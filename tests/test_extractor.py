@@ -20,7 +20,7 @@ from albumlib.sources.imprint.imprint import LAW, Imprint
 
 @pytest.fixture(scope="module")
 def large():
-    imprint = Imprint(seed=99, albums=80, dirt=0)
+    imprint = Imprint(seed=99, albums=80, corruption=0)
     return np.stack([decode(imprint.cover(f"album/{i}", 128), 128).pixels for i in range(80)])
 
 

@@ -71,8 +71,8 @@ def test_without_labels_what_labels_do_stays_as_it_was(base, tmp_path):
     before = load_generator(folder)
     fine_tune(folder, covers, None, tmp_path, config=config(folder, steps=4), every=4, **SPLIT)
     after = load_generator(tmp_path / "training")
-    hears = before.stem.weight[:, before.latent :], after.stem.weight[:, after.latent :]
-    assert (hears[0] - hears[1]).abs().max() < 1e-6
+    label_weights = before.stem.weight[:, before.latent :], after.stem.weight[:, after.latent :]
+    assert (label_weights[0] - label_weights[1]).abs().max() < 1e-6
     assert not (before.stem.bias == after.stem.bias).all()
 
 

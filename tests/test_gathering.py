@@ -165,7 +165,7 @@ from albumlib.sources.imprint.imprint import Imprint
 from albumlib.sources.tables import Table
 gathering.CHUNK, gathering.DRAWN = 100, 4
 if __name__ == "__main__":
-    gathering.gather(Imprint(albums=150, dirt=0.2), sys.argv[1], size=64)
+    gathering.gather(Imprint(albums=150, corruption=0.2), sys.argv[1], size=64)
 """
 
 
@@ -183,7 +183,7 @@ def test_killed_again_and_again_nothing_is_lost_or_doubled(tmp_path):
     """Killed among the tracks, then twice among the covers, with all its workers."""
     script = tmp_path / "child.py"
     script.write_text(CHILD)
-    imprint = Imprint(albums=150, dirt=0.2)
+    imprint = Imprint(albums=150, corruption=0.2)
     whole = len(imprint) + imprint.albums
     for enough in (300, len(imprint) + 20, len(imprint) + 80):
         child = subprocess.Popen(

@@ -100,7 +100,7 @@ def write(path, images, metadata=None, **columns):
 
 
 def test_foreign_data_sets_are_understood(tmp_path):
-    pictures = [Imprint(dirt=0).cover(f"album/{n}", 64) for n in range(8)]
+    pictures = [Imprint(corruption=0).cover(f"album/{n}", 64) for n in range(8)]
     images = pa.array([{"bytes": data, "path": None} for data in pictures], parquet.IMAGE)
     names = {"style": {"_type": "ClassLabel", "names": ["x"]}}
     names["genre"] = {"_type": "ClassLabel", "names": ["folk", "rock"]}
@@ -122,7 +122,7 @@ def test_foreign_data_sets_are_understood(tmp_path):
 
 
 def test_pictures_without_any_label_and_rows_without_a_picture(tmp_path):
-    data = Imprint(dirt=0).cover("album/1", 64)
+    data = Imprint(corruption=0).cover("album/1", 64)
     write(tmp_path / "d" / "a.parquet", pa.array([data, data, None], pa.binary()))
     source = Parquet(tmp_path / "d" / "a.parquet")
     first, second, third = source.tracks()

@@ -17,7 +17,7 @@ from albumlib.sources.imprint.copula import Copula
 from albumlib.sources.imprint.corruption import DEFECTS, OVERSIZE
 from albumlib.sources.imprint.imprint import ALBUM_CORRELATION, Imprint
 
-IMPRINT = Imprint(albums=2000, dirt=0.1, text=True)
+IMPRINT = Imprint(albums=2000, corruption=0.1, text=True)
 
 
 def tracks_table(count, imprint=IMPRINT):
@@ -36,7 +36,7 @@ def real_tracks(folder):
 
 
 def test_everything_follows_from_the_seed():
-    again = Imprint(albums=2000, dirt=0.1, text=True)
+    again = Imprint(albums=2000, corruption=0.1, text=True)
     assert list(itertools.islice(again.tracks(), 60)) == list(
         itertools.islice(IMPRINT.tracks(), 60)
     )
@@ -162,7 +162,7 @@ def test_planted_defects_are_what_they_say(defect):
             decode(data, 64)
     if defect == "rotated":
         upright, _ = decode(data, 64), picture.getexif()[0x0112] == 6
-        clean = Imprint(albums=2000, dirt=0, text=True).cover(f"album/{index}", 128)
+        clean = Imprint(albums=2000, corruption=0, text=True).cover(f"album/{index}", 128)
         assert np.abs(upright.pixels.astype(int) - decode(clean, 64).pixels).mean() < 4
 
 
@@ -177,8 +177,8 @@ def test_unknown_albums_and_covers_are_refused():
         IMPRINT.album(2000)
     with pytest.raises(CoverError, match="no cover of the built-in imprint"):
         IMPRINT.cover("https://elsewhere/1.jpg", 64)
-    with pytest.raises(SourceError, match="dirt from 0 to 1"):
-        Imprint(dirt=3)
+    with pytest.raises(SourceError, match="corruption from 0 to 1"):
+        Imprint(corruption=3)
 
 
 def test_a_law_is_part_of_where_a_cover_set_comes_from():
@@ -268,7 +268,7 @@ def test_any_title_can_be_set(title):
 
 
 def test_layouts_are_equally_frequent_and_known():
-    imprint = Imprint(seed=5, albums=6000, dirt=0)
+    imprint = Imprint(seed=5, albums=6000, corruption=0)
     named = pd.Series([imprint.truth(index).layout for index in range(6000)])
     proportions = named.value_counts(normalize=True)
     assert set(proportions.index) == set(artwork.LAYOUTS)
@@ -278,7 +278,7 @@ def test_layouts_are_equally_frequent_and_known():
 def choices(seed, count=600):
     """What chance chose for covers of an imprint, whatever the features: layouts and text, and
     the pictures themselves of equal features."""
-    imprint = Imprint(seed=seed, albums=count, dirt=0, text=True)
+    imprint = Imprint(seed=seed, albums=count, corruption=0, text=True)
     truths = [imprint.truth(index) for index in range(count)]
     values = np.full(10, np.nan)
     pictures = []
@@ -308,7 +308,7 @@ def test_the_same_features_with_fresh_chance_are_another_cover():
 
 
 def test_text_is_on_covers_where_the_truth_says_so_and_nothing_else_changes():
-    imprint = Imprint(seed=5, albums=40, dirt=0, text=True)
+    imprint = Imprint(seed=5, albums=40, corruption=0, text=True)
     for index in range(40):
         bare, shown = (
             np.asarray(imprint.picture(index, 96, text), dtype=int) for text in (False, None)
@@ -319,7 +319,7 @@ def test_text_is_on_covers_where_the_truth_says_so_and_nothing_else_changes():
 
 
 def test_without_text_all_covers_are_the_same_but_for_their_names():
-    plain, other = (Imprint(albums=40, dirt=0, text=text) for text in (True, False))
+    plain, other = (Imprint(albums=40, corruption=0, text=text) for text in (True, False))
     assert not any(other.truth(index).text for index in range(40))
     for index in range(12):
         unnamed = np.asarray(other.picture(index, 64))
@@ -330,8 +330,14 @@ def test_without_text_all_covers_are_the_same_but_for_their_names():
     assert Imprint.named("tables") is None
 
 
+def test_settings_of_an_older_folder_are_read_by_their_former_names():
+    older = Imprint.named(Imprint().identity, seed=5, dirt=0.2)
+    assert (older.seed, older.corruption) == (5, 0.2)
+    assert Imprint.named(Imprint().identity).seed == 2021
+
+
 def test_type_is_readable():
-    imprint = Imprint(seed=5, albums=200, dirt=0)
+    imprint = Imprint(seed=5, albums=200, corruption=0)
     for index in range(200):
         law, style = artwork.attributes(imprint.album(index).mean), artwork.artist_style(index)
         palette = artwork.palette_of(law, style, np.random.default_rng(index))

@@ -29,7 +29,7 @@ def test_the_command_writes_a_file_that_can_be_used(tmp_path, monkeypatch, capsy
 
 def test_half_precision_learns_as_well():
     found = [training.train("text", albums=40, epochs=30, half=half)[0] for half in (False, True)]
-    imprint = training.Imprint(training.SEED, albums=training.FIRST + 40, dirt=0)
+    imprint = training.Imprint(training.SEED, albums=training.FIRST + 40, corruption=0)
     known = training.legibility.examples(imprint, range(training.FIRST, training.FIRST + 40))
     right = [training.legibility.accuracy(network, *known) for network in found]
     assert min(right) > 0.8
@@ -38,7 +38,7 @@ def test_half_precision_learns_as_well():
 def test_the_regressor_that_ships_reads_features_off_covers():
     path = training.label_recovery.FILE
     assert path.stat().st_size < 1.5e6 and read_tensors(path)[1]["accuracy"] > 0.8
-    imprint = training.Imprint(2021, albums=300, dirt=0)
+    imprint = training.Imprint(2021, albums=300, corruption=0)
     pixels, labels = training.covers_and_labels(imprint, range(300))
     regressor = training.label_recovery.load_label_regressor(path)
     assert training.mean_r2(regressor, pixels, labels) > 0.75

@@ -95,7 +95,7 @@ def test_closed_form_directions_stretch_most_and_are_orthogonal(generator):
 
 
 def test_principal_directions_find_the_latent_that_matters(generator):
-    with torch.no_grad():  # a generator that listens to its third latent, and a little to others
+    with torch.no_grad():  # a generator that depends on its third latent, and a little on others
         for layer in (generator.stem, *[block.film for block in generator.blocks]):
             layer.weight[:, :16] *= torch.tensor([0.02] * 2 + [1.0] + [0.02] * 13)
     found, shares = latent.principal_directions(generator, 4, samples=200)

@@ -13,7 +13,7 @@ from albumlib.sources.imprint.imprint import LAW, Imprint
 
 @pytest.fixture(scope="module")
 def labelled():
-    imprint = Imprint(seed=2021, albums=900, dirt=0, text=True)
+    imprint = Imprint(seed=2021, albums=900, corruption=0, text=True)
     return layouts.labelled_covers(imprint, range(500, 900))
 
 
@@ -42,7 +42,7 @@ def test_covers_of_another_imprint_are_named_right(classifier, labelled):
 
 
 def test_larger_covers_are_brought_to_its_size(classifier):
-    imprint = Imprint(seed=2021, albums=40, dirt=0, text=True)
+    imprint = Imprint(seed=2021, albums=40, corruption=0, text=True)
     large = np.stack([np.asarray(imprint.picture(i, 128)) for i in range(40)])
     truth = [imprint.truth(i).layout for i in range(40)]
     assert layouts.accuracy(classifier, large, truth) >= 0.9

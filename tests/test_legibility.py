@@ -10,7 +10,7 @@ from albumlib.sources.imprint.imprint import Imprint
 
 
 def test_it_tells_names_from_none_and_from_smears_on_another_imprint():
-    imprint = Imprint(2021, albums=9000, dirt=0)
+    imprint = Imprint(2021, albums=9000, corruption=0)
     pixels, answers = legibility.examples(imprint, range(8000, 8100))
     assert (legible(load_text_reader(), pixels) == answers).mean() > 0.9
     about = read_tensors(FILE)[1]
@@ -18,7 +18,7 @@ def test_it_tells_names_from_none_and_from_smears_on_another_imprint():
 
 
 def test_only_the_letters_are_smeared():
-    imprint = Imprint(2021, albums=100, dirt=0)
+    imprint = Imprint(2021, albums=100, corruption=0)
     names, none = (imprint.picture(3, 128, text=text) for text in (True, False))
     shown = np.asarray(legibility.smeared(names, none, 3)).astype(int)
     names, none = np.asarray(names).astype(int), np.asarray(none).astype(int)
@@ -32,7 +32,7 @@ def test_only_the_letters_are_smeared():
 
 def test_a_known_word_is_read_at_print_size_and_another_is_not():
     pytest.importorskip("rapidocr")
-    imprint = Imprint(2021, albums=100, dirt=0)
+    imprint = Imprint(2021, albums=100, corruption=0)
     album = next(i for i in range(100) if imprint.album(i).title.isascii())
     shown = np.stack([np.asarray(imprint.picture(album, 416, text=text)) for text in (True, False)])
     title = imprint.album(album).title

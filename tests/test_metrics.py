@@ -193,7 +193,7 @@ def test_thumbnails_are_means_in_grey_levels():
 @pytest.fixture(scope="module")
 def drawn():
     """Covers of a label that the extractor was not trained on, 64 px, parted in three."""
-    imprint = Imprint(seed=99, albums=480, dirt=0)
+    imprint = Imprint(seed=99, albums=480, corruption=0)
     pixels = [decode(imprint.cover(f"album/{i}", 64), 64).pixels for i in range(480)]
     return np.split(np.stack(pixels), [160, 320])
 

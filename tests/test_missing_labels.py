@@ -31,7 +31,7 @@ class Patchy(Imprint):
 
 
 def test_missing_labels_stay_missing_and_a_model_copes(tmp_path):
-    gather(Patchy(albums=45, dirt=0), tmp_path, size=64, workers=1)
+    gather(Patchy(albums=45, corruption=0), tmp_path, size=64, workers=1)
     covers = cleaning.clean(tmp_path, size=32, workers=1)
     missing = np.isnan(np.asarray(covers.labels)).mean(0)
     popularity = features.NAMES.index("popularity")

@@ -205,7 +205,7 @@ def test_dragging_and_arrow_keys_wander(tab, address):
     settled(tab, "+hash.match(/steps=([^,]+)/)[1] > 0.5")
 
 
-def test_a_film_is_played_taken_and_saved(tab, address):
+def test_a_video_is_played_taken_and_saved(tab, address):
     fresh(tab, address, "#seed=1")
     click(tab, "#play")
     tab.wait("document.getElementById('message').textContent.includes('two covers')")

@@ -25,7 +25,7 @@ TRAIN, TEST = 200, 700
 
 @pytest.fixture(scope="module")
 def imprint():
-    return Imprint(2021, albums=10**9, dirt=0, text=True)
+    return Imprint(2021, albums=10**9, corruption=0, text=True)
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +223,7 @@ def test_the_imprint_of_a_set_is_known_by_its_source_and_titles(covers, imprint)
     former = dataclasses.replace(covers, manifest={"source": "imprint"})
     with pytest.raises(AlbumlibError, match="first law: gather them anew"):
         perfect.imprint_of(former)
-    settings = {"source_settings": {"seed": 7, "dirt": 0.0}}
+    settings = {"source_settings": {"seed": 7, "corruption": 0.0}}
     other = dataclasses.replace(covers, manifest=covers.manifest | settings)
     with pytest.raises(AlbumlibError, match="not of the imprint with seed 7"):
         perfect.imprint_of(other)

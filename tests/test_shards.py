@@ -11,7 +11,7 @@ from albumlib.sources.imprint.imprint import Imprint
 @pytest.fixture(scope="module")
 def gathered(tmp_path_factory):
     folder = tmp_path_factory.mktemp("gathered")
-    gather(Imprint(albums=60, dirt=0.2), folder, size=64, workers=1)
+    gather(Imprint(albums=60, corruption=0.2), folder, size=64, workers=1)
     with Catalog(folder / "catalog.sqlite") as catalog:
         return folder, catalog.covers()
 

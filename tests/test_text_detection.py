@@ -16,7 +16,7 @@ from albumlib.sources.imprint.imprint import Imprint
 from albumlib.sources.imprint.typography import FILES, FONTS
 from tests.benchmarks import text_detection as text_detection_benchmark
 
-IMPRINT = Imprint(seed=77, albums=30, dirt=0, text=True)
+IMPRINT = Imprint(seed=77, albums=30, corruption=0, text=True)
 
 
 @pytest.fixture(params=["rapidocr", "strict", "strokes"])

@@ -44,12 +44,12 @@ def test_the_encoder_hears_what_it_is_to_hear(reads):
     words = ("fire", "rain")
     encoder = TrackNameEncoder(len(words), reads)
     rows = torch.from_numpy(titles.tokens(["fire", "rain", "fire", "zzz", "qqq", ""], words))
-    heard = encoder(rows)
-    assert heard.shape == (6, titles.WIDTH) and heard.abs().max() < 1
+    encoded = encoder(rows)
+    assert encoded.shape == (6, titles.WIDTH) and encoded.abs().max() < 1
     same = partial(torch.allclose, atol=1e-6)  # rows of one batch need not agree to the bit
-    assert same(heard[0], heard[2]) and not same(heard[0], heard[1])
-    assert same(heard[3], heard[4]) == (reads == "words")  # both are unknown words
-    assert (heard[5] == 0).all()
+    assert same(encoded[0], encoded[2]) and not same(encoded[0], encoded[1])
+    assert same(encoded[3], encoded[4]) == (reads == "words")  # both are unknown words
+    assert (encoded[5] == 0).all()
 
 
 def test_an_unknown_way_to_read_is_refused():
@@ -59,11 +59,11 @@ def test_an_unknown_way_to_read_is_refused():
 
 def test_some_words_are_forgotten_and_no_letters():
     rows = torch.from_numpy(titles.tokens(["fire rain"] * 1000, ("fire", "rain")))
-    heard = titles.forget_words(rows, 0.3, Rng(0))
-    assert torch.equal(heard[:, :CHARACTERS], rows[:, :CHARACTERS])
-    changed = heard[:, CHARACTERS : CHARACTERS + 2] == UNKNOWN
+    encoded = titles.forget_words(rows, 0.3, Rng(0))
+    assert torch.equal(encoded[:, :CHARACTERS], rows[:, :CHARACTERS])
+    changed = encoded[:, CHARACTERS : CHARACTERS + 2] == UNKNOWN
     assert 0.25 < changed.float().mean() < 0.35
-    assert (heard[:, CHARACTERS + 2 :] == 0).all()
+    assert (encoded[:, CHARACTERS + 2 :] == 0).all()
 
 
 @pytest.mark.parametrize("reads", titles.ENCODERS)

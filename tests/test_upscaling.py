@@ -22,7 +22,7 @@ from albumlib.sources.imprint.imprint import Imprint
 @pytest.fixture(scope="module")
 def known() -> tuple[np.ndarray, np.ndarray]:
     """Covers of an imprint that it did not learn from, small and large."""
-    return pairs(Imprint(seed=77, albums=24, dirt=0), range(24))
+    return pairs(Imprint(seed=77, albums=24, corruption=0), range(24))
 
 
 def bicubic(pixels: np.ndarray) -> np.ndarray:

@@ -107,7 +107,7 @@ def _opened(data: bytes) -> Image.Image:
 
 
 def _whole_jpeg(data: bytes) -> bytes:
-    """A JPEG without what stands behind its end (a phone puts a film there), and with an end.
+    """A JPEG without what stands behind its end (a phone puts a video there), and with an end.
 
     Where the mark of the end is missing, the pixels may all be there; the decoder tells. Raises
     CoverRejected if there are more scans than any ordinary picture has.

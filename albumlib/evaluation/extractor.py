@@ -193,7 +193,7 @@ def training_pictures(covers: int, photos: str | Path = "", seed: int = SEED) ->
     """
     from albumlib.dataset.images import decode
 
-    imprint = Imprint(seed, albums=covers, dirt=0, text=True)
+    imprint = Imprint(seed, albums=covers, corruption=0, text=True)
     found = [decode(imprint.cover(f"album/{i}", SOURCE_SIDE), SOURCE_SIDE) for i in range(covers)]
     pixels = [cover.pixels for cover in found]
     files = sorted(Path(photos).glob("*.jpg")) if photos else []

@@ -86,7 +86,7 @@ def train(
     albums = albums or task.albums
     last = FIRST + albums
     tested = max(50, min(1000, albums // 5))
-    imprint = Imprint(SEED, albums=last + tested, dirt=0, text=True)
+    imprint = Imprint(SEED, albums=last + tested, corruption=0, text=True)
     # Without the cache of cast weights, which would keep those of the first step.
     with torch.autocast("cpu", torch.bfloat16, enabled=half, cache_enabled=False):
         known = task.examples(imprint, range(FIRST, last))

@@ -170,7 +170,7 @@ class Explorer:
             self.strip.star: self._star,
             self.view.stop: self.slow.stop,
             self.files.save: self._save,
-            self.files.video: self._film,
+            self.files.video: self._save_video,
         }
         for button, action in clicks.items():
             button.on_click(lambda _, action=action: self._guarded(action))
@@ -181,7 +181,7 @@ class Explorer:
         groups = {
             "Look": [*extras, *self.latents.widgets],
             "Songs and albums": self.picker.widgets,
-            "Save and film": self.files.widgets,
+            "Save pictures and videos": self.files.widgets,
             "Open a picture, a song or a playlist": [self.upload, *self.view.folded],
             "Models": self.picked.widgets,
         }
@@ -291,16 +291,16 @@ class Explorer:
         self.view.complain("")
         self.view.say(f"saved {path.name}")
 
-    def _film(self) -> None:
-        """A film through what was starred, while the sliders go on moving the cover."""
+    def _save_video(self) -> None:
+        """A video through what was starred, while the sliders go on moving the cover."""
         before = [cover.request for cover in self.history.covers[: self.history.place + 1]]
         frames = self.starred if len(self.starred) > 1 else before[-2:]
         if len(frames) < 2:
-            raise RequestError("a film needs two covers: move something first")
+            raise RequestError("a video needs two covers: move something first")
         generator = self.generator
 
         def write() -> None:
-            with self.view.long_work("film"):
+            with self.view.long_work("video"):
                 path = self.files.write_video(frames, generator, self.progressed)
             self.view.complain("")
             self.view.say(f"saved {path.name}")

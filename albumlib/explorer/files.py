@@ -1,4 +1,4 @@
-"""What leaves the explorer: pictures and films, numbered, each with a link to it."""
+"""What leaves the explorer: pictures and videos, numbered, each with a link to it."""
 
 import base64
 import html
@@ -35,10 +35,10 @@ class Files:
         )
         self.save = controls.button("save")
         self.video_name = widgets.Text(
-            "film.mp4", description="film", layout=controls.wide("210px"),
-            tooltip="name of the film's file",
+            "video.mp4", description="video", layout=controls.wide("210px"),
+            tooltip="name of the video's file",
         )  # fmt: skip
-        self.video = controls.button("save film", 90)
+        self.video = controls.button("save video", 90)
         self.key_frames, self.link = widgets.HTML(), widgets.HTML()
         self.widgets = (
             widgets.HBox([self.name, self.size], layout=controls.WRAPPED),
@@ -47,7 +47,7 @@ class Files:
         )  # fmt: skip
 
     def announce(self, stars: int) -> None:
-        """Say what a film goes through, where so many covers are starred."""
+        """Say what a video goes through, where so many covers are starred."""
         self.key_frames.value = (
             f"It goes through your {stars} starred covers."
             if stars > 1

@@ -10,8 +10,10 @@ FORMER = {
     "reading": "auxiliary",
     "r3": "rpgan",
     "synthetic": "imprint",
+    "dirt": "corruption",
 }
 COMMANDS = {"film": "video"}  # apart: networks have layers of that name (FiLM)
+PARAMETERS = {"finished": "pretrained", "reader": "label_regressor"}  # of notebooks
 
 
 def today(name: str, warn: bool = False) -> str:

@@ -44,7 +44,7 @@ from albumlib.sources.imprint.imprint import Imprint
 RUNTIME = "onnxruntime-web-1.30.0"  # of the npm registry, as name-version
 RUNTIME_FILES = {"runtime": "ort.wasm.bundle.min.mjs", "wasm": "ort-wasm-simd-threaded.wasm"}
 PAGE = ASSETS / "page"
-SCRIPTS = ("random", "model", "state", "picture", "history", "controls", "film", "page")
+SCRIPTS = ("random", "model", "state", "picture", "history", "controls", "video", "page")
 FACES = {
     "League Spartan": "LeagueSpartan-Bold.otf", "EB Garamond": "EBGaramond-Regular.otf",
     "Inter": "Inter-Black.otf",

@@ -159,7 +159,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=FILE, help="the file to write")
     given = parser.parse_args()
     last = FIRST + given.albums
-    imprint = Imprint(SEED, albums=last, dirt=0)
+    imprint = Imprint(SEED, albums=last, corruption=0)
     known = pairs(imprint, range(FIRST, last))
     network = train(*known, steps=given.steps, seed=SEED, progress=training_milestones(10))
     shape = {"width": network.first.out_channels, "blocks": len(network.blocks)}

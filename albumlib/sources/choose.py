@@ -39,7 +39,7 @@ def open_source(
     ask: str = "",
     seed: int = 2026,
     albums: int = 8000,
-    dirt: float = 0.03,
+    corruption: float = 0.03,
     text: bool = False,
     features: str = "",
 ) -> Source:
@@ -49,7 +49,7 @@ def open_source(
     that is to be read instead of asking the service; `pictures` the folder for "folder",
     "parquet" and "music", and for "tables" a folder of covers or "url" (drawn covers if empty).
     `ask` says what is wanted of "musicbrainz" and "spotify": "artist:NAME" or another of ASKED, a
-    colon, and words; of "musicbrainz" also "tag:jazz year:1959". `seed`, `albums`, `dirt`
+    colon, and words; of "musicbrainz" also "tag:jazz year:1959". `seed`, `albums`, `corruption`
     and `text` are those of "imprint", and `features` is a table whose features its songs are to
     have.
     Raises SourceError for an unknown name or a missing path.
@@ -58,7 +58,7 @@ def open_source(
     if name == "imprint":
         from albumlib.sources.imprint.imprint import Imprint
 
-        return Imprint(seed, albums, dirt, text, features)
+        return Imprint(seed, albums, corruption, text, features)
     if features:
         raise SourceError(f"--features is of the built-in imprint, not of {name}")
     if name not in NEEDED:

@@ -2,7 +2,7 @@
 
 The course runs once unbroken, which says when each of its cells begins. Then it runs again, is
 killed with SIGKILL at `--kills` moments drawn uniformly from the time of the first run, and started
-again at once each time. By lot a kill takes the whole tree of processes, as when a machine loses
+again at once each time. At random a kill takes the whole tree of processes, as when a machine loses
 its power, or the runner alone, as `kill -9` does: its kernel is then left to end by itself. At last
 the numbers in `results.json` are compared: `equal` of how many `numbers`, and the `differing` ones
 by name. `again_s` is one more start, for which nothing is left to do; `ratio` is the time of all

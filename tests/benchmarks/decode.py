@@ -31,7 +31,7 @@ def ours(data: bytes, size: int) -> np.ndarray:
 
 def jpegs(count: int, side: int) -> list[bytes]:
     """Covers of the label that came as JPEG; some come as PNG."""
-    imprint = Imprint(albums=2 * count, dirt=0)
+    imprint = Imprint(albums=2 * count, corruption=0)
     covers = (imprint.cover(f"album/{index}", side) for index in range(2 * count))
     return [data for data in covers if data.startswith(b"\xff\xd8")][:count]
 

@@ -1,10 +1,11 @@
-"""Planted dirt against what cleaning finds: recall by kind of defect, and clean covers lost.
+"""Planted corruption against what cleaning finds: recall by kind of defect, and clean covers lost.
 
-The built-in imprint soils a share of its covers and knows what it did to which. They are gathered
-and cleaned, and its truth is held against the verdicts: an unusable file must be put aside for the
-right reason, a repairable one must be in the set and look as it was drawn, a duplicate must stand
-in one group with its original. `recall` is by kind, `found` of `planted` as counts; `clean_lost`
-is the share of clean covers that are not in the set, though no copy of them stands for them.
+The built-in imprint corrupts a proportion of its covers and knows what it did to which. They are
+gathered and cleaned, and its truth is compared with the outcomes: an unusable file must be put
+aside for the right reason, a repairable one must be in the set and look as it was drawn, a
+duplicate must stand in one group with its original. `recall` is by kind, `found` of `planted` as
+counts; `clean_lost` is the proportion of clean covers that are not in the set, though no copy of
+them stands for them.
 
 A duplicate whose original is itself unusable, or has lost a strip to transparency, has no pair.
 """
@@ -32,8 +33,8 @@ from tests.test_cleaning import REASONS
 ALIKE = 6.0  # grey levels between a repaired cover and the one that was drawn, on average
 
 
-class Verdicts:
-    """What became of each cover of the label."""
+class Outcomes:
+    """What became of each cover of the imprint."""
 
     def __init__(self, imprint: Imprint, size: int, folder: Path, covers: CoverSet):
         self.imprint, self.size, self.covers = imprint, size, covers
@@ -49,7 +50,7 @@ class Verdicts:
         return cover if cover in self.row else copy if self.reason[cover] == "duplicate" else ""
 
     def original(self, index: int) -> int:
-        return self.label._original_of(index) if self.defect[index] in DUPLICATES else index
+        return self.imprint._original_of(index) if self.defect[index] in DUPLICATES else index
 
     def counts(self, index: int) -> bool:
         """Whether the defect of a cover can be found at all."""
@@ -57,7 +58,7 @@ class Verdicts:
         return self.defect[index] not in DUPLICATES or other not in (*UNUSABLE, "alpha")
 
     def is_right(self, index: int) -> bool:
-        """Whether what became of a dirty cover is what its defect demands."""
+        """Whether what became of a corrupted cover is what its defect demands."""
         defect = self.defect[index]
         if defect in UNUSABLE:
             return self.reason.get(f"album/{index}") == REASONS[defect]
@@ -75,7 +76,7 @@ class Verdicts:
         row = self.row.get(f"album/{index}")
         if row is None:
             return True  # a better copy stands for it
-        drawn = self.label._draw(index, self.size)
+        drawn = self.imprint.picture(index, self.size)
         if self.defect[index] == "greyscale":
             drawn = ImageOps.grayscale(drawn).convert("RGB")
         if self.defect[index] == "alpha":
@@ -87,30 +88,30 @@ class Verdicts:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--n", type=int, default=1500, help="covers")
-    parser.add_argument("--dirt", type=float, default=0.1, help="share of them that is dirty")
+    parser.add_argument("--dirt", type=float, default=0.1, help="proportion that is corrupted")
     parser.add_argument("--size", type=int, default=300, help="of the files in pixels")
-    parser.add_argument("--seed", type=int, default=2021, help="of the label")
+    parser.add_argument("--seed", type=int, default=2021, help="of the imprint")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--folder", type=Path, help="keep the covers here, and go on from there")
     given = parser.parse_args()
 
-    imprint = Imprint(given.seed, albums=given.n, dirt=given.dirt)
+    imprint = Imprint(given.seed, albums=given.n, corruption=given.dirt)
     with tempfile.TemporaryDirectory() as name:
         folder = given.folder or Path(name)
         gather(imprint, folder, size=given.size, workers=given.workers)
         started = time.perf_counter()
         covers = clean(folder, workers=given.workers)
         took = time.perf_counter() - started
-        verdicts = Verdicts(imprint, given.size, folder, covers)
-        dirty = [i for i, defect in enumerate(verdicts.defect) if defect and verdicts.counts(i)]
-        planted = Counter(verdicts.defect[i] for i in dirty)
-        wrong = [i for i in dirty if not verdicts.is_right(i)]
-        untouched = [i for i, defect in enumerate(verdicts.defect) if not defect]
-        lost = [i for i in untouched if not verdicts.is_its_own_picture(i)]
-    found = planted - Counter(verdicts.defect[i] for i in wrong)
+        outcomes = Outcomes(imprint, given.size, folder, covers)
+        corrupt = [i for i, defect in enumerate(outcomes.defect) if defect and outcomes.counts(i)]
+        planted = Counter(outcomes.defect[i] for i in corrupt)
+        wrong = [i for i in corrupt if not outcomes.is_right(i)]
+        untouched = [i for i, defect in enumerate(outcomes.defect) if not defect]
+        lost = [i for i in untouched if not outcomes.is_its_own_picture(i)]
+    found = planted - Counter(outcomes.defect[i] for i in wrong)
     for index in (*wrong, *lost):
         cover = f"album/{index}"
-        print(cover, verdicts.defect[index] or "clean", verdicts.reasons.get(cover, "in the set"))
+        print(cover, outcomes.defect[index] or "clean", outcomes.reasons.get(cover, "in the set"))
     result = {
         "n": given.n,
         "recall": {

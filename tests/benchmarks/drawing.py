@@ -17,7 +17,7 @@ SIZES = {64: 200, 640: 10}  # pixels, and how many covers are drawn in a round
 
 
 def covers_per_s(size: int, rounds: int) -> float:
-    imprint = Imprint(albums=SIZES[size], dirt=0)
+    imprint = Imprint(albums=SIZES[size], corruption=0)
     means = [imprint.album(index).mean for index in range(imprint.albums)]
     took = []
     for _ in range(rounds + 1):  # the first one fills caches

@@ -33,7 +33,7 @@ SIDE = 48  # of the sound files
 @cache
 def sound_files() -> list[bytes]:
     """One small file of each kind."""
-    data = Imprint(albums=9, dirt=0).cover("album/8", SIDE)
+    data = Imprint(albums=9, corruption=0).cover("album/8", SIDE)
     picture = Image.open(io.BytesIO(data)).convert("RGB")
     grey, clear = picture.convert("L"), picture.convert("RGBA")
     clear.putalpha(grey)

@@ -45,7 +45,7 @@ PREPARE = transforms.Compose(
 
 def write_files(folder: Path, count: int) -> None:
     """Covers of the imprint as JPEG files: a folder for each size, with one class in it."""
-    imprint = Imprint(albums=count, dirt=0)
+    imprint = Imprint(albums=count, corruption=0)
     for index in range(count):
         picture = Image.open(io.BytesIO(imprint.cover(f"album/{index}", SIDES[0]))).convert("RGB")
         for side in SIDES:

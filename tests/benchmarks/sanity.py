@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--imagenet", action="store_true", help="also by ImageNet features")
     parser.add_argument("--out", type=Path, help="the CSV to write")
     given = parser.parse_args()
-    imprint = Imprint(2021, albums=10**9, dirt=0, text=True)
+    imprint = Imprint(2021, albums=10**9, corruption=0, text=True)
     covers = cover_set(imprint, given.n, 2 * given.n)
     bench = without_network(instruments.bench_for(covers, imprint, imagenet=given.imagenet))
     rows = []

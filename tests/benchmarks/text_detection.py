@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args(arguments)
 
-    imprint = Imprint(seed=given.seed, albums=given.n, dirt=0)
+    imprint = Imprint(seed=given.seed, albums=given.n, corruption=0)
     task = partial(searched_cover, imprint, given.size)
     shape = (-1, len(DETECTORS), 2)
     covers = np.array(list(spread(task, range(given.n), given.workers))).reshape(shape)

@@ -57,7 +57,7 @@ def edges(pixels: np.ndarray) -> float:
 
 
 def fidelity(covers: int) -> dict:
-    small, large = pairs(Imprint(seed=4711, albums=covers, dirt=0), range(covers))
+    small, large = pairs(Imprint(seed=4711, albums=covers, corruption=0), range(covers))
     ways, report = enlarged(small, large.shape[1]), {}
     quality = {name: psnr(found, large) for name, found in ways.items()}
     for name, found in ways.items():

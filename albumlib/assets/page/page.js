@@ -4,7 +4,7 @@ const OTHERS = 16; // covers of the grid
 const $ = (id) => document.getElementById(id);
 const canvas = $("cover"), context = canvas.getContext("2d", { willReadFrequently: true });
 const shown = new Shown(), controls = []; // functions that show the state
-let state = average(), newest = null, model = null, settling = 0, others = [], film = null;
+let state = average(), newest = null, model = null, settling = 0, others = [], video = null;
 
 function change(changes) {
   stop();
@@ -55,7 +55,7 @@ function paint(context, { state, pixels }) {
 }
 
 function settle() {
-  if (film || !newest || !same(newest.state, state)) return;
+  if (video || !newest || !same(newest.state, state)) return;
   shown.add(newest.state, newest.pixels);
   history.replaceState(null, "", toHash(state));
   const words = about.features.map(({ name }, i) => `${name} ${short(state.features[i])}`).join(", ");
@@ -68,7 +68,7 @@ async function fillGrid() {
   const wanted = state;
   for (const { seed, button } of others) {
     const pixels = await generate(model, { ...wanted, z: null, steps: [], seed });
-    if (wanted !== state || film) return; // begun anew when things have settled
+    if (wanted !== state || video) return; // begun anew when things have settled
     thumb(button, pixels);
   }
 }
@@ -200,7 +200,7 @@ function buttons() {
     star: () => { shown.star(state); showStrip(); },
     more: () => { newOthers(); fillGrid(); },
     save640: () => save(640), save3000: () => save(3000),
-    play: () => (film ? (stop(), ask()) : play()),
+    play: () => (video ? (stop(), ask()) : play()),
     take: () => change(newest.state),
   };
   for (const [id, work] of Object.entries(clicks)) $(id).addEventListener("click", guarded(work));

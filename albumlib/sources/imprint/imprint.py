@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 from albumlib import features
+from albumlib.runtime.names import renamed
 from albumlib.sources.base import CoverError, SourceError, Track
 from albumlib.sources.imprint import artwork
 from albumlib.sources.imprint.copula import Copula, normal_rank
@@ -66,7 +67,7 @@ class Truth:
 
 
 class Imprint:
-    """The imprint as a source: `albums` albums, of whose covers the proportion `dirt` is
+    """The imprint as a source: `albums` albums, of whose covers the proportion `corruption` is
     corrupted. With `text` half of the covers bear names. With `table`, songs have the joint
     distribution of that table's features instead of the shipped one (see `Copula.of_table`); the
     law of the covers stays.
@@ -84,13 +85,13 @@ class Imprint:
         self,
         seed: int = SEED,
         albums: int = 8000,
-        dirt: float = 0.03,
+        corruption: float = 0.03,
         text: bool = False,
         table: str | Path = "",
     ):
-        if albums < 1 or not 0 <= dirt <= 1:
-            raise SourceError("the built-in imprint needs albums >= 1 and dirt from 0 to 1")
-        self.seed, self.albums, self.dirt, self.text = seed, albums, dirt, text
+        if albums < 1 or not 0 <= corruption <= 1:
+            raise SourceError("the built-in imprint needs albums >= 1 and corruption from 0 to 1")
+        self.seed, self.albums, self.corruption, self.text = seed, albums, corruption, text
         self._table = Path(table).name
         self._copula = Copula.of_table(table) if table else Copula.load()
 
@@ -104,12 +105,14 @@ class Imprint:
     @property
     def settings(self) -> dict[str, float]:
         """What a gathered folder notes beside the identity, for `named`."""
-        return {"seed": self.seed, "dirt": self.dirt}
+        return {"seed": self.seed, "corruption": self.corruption}
 
     @classmethod
-    def named(cls, identity: str, seed: int = 2021, dirt: float = 0.03) -> Imprint | None:
-        """The imprint whose `identity` this is, with no end of albums; None for another source."""
-        known = (cls(seed, 10**9, dirt, text) for text in (True, False))
+    def named(cls, identity: str, **settings: float) -> Imprint | None:
+        """The imprint whose `identity` this is, with no end of albums; None for another source.
+        `settings` are those that a gathered folder noted, also by their former names."""
+        given = {"seed": 2021, **renamed(settings)}
+        known = (cls(albums=10**9, text=text, **given) for text in (True, False))
         return next((imprint for imprint in known if imprint.identity == identity), None)
 
     def __len__(self) -> int:
@@ -235,7 +238,7 @@ class Imprint:
 
     def _defect(self, index: int) -> str:
         rng = self._rng(index, 4)
-        corrupt = index > 0 and rng.random() < self.dirt
+        corrupt = index > 0 and rng.random() < self.corruption
         return DEFECTS[rng.integers(len(DEFECTS))] if corrupt else ""
 
     def _chance(self, index: int, artist: int | None = None) -> tuple[int, int]:

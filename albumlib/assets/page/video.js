@@ -1,4 +1,4 @@
-// A film: the way through covers, played and saved.
+// A video: the way through covers, played and saved.
 const LEG = 2500; // milliseconds from one to the next
 
 const keyFrames = () => (shown.starred.length > 1 ? shown.starred.map(fromHash)
@@ -7,12 +7,12 @@ const keyFrames = () => (shown.starred.length > 1 ? shown.starred.map(fromHash)
 // Shows the way through the key frames and back, until it is stopped or, once, to the end.
 async function play(once = false) {
   const frames = keyFrames(), began = performance.now(), own = {};
-  if (frames.length < 2) throw Error("a film needs two covers: move something first");
-  film = own;
-  showFilm();
+  if (frames.length < 2) throw Error("a video needs two covers: move something first");
+  video = own;
+  showVideo();
   for (;;) {
     const time = (performance.now() - began) / LEG;
-    if (film !== own || (once && time >= frames.length)) break;
+    if (video !== own || (once && time >= frames.length)) break;
     const leg = Math.floor(time) % frames.length;
     const share = (1 - Math.cos(Math.PI * (time % 1))) / 2; // slower near the key frames
     await draw(between(frames[leg], frames[(leg + 1) % frames.length], share));
@@ -21,14 +21,14 @@ async function play(once = false) {
 }
 
 function stop() {
-  film = null;
-  showFilm();
+  video = null;
+  showVideo();
 }
 
-function showFilm() {
-  $("play").textContent = film ? "Stop" : "Play";
-  $("take").hidden = !film;
-  $("record").disabled = Boolean(film);
+function showVideo() {
+  $("play").textContent = video ? "Stop" : "Play";
+  $("take").hidden = !video;
+  $("record").disabled = Boolean(video);
 }
 
 async function record() {
