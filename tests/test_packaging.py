@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from albumlib.runtime.wings import arrows, imported, renewed
+from tests.wings import arrows, imported, renewed
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -142,9 +142,7 @@ def test_the_package_does_not_import_the_notebooks():
 
 def test_the_map_in_the_readme_is_that_of_the_imports():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert "flowchart" in text and renewed(text) == text, (
-        "python -m albumlib.runtime.wings README.md"
-    )
+    assert "flowchart" in text and renewed(text) == text, "python -m tests.wings README.md"
 
 
 HEAVY = ("torch", "numpy", "pandas", "matplotlib", "requests", "spotipy", "papermill", "ipywidgets")

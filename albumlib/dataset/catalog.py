@@ -82,7 +82,7 @@ class Catalog:
 
         Returns how many of the tracks are new.
         """
-        tracks = [track if _is_storable(track) else _storable(track) for track in tracks]
+        tracks = [_storable(track) for track in tracks]
         rows = [_row(track) for track in tracks]
         references = {(track.cover,) for track in tracks if track.cover}
         bare = {(t.id, t.isrc) for t in tracks if len(t.features) < features.COUNT}
@@ -246,14 +246,11 @@ _UPSERT = (
 _about = attrgetter(*ABOUT)
 
 
-def _is_storable(track: Track) -> bool:
-    return not any(isinstance(text, str) and _SURROGATE.search(text) for text in _about(track))
-
-
 def _storable(track: Track) -> Track:
     """The track without halves of characters, which no database takes."""
-    fixed = {name: _SURROGATE.sub("\ufffd", getattr(track, name)) for name in ABOUT}
-    return replace(track, **fixed)
+    if not any(isinstance(text, str) and _SURROGATE.search(text) for text in _about(track)):
+        return track
+    return replace(track, **{n: _SURROGATE.sub("\ufffd", getattr(track, n)) for n in ABOUT})
 
 
 def _row(track: Track) -> tuple:

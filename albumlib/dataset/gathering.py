@@ -79,8 +79,8 @@ def gather(
             _gather_covers(catalog, covers or source, folder, size, workers, progress)
             return catalog.counts() | _put_aside(source, labels, covers)
     except (OSError, sqlite3.Error) as error:
-        if not _disk_is_full(error):
-            raise
+        if getattr(error, "errno", None) != errno.ENOSPC and "disk is full" not in str(error):
+            raise  # the first is what the system says, the second SQLite
         raise SourceError(
             f"the disk is full; free some space in {folder} and start again: "
             "everything gathered so far is kept"
@@ -91,11 +91,6 @@ def _put_aside(*parts: Source | Labels | Covers | None) -> dict[str, int]:
     """How many records of live services were odd, by what was wrong with them."""
     reasons = sum((getattr(part, "put_aside", Counter()) for part in parts if part), Counter())
     return {f"put aside: {reason}": count for reason, count in reasons.items()}
-
-
-def _disk_is_full(error: Exception) -> bool:
-    """Whether it is the system that says so, or SQLite."""
-    return getattr(error, "errno", None) == errno.ENOSPC or "disk is full" in str(error)
 
 
 def _claim(

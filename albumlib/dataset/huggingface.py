@@ -8,7 +8,6 @@
 Pictures are PNG, so nothing is lost. `albumlib.sources.parquet` reads such folders.
 """
 
-import json
 import shutil
 from functools import partial
 from pathlib import Path
@@ -26,6 +25,8 @@ from albumlib.sources.parquet import IMAGE, METADATA
 
 SHARD = 256 * 2**20  # bytes of pixels in a file; as PNG they are fewer
 GROUP = 100  # covers that are read together
+# What tells `datasets` that a column holds pictures; it finds out the others' types.
+IS_IMAGE = '{"info": {"features": {"image": {"_type": "Image"}}}}'
 LOCAL = ["file", "split"]  # columns that say nothing outside the cover set
 
 
@@ -74,7 +75,7 @@ def _write_shard(coverset: str, size: int | None, out: Path, shard: tuple[str, n
     covers = CoverSet.open(coverset, size)
     table = covers.table.drop(columns=LOCAL, errors="ignore")
     labels = pa.Table.from_pandas(table.iloc[rows], preserve_index=False)
-    schema = pa.schema([("image", IMAGE), *labels.schema], metadata=_metadata())
+    schema = pa.schema([("image", IMAGE), *labels.schema], metadata={METADATA: IS_IMAGE})
     with pq.ParquetWriter(out / name, schema) as writer:
         for start in range(0, len(rows), GROUP):
             some = rows[start : start + GROUP]
@@ -84,11 +85,6 @@ def _write_shard(coverset: str, size: int | None, out: Path, shard: tuple[str, n
             ]
             columns = [pa.array(files, IMAGE), *labels.slice(start, len(some)).columns]
             writer.write_table(pa.table(columns, schema=schema))
-
-
-def _metadata() -> dict[bytes, str]:
-    """What tells `datasets` that a column holds pictures; it finds out the others' types."""
-    return {METADATA: json.dumps({"info": {"features": {"image": {"_type": "Image"}}}})}
 
 
 def _card(covers: CoverSet) -> str:

@@ -51,15 +51,11 @@ def release(folder: str | Path, coverset: str | Path, ids: Iterable[str]) -> int
             raise QuarantineError(f"{name!r} is not in the quarantine of {coverset}")
         if name in rows:
             raise QuarantineError(f"{name!r} is of the table: correct it there and gather again")
-        if not _releasable(reasons[name]):
+        # a file without a picture has nothing to keep
+        if reasons[name] not in GOOD_ENOUGH and not reasons[name].endswith(" out of range"):
             raise QuarantineError(f"{name!r} cannot be released: {reasons[name]}")
     kept = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     temporary = path.with_suffix(".tmp")
     temporary.write_text("".join(f"{line}\n" for line in [*kept, *new]), encoding="utf-8")
     temporary.replace(path)
     return len(before) + len(new)
-
-
-def _releasable(reason: str) -> bool:
-    """Whether there is something to keep; a file without a picture has nothing."""
-    return reason in GOOD_ENOUGH or reason.endswith(" out of range")

@@ -54,17 +54,14 @@ class Parts:
     ) -> np.ndarray:
         out = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=(len(rows), *shape))
         first = 0  # row of the part's first cover
-        for part in self._arrays(name):
+        for file in self.paths:
+            with np.load(file) as arrays:
+                part = arrays[name]
             start, stop = np.searchsorted(rows, [first, first + len(part)])
             out[start:stop] = part[rows[start:stop] - first]
             first += len(part)
         out.flush()
         return out
-
-    def _arrays(self, name: str) -> Iterator[np.ndarray]:
-        for path in self.paths:
-            with np.load(path) as part:
-                yield part[name]
 
 
 def decode_covers(

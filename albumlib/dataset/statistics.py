@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.spatial import KDTree
 
 from albumlib.features import NAMES
 
@@ -86,14 +87,8 @@ def nearest_real(asked: pd.DataFrame, real: pd.DataFrame) -> np.ndarray:
     there = real[names].dropna().to_numpy(np.float64)
     here = asked[names].to_numpy(np.float64)
     spread = there.std(axis=0)
-    here, there = here / spread, there / spread
-    blocks = np.array_split(here, -(-len(here) // 500))  # of 500, since the whole may not fit
-    return np.concatenate([_nearest(block, there) for block in blocks]) / np.sqrt(len(names))
-
-
-def _nearest(here: np.ndarray, there: np.ndarray) -> np.ndarray:
-    squares = (here**2).sum(1)[:, None] + (there**2).sum(1) - 2 * here @ there.T
-    return np.sqrt(squares.clip(min=0).min(axis=1))
+    nearest, _ = KDTree(there / spread).query(here / spread)
+    return nearest / np.sqrt(len(names))
 
 
 def normalised(title: str | None) -> str:

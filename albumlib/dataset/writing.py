@@ -51,8 +51,8 @@ def write(
     tracks = tracks[tracks["album_id"].isin(table["album_id"])]
     tracks = tracks.assign(row=tracks["album_id"].map(rows))
     more = [name for name in (LAYOUT, *READ) if name in table]
-    _parquet(table[[*COLUMNS, *more]], out / "table.parquet")
-    _parquet(tracks, out / "tracks.parquet")
+    for frame, name in ((table[[*COLUMNS, *more]], "table"), (tracks, "tracks")):
+        frame.reset_index(drop=True).to_parquet(out / f"{name}.parquet", index=False)
     write_quarantine(quarantine, out / QUARANTINE)
     manifest["sha256"] = {path.name: _sha256(path) for path in sorted(out.iterdir())}
     text = json.dumps(manifest, indent=2, ensure_ascii=False)
@@ -65,10 +65,6 @@ def _sha256(path: Path) -> str:
         while block := file.read(2**20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _parquet(table: pd.DataFrame, path: Path) -> None:
-    table.reset_index(drop=True).to_parquet(path, index=False)
 
 
 def check_place(out: Path) -> None:

@@ -245,7 +245,7 @@ def sliced_wasserstein(
     Patches are taken at three sizes, each half the one before; those of both sets are
     standardised alike by the first set's mean and spread per colour, projected on random
     directions and compared there by the mean difference of sorted values. The sets are cut to
-    the length of the shorter. 0 for equal sets; compare with `swd_floor`.
+    the length of the shorter. 0 for equal sets; compare with that of two sets of real covers.
     """
     count = min(len(first), len(second))
     rng = torch.Generator().manual_seed(seed)
@@ -259,13 +259,6 @@ def sliced_wasserstein(
         distances.append(((x @ axes).sort(0)[0] - (y @ axes).sort(0)[0]).abs().mean().item())
         a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
     return 1000 * float(np.mean(distances))
-
-
-def swd_floor(real: np.ndarray, seed: int = 0, **options) -> float:
-    """The distance between two random halves of real covers: what a perfect generator gets."""
-    order = np.random.default_rng(seed).permutation(len(real))
-    half = len(real) // 2
-    return sliced_wasserstein(real[order[:half]], real[order[half:]], seed=seed, **options)
 
 
 def _patches(covers: Tensor, count: int, rng: torch.Generator) -> Tensor:

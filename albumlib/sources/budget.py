@@ -49,7 +49,11 @@ def hours(requests: dict[str, int]) -> float:
     day = {SPOTIFY + spotify.DAY: requests.get(SPOTIFY, 0)}  # Spotify's second limit
     stages = ((WEB, SPOTIFY, *day), (LABELS,), (ART, *STORES, PICTURES))
     needed = requests | day
-    return sum(max(_hours(host, needed.get(host, 0)) for host in stage) for stage in stages)
+    seconds = {
+        host: needed.get(host, 0) / limit.requests * (limit.seconds + LATENCY)
+        for host, limit in LIMITS.items()
+    }
+    return sum(max(seconds[host] for host in stage) for stage in stages) / 3600
 
 
 def overview(tracks: int = 1_000_000, shape: Shape | None = None) -> pd.DataFrame:
@@ -80,8 +84,3 @@ def _labels(keys: float, known: float) -> dict[str, int]:
 def _covers(albums: float, shape: Shape) -> dict[str, int]:
     redirected = math.ceil(albums * shape.with_cover)
     return {ART: math.ceil(albums), **dict.fromkeys(STORES, redirected)}
-
-
-def _hours(host: str, requests: float) -> float:
-    limit = LIMITS[host]
-    return requests / limit.requests * (limit.seconds + LATENCY) / 3600

@@ -114,15 +114,12 @@ def _album_and_name(text: object) -> tuple[str, str]:
 def _features(label: object) -> dict[str, float]:
     """A label in own units, in the order of features.NAMES; what is no number is missing."""
     with contextlib.suppress(*DAMAGE):
-        numbers = label.values() if isinstance(label, Array) else label
-        numbers = numbers.tolist() if isinstance(numbers, np.ndarray) else numbers
-        named = zip(features.NAMES, numbers, strict=True)
-        return {name: float(value) for name, value in named if _is_number(value)}
+        values = label.values() if isinstance(label, Array) else label
+        values = values.tolist() if isinstance(values, np.ndarray) else values
+        known = [isinstance(v, int | float) and math.isfinite(v) for v in values]
+        named = zip(features.NAMES, values, known, strict=True)
+        return {name: float(value) for name, value, is_known in named if is_known}
     return {}
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 # The pickle -------------------------------------------------------------------------------------
@@ -242,17 +239,16 @@ class _Unpickler(pickle._Unpickler):
         known = {
             "numpy.ndarray": None,  # the class is named, but only as an argument
             "numpy.dtype": _Type,
-            "numpy.core.multiarray._reconstruct": self._array,
-            "numpy.core.multiarray.scalar": _scalar,
+            "numpy.core.multiarray._reconstruct": lambda *_: Array(self._mapped),
+            "numpy.core.multiarray.scalar": lambda kind, raw: np.frombuffer(raw, kind.code)[
+                0
+            ].item(),
             "numpy.core.numeric._frombuffer": self._frombuffer,
         }
         full = f"{module}.{name}".replace("numpy._core.", "numpy.core.")
         if full not in known:
             raise _Refused(f"{module}.{name}")
         return known[full]
-
-    def _array(self, *arguments: object) -> Array:
-        return Array(self._mapped)
 
     def _frombuffer(self, raw: object, kind: _Type, shape: tuple, order: str) -> Array:
         array = Array(self._mapped)
@@ -263,9 +259,6 @@ class _Unpickler(pickle._Unpickler):
         state = self.stack.pop()
         self.stack[-1].become(*state)
 
-    def _no_frame(self) -> None:
-        self.read(8)  # how much to read ahead, which would copy the pictures
-
     def _place(self, length: str) -> None:
         (size,) = struct.unpack(length, self.read(struct.calcsize(length)))
         start = self._mapped.tell()
@@ -273,11 +266,7 @@ class _Unpickler(pickle._Unpickler):
         self.append(range(start, start + size))
 
     dispatch[pickle.BUILD[0]] = _build
-    dispatch[pickle.FRAME[0]] = _no_frame
+    dispatch[pickle.FRAME[0]] = lambda self: self.read(8)  # to read ahead would copy the pictures
     dispatch[pickle.BINBYTES[0]] = lambda self: self._place("<I")
     dispatch[pickle.BINBYTES8[0]] = lambda self: self._place("<Q")
     dispatch[pickle.BYTEARRAY8[0]] = lambda self: self._place("<Q")
-
-
-def _scalar(kind: _Type, raw: bytes) -> object:
-    return np.frombuffer(raw, kind.code)[0].item()

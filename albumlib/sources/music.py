@@ -164,12 +164,8 @@ def embedded_cover(path: Path) -> bytes:
     except (mutagen.MutagenError, OSError):
         return b""
     pictures = [(kind, data) for kind, data in _pictures(found) if data] if found else []
-    return min(pictures, key=_rank, default=(FRONT, b""))[1]
-
-
-def _rank(picture: tuple[int, bytes]) -> int:
-    kind, _ = picture
-    return 0 if kind == FRONT else 2 if kind in ICONS else 1
+    pictures.sort(key=lambda picture: (picture[0] in ICONS, picture[0] != FRONT))
+    return pictures[0][1] if pictures else b""
 
 
 def _pictures(file: object) -> Iterator[tuple[int, bytes]]:

@@ -32,9 +32,5 @@ class Sheet:
 
 def header_place(rows: list[list[str]]) -> int:
     """Which of the first rows holds the headers: the first that names a feature, else the first."""
-    named = (place for place, row in enumerate(rows) if _names_a_feature(row))
+    named = (place for place, row in enumerate(rows) if {*features.NAMES} & {*find_columns(row)})
     return next(named, 0)
-
-
-def _names_a_feature(row: list[str]) -> bool:
-    return any(name in features.NAMES for name in find_columns(row))

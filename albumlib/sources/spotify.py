@@ -217,7 +217,8 @@ class Spotify:
     def _tracks(self, found: list[Any]) -> list[Track]:
         """Tracks with all that is known of them; what is gone, and files of the user's own, are
         no tracks of Spotify's."""
-        known = [one for one in found if one and not _is_own(one)]
+        own = (isinstance(one, dict) and one.get("is_local") and not one.get("id") for one in found)
+        known = [one for one, is_own in zip(found, own, strict=True) if one and not is_own]
         measured: dict[str, dict] = {}
         for some in _parts(list(_by_id(known)), MANY_FEATURES):
             answer = self._client.try_many("audio_features", some)
@@ -257,11 +258,6 @@ def _listed(album: object) -> tuple[str, dict, object]:
     if not isinstance(page.get("items"), list):
         raise Odd("an album without a list of tracks")
     return identity(album, "id"), page, album
-
-
-def _is_own(found: object) -> bool:
-    """Whether it is a file of the user's, which has no id."""
-    return isinstance(found, dict) and bool(found.get("is_local")) and not found.get("id")
 
 
 def _by_id(found: list) -> dict[str, dict]:

@@ -76,15 +76,12 @@ class Table:
 
     def cover(self, reference: str, size: int) -> bytes:
         """The album's cover: drawn, fetched from its address, or read from the folder."""
-        if self.covers == "url":
-            return self._fetched(reference)
         if self.covers == "draw":
             return self._drawn(reference, size)
-        return self._from_folder(reference)
-
-    def _fetched(self, url: str) -> bytes:
+        if self.covers != "url":
+            return self._from_folder(reference)
         try:
-            return self.web.picture(url)
+            return self.web.picture(reference)
         except Failed as error:
             raise CoverError(str(error)) from error
 

@@ -100,7 +100,8 @@ def draw_cover(
     above. `text` says whether artist and title are set on it; by default, chance does.
     """
     style, law = artist_style(artist_seed), attributes(values)
-    rng, finer = np.random.default_rng((seed, 2)), _finer(size)
+    rng = np.random.default_rng((seed, 2))
+    finer = 4 if size <= 160 else 3 if size <= 700 else 2  # it is drawn finer, for smooth edges
     palette = palette_of(law, style, rng)
     sheet = Canvas(finer * size, palette, rng)
     _picture(sheet, layouts.LAYOUTS[_layout(style, seed)], law)
@@ -124,11 +125,6 @@ def layout_name(seed: int, artist_seed: int) -> str:
 
 def _layout(style: Style, seed: int) -> int:
     return style.layouts[np.random.default_rng((seed, 5)).integers(3)]
-
-
-def _finer(size: int) -> int:
-    """How many times finer than asked for a cover is drawn, to have smooth edges."""
-    return 4 if size <= 160 else 3 if size <= 700 else 2
 
 
 def palette_of(law: dict, style: Style, rng: np.random.Generator) -> dict[str, Colour]:

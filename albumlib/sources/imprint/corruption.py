@@ -20,10 +20,8 @@ def corrupted(picture: Image.Image, defect: str, rng: np.random.Generator) -> by
     if defect == "near duplicate":
         smaller = picture.resize([round(0.93 * side) for side in picture.size])
         return _jpeg(ImageEnhance.Brightness(smaller).enhance(1.02), 80)
-    make = _CORRUPTIONS.get(defect)
-    if make:
-        return make(picture)
-    return to_png(picture) if png else _jpeg(picture)
+    plain = to_png if png else _jpeg
+    return _CORRUPTIONS.get(defect, plain)(picture)
 
 
 def _jpeg(picture: Image.Image, quality: int = 90, **options) -> bytes:
@@ -45,17 +43,9 @@ def _rotated(picture: Image.Image) -> bytes:
     return _jpeg(picture.transpose(Image.Transpose.ROTATE_90), exif=exif)
 
 
-def _wide(picture: Image.Image) -> bytes:
-    return _jpeg(picture.resize((2 * picture.width, picture.height)))
-
-
 def _truncated(picture: Image.Image) -> bytes:
     whole = _jpeg(picture)
     return whole[: len(whole) // 2]
-
-
-def _oversize(picture: Image.Image) -> bytes:
-    return to_png(Image.new("1", (OVERSIZE, OVERSIZE)), level=9)
 
 
 _CORRUPTIONS = {
@@ -64,10 +54,10 @@ _CORRUPTIONS = {
     "palette": lambda picture: to_png(picture.quantize(64)),
     "cmyk": lambda picture: _jpeg(picture.convert("CMYK")),
     "rotated": _rotated,
-    "wide": _wide,
+    "wide": lambda picture: _jpeg(picture.resize((2 * picture.width, picture.height))),
     "truncated": _truncated,
     "empty": lambda picture: b"",
     "html": lambda picture: b"<!DOCTYPE html><html><body>404 Not Found</body></html>",
     "one pixel": lambda picture: to_png(picture.resize((1, 1))),
-    "oversize": _oversize,
+    "oversize": lambda picture: to_png(Image.new("1", (OVERSIZE, OVERSIZE)), level=9),
 }

@@ -1,6 +1,6 @@
 """The package's own map: which wing imports which, read from the source, as a Mermaid diagram.
 
-python -m albumlib.runtime.wings README.md      renews the diagram between its two marks
+python -m tests.wings README.md      renews the diagram between its two marks
 """
 
 import ast
