@@ -68,7 +68,8 @@ def _figures(cells: list) -> Iterator[Figure]:
         pictures = [kinds for output in cell.get("outputs", []) if (kinds := _picture(output))]
         titles = _titles(cell.source) if pictures else []
         for place, (kind, data) in enumerate(pictures):
-            own = titles[min(place, len(titles) - 1)] if titles else _first_sentence(caption)
+            first_sentence = re.split(r"(?<=[.:?!]) ", caption)[0]
+            own = titles[min(place, len(titles) - 1)] if titles else first_sentence
             alt = ": ".join(filter(None, (section, own))) or "A figure of this chapter"
             yield Figure(heading, caption, alt, kind, data, cell.source)
             heading = caption = ""  # said once, over the first figure
@@ -115,10 +116,6 @@ def _text(value: ast.expr) -> str:
     parts = value.values if isinstance(value, ast.JoinedStr) else [value]
     known = [part.value if isinstance(part, ast.Constant) else "…" for part in parts]
     return "".join(map(str, known)) if set(known) != {"…"} else ""
-
-
-def _first_sentence(text: str) -> str:
-    return re.split(r"(?<=[.:?!]) ", text)[0]
 
 
 def _last_paragraph(text: str, first: bool = False) -> str:

@@ -69,9 +69,9 @@ def marks(results: Mapping[str, float], profile: str, path: Path = EXPECTED) -> 
     """
     ranges = _read(path)["ranges"].get(profile, {})
     stops = {
-        key.removesuffix(STEPS): _stop(results[key], ranges[key][1])
-        for key in ranges
-        if key.endswith(STEPS) and key in results and _beyond(results[key], ranges[key])
+        key.removesuffix(STEPS): _stop(results[key], high)
+        for key, (low, high) in ranges.items()
+        if key.endswith(STEPS) and key in results and not low <= results[key] <= high
     }
     found = {f"{chapter}{STEPS}": f"chapter {_number(chapter)}: {why}"
              for chapter, why in stops.items()}  # fmt: skip
@@ -126,10 +126,6 @@ def _stop(done: float, wanted: float) -> str:
     if done < wanted:
         return f"the training was stopped after {done:,.0f} of {wanted:,.0f} steps"
     return f"the training made {done:,.0f} steps, not {wanted:,.0f}"
-
-
-def _beyond(value: float, ends: Sequence[float]) -> bool:
-    return not ends[0] <= value <= ends[1]
 
 
 def _number(chapter: str) -> str:

@@ -1,8 +1,5 @@
-"""A notebook executed from top to bottom, in a kernel of this very Python.
-
-Whatever kernelspecs are installed, `python3` among them, the kernel is started by `sys.executable`:
-a course must run with the package that was asked to run it. Papermill is imported where it is
-used, for `record` and `profile_value` need none of it.
+"""A notebook executed from top to bottom, in a kernel of this very Python, whatever kernelspecs are
+installed: a course must run with the package that was asked to run it.
 """
 
 import logging

@@ -1,8 +1,5 @@
 """One page about a run of the course: its covers, its numbers, its figures, and how they came
-about.
-
-The page needs nothing but itself: pictures are in it, its style is `assets/report.css`, and no
-script or network is asked for.
+about. It needs nothing but itself: pictures and style are in it, and no script or network is used.
 """
 
 import contextlib
@@ -78,7 +75,8 @@ def _header(chapters: list[Chapter]) -> str:
     failed = [chapter.name for chapter in chapters if chapter.failed]
     state = f'<p class="failed">This run stopped at {failed[0]}.</p>' if failed else ""
     links = "".join(
-        f'<a href="#{chapter.name}"><b>{chapter.name[:2]}</b> {escape(_short(chapter))}'
+        f'<a href="#{chapter.name}"><b>{chapter.name[:2]}</b> '
+        f"{escape(chapter.name.partition('_')[2].replace('_', ' '))}"
         f"<small>{_minutes(chapter.seconds)}</small></a>"
         for chapter in chapters
     )
@@ -227,10 +225,6 @@ def _device() -> str:
         if torch.cuda.is_available():
             return torch.cuda.get_device_name()
     return f"{platform.machine()} processor, {cores()} cores"
-
-
-def _short(chapter: Chapter) -> str:
-    return chapter.name.partition("_")[2].replace("_", " ")
 
 
 def _minutes(seconds: float | None) -> str:

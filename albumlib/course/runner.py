@@ -54,10 +54,8 @@ def profile_value(profile: str, **values: Any) -> Any:
 
 
 def settle_paths() -> None:
-    """Let a notebook's relative paths count from the notebooks' folder.
-
-    Papermill starts a kernel where it is called itself. From the project's root "../data" would
-    lie outside of the project.
+    """Let a notebook's relative paths count from the notebooks' folder, wherever papermill was
+    called.
     """
     here, home = Path.cwd(), NOTEBOOKS.resolve()
     if here.is_relative_to(home.parent) and not here.is_relative_to(home) and home.is_dir():
@@ -140,16 +138,14 @@ def run_course(
 ) -> Path:
     """Run notebooks in order and return the path of the report.
 
-    `out` is `runs/<profile>` by default, `notebooks` all of the course. `parameters` must be
-    known to at least one notebook, and have its type (a str is converted); `common` ones (seed,
-    source, table, pictures) are given to the notebooks that have them. A `data_dir` among the
-    parameters is where the run gathers and trains. Everything is checked before anything runs.
-    A notebook whose inputs have not changed since it finished is skipped; one that was cut off
-    goes on from what it left. Up to `workers` notebooks run at a time, each
-    after those it needs, and share the cores; `timeout` is in seconds for a cell, 0 for none;
-    `environment` is added to that of the kernels, which are kept in `kernels`. Raises CourseError
-    if not all is well, or when a notebook fails; the results until then are kept, and the report
-    says how far the run came.
+    `out` is `runs/<profile>` by default, `notebooks` all of the course. `parameters` must be known
+    to at least one notebook, and have its type (a str is converted); `common` ones (seed, source,
+    table, pictures) are given to the notebooks that have them. A `data_dir` among the parameters is
+    where the run gathers and trains. A notebook whose inputs have not changed since it finished is
+    skipped. Up to `workers` notebooks run at a time, each after those it needs, and share the
+    cores; `timeout` is in seconds for a cell, 0 for none; `environment` is added to that of the
+    kernels, which are kept in `kernels`. Raises CourseError before anything runs, or when a
+    notebook fails; the results until then are kept, and the report says how far the run came.
     """
     from albumlib.course.report import profile_of, write_report
 
@@ -180,8 +176,7 @@ def _tell(outside: Mapping[str, str], progress: Progress) -> None:
 
 
 def preview(*given: Any, **named: Any) -> Iterator[tuple[Job, str]]:
-    """What `run_course` would run and why, "" for a notebook that it would skip, if it were given
-    the same profile, out, notebooks, parameters and common."""
+    """What `run_course` would run if it were given the same, and why; "" for what it would skip."""
     out, data, jobs = _planned(*given, **named)
     again: set[str] = set()
     for job in jobs:

@@ -1,8 +1,7 @@
 """What a notebook was made from, so that a run of the course skips what has not changed.
 
-Each notebook of a run leaves `data/state/<name>.json`: what it was given, written when it begins,
-and when it finished, written when all went well. It runs again if its code or the package's, its
-parameters, the files they name, or what earlier chapters made for it have changed; its former
+Each notebook of a run leaves `data/state/<name>.json`. It runs again if its code or the package's,
+its parameters, the files they name, or what earlier chapters made for it have changed; its former
 work is then set aside, for a training must not go on from weights that were made otherwise.
 """
 

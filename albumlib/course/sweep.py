@@ -147,11 +147,10 @@ def run_sweep(
 ) -> Outcome:
     """Make all runs of a sweep that are not made yet, and compare them.
 
-    With `gpus`, as CUDA numbers them, each run sees one of them and none is shared; else
-    `workers` runs go at a time. `dask` is the address of a scheduler: its workers take the runs,
-    and a run whose worker is lost goes to another one. A run whose kernel is killed is tried once
-    more. Runs at a time share the cores, unless OMP_NUM_THREADS says otherwise. Ctrl-C stops the
-    runs under way, whose trainings are saved. Raises SweepError if no run came to an end.
+    With `gpus`, as CUDA numbers them, each run sees one of them; else `workers` runs go at a time
+    and share the cores. `dask` is the address of a scheduler whose workers take the runs. A run
+    whose kernel is killed is tried once more. Ctrl-C stops the runs under way, whose trainings are
+    saved. Raises SweepError if no run came to an end.
     """
     if gpus and dask:
         raise SweepError("a Dask cluster's workers have their own GPUs: leave out --gpus")

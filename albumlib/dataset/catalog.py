@@ -1,11 +1,8 @@
 """The catalogue: tracks, covers and their state in one SQLite file, where a gathering resumes.
 
-Features that come from elsewhere than the track stand in a table of their own, one row for each
-recording that is known to the world: asked for once, however many albums it is on.
-
-The file is in write-ahead mode: readers never wait, and a kill at any moment leaves the last
-whole transaction. A source's position is stored in the same transaction as the tracks it gave,
-so that none is lost and none comes twice.
+Features from elsewhere than the track have a table of their own, one row for each recording. The
+file is in write-ahead mode: a kill at any moment leaves the last whole transaction. A source's
+position is stored with the tracks it gave, so that none is lost and none comes twice.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Catalogue to cover set: rules over the table, rules over the covers, and nothing lost.
 
 Every track and every cover that was gathered ends either in the cover set or in the quarantine,
-with all the reasons against it. The stage works beside its target and renames at the end: it is
-there whole or not at all, a stage that was killed goes on where it was, and the same input gives
-the same bytes.
+with all the reasons against it. The set is there whole or not at all, a stage that was killed goes
+on where it was, and the same input gives the same bytes.
 """
 
 import json
@@ -204,8 +203,9 @@ def _searched(
 def _labelled(
     albums: pd.DataFrame, found: pd.DataFrame, heldout: float, about: dict
 ) -> pd.DataFrame:
-    """Albums that have a cover, in the covers' order, each on its side of the split, and with the
-    column LAYOUT if the built-in imprint drew the covers."""
+    """Albums that have a cover, in the covers' order, each on its side of the split; with LAYOUT if
+    the built-in imprint drew the covers.
+    """
     table = albums.merge(found, left_on="cover", right_on="reference").sort_values("row")
     imprint = Imprint.named(about["source"], **about["source_settings"])
     if imprint is not None:
@@ -234,9 +234,8 @@ def _unused(
 def drop_duplicates(
     parts: Parts, thumbs: Path, released: frozenset[str] = frozenset()
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Keep the best cover of each group of duplicates; returns the kept and the rest.
-
-    One with colour is better than one without, then a larger one is better than a smaller one.
+    """Keep the best cover of each group of duplicates (in colour, large); returns the kept and the
+    rest.
 
     The kept rows know their `row` among the parts and the `group` they stand for: the reference
     of its best cover. Covers that were `released` are kept as well, in their group.

@@ -136,10 +136,9 @@ def _three_splits(table: pd.DataFrame, manifest: dict) -> pd.Series:
 class Batches:
     """Shuffled batches of covers, addressed by step, so that a run resumes exactly.
 
-    Each epoch is a permutation that follows from the seed and the epoch's number alone. A set of
-    up to ON_DEVICE bytes lives on the device as uint8, and a batch is one gather there (many
-    times faster than loading files). A larger one is read from disk in blocks of neighbours,
-    many blocks mixed, since single rows from a cold disk are some forty times slower.
+    Each epoch is a permutation that follows from the seed and the epoch's number alone. A set of up
+    to ON_DEVICE bytes lives on the device as uint8. A larger one is read from disk in blocks of
+    neighbours, many mixed, since single rows from a cold disk are some forty times slower.
     """
 
     def __init__(

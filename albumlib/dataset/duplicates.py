@@ -1,9 +1,8 @@
 """Which covers are the same picture: byte for byte, pixel for pixel, or nearly.
 
 Two perceptual hashes of each cover say which pairs may be the same, thumbnails which are. Both are
-taken of the whole cover and of its inner part: a copy that was cropped, or laid in a frame, agrees
-as a whole with the other's inner part. All of it is numpy over arrays of one row a cover: a million
-covers take seconds.
+taken of the whole cover and of its inner part, which a cropped or framed copy agrees with. All of
+it is numpy over arrays of one row a cover: a million covers take seconds.
 
 Found are copies in other sizes, qualities, brightness, contrast and saturation, cropped by up to
 3 % at each edge, or with a frame of up to 4 %. Missed are copies that are turned, mirrored, moved
@@ -92,9 +91,8 @@ def groups_of_duplicates(hashes: np.ndarray, thumbs: np.ndarray, digests: np.nda
 
     `digests` (N,) are equal where all pixels are; `hashes` (N, 2) uint64 and `thumbs` (N,) of dtype
     THUMBS are those of `perceptual_hashes` and `thumbnails`. Covers belong together if their hashes
-    are near and their grey thumbnails are alike, or through others of which this is true.
-    Such a group is then split by colour: each member agrees in hue with its first coloured one, or
-    has no colour. Plain covers, whose hash is 0, belong together if they have one colour.
+    are near and their grey thumbnails are alike, directly or through others. Such a group is then
+    split by colour. Plain covers, whose hash is 0, belong together if they have one colour.
     """
     code, _ = pd.factorize(digests)
     leaders = np.unique(code, return_index=True)[1]
@@ -220,9 +218,8 @@ def _of_equal_key(keys: np.ndarray, hashes: np.ndarray, distance: int) -> Iterat
 
 
 def _root(group: np.ndarray, members: np.ndarray) -> np.ndarray:
-    """The first member of each one's group: `group` points downwards, there to itself.
-
-    The ways are shortened as they are followed, so that a long chain is long only once.
+    """The first member of each one's group: `group` points downwards, there to itself; shortens the
+    ways.
     """
     while True:
         below = group[members]

@@ -1,8 +1,7 @@
 """Source to catalogue to cover files: resumable at any moment, each cover fetched once.
 
-Tracks go into the catalogue first, then the labels that they lack, then covers are fetched and
-written one file each. What was done is known to the catalogue, and each answer of a service is
-kept before the next request; a file appears whole or not at all.
+Tracks go into the catalogue first, then the labels that they lack, then covers are written one file
+each. Each answer of a service is kept before the next request.
 """
 
 import contextlib

@@ -31,8 +31,9 @@ def read_import(folder: Path) -> tuple[dict[str, int], pd.DataFrame]:
 
 
 def nothing_left(folder: Path, out: Path, rejected: Iterable[pd.DataFrame]) -> CoverSetError:
-    """The error that not one cover is usable. The quarantine is written for it, unless there is
-    an earlier cover set in its place."""
+    """The error that not one cover is usable. Its quarantine is written unless an earlier set is
+    there.
+    """
     rejected = pd.concat(rejected)
     if not (out / "manifest.json").exists():
         out.mkdir(parents=True, exist_ok=True)

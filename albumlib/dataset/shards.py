@@ -1,8 +1,7 @@
 """Covers decoded part by part, each part a file, so that a kill costs a few parts and no more.
 
 A part's file is named after everything its content follows from: the versions, the sizes, and the
-covers with their hashes. One that is there is therefore right, whenever it was made. A part is
-made from a list of files by one function, which runs in this process, in others, or on a cluster.
+covers with their hashes. One that is there is therefore right, whenever it was made.
 """
 
 import hashlib
@@ -43,9 +42,8 @@ class Parts:
         return self._copied(path, "thumbs", THUMBS, (), np.arange(len(self.found)))
 
     def images(self, path: Path, size: int, rows: np.ndarray) -> None:
-        """Write some of the found covers, by ascending row, into a .npy file (n, S, S, 3).
-
-        One part at a time is in memory.
+        """Write some of the found covers, by ascending row, into a .npy file (n, S, S, 3), part by
+        part.
         """
         self._copied(path, _pixels(size), np.dtype(np.uint8), (size, size, 3), rows)
 

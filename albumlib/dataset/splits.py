@@ -1,9 +1,8 @@
 """Three splits of a cover set: models learn from train, choices are made on validation, and what
-is reported comes from test, on which nothing was chosen.
+is reported comes from test.
 
 What belongs together, an album or near-duplicate covers or (on real data) all of an artist, is
-never on two sides. The side follows from a hash of the group's name alone, so that it does not
-change as a set grows.
+never on two sides, which follow from a hash of the group's name alone.
 """
 
 import hashlib
@@ -63,8 +62,7 @@ def sides(
 
 
 def groups_by_artist(artists: pd.Series, groups: pd.Series) -> pd.Series:
-    """One name for all covers of an artist and all near-duplicates of them; those whose artist is
-    not known keep their group's."""
+    """One name for all covers of an artist and all near-duplicates of them, else their group's."""
     known = artists.fillna("").str.casefold().str.split().str.join(" ")
     names = known.mask(known == "", "group " + groups)
     while True:  # a name spreads from cover to cover along artists and groups

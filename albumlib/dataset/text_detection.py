@@ -1,18 +1,13 @@
 """Is there text on a cover, where, and on how much of it?
 
-Three detectors answer.
-
 - "rapidocr" finds lines of text with PP-OCRv6's detector and believes those that its recogniser can
-  read: the detector alone takes the most striking thing of a cover without text for a line. It
-  needs `pip install 'albumlib[text]'`; the models come with it.
-- "strict" asks the same models again where "rapidocr" finds nothing: on a larger picture, upright
-  and turned by a quarter, and with less certainty. It takes up to five times as long, and is meant
-  for choosing covers without text.
-- "strokes" needs nothing, looks for rows of strokes between quiet rows, and is much weaker: it does
-  for covers drawn by this program, but finds half as many of the real ones, and takes stripes for
-  text.
+  read. It needs `pip install 'albumlib[text]'`; the models come with it.
+- "strict" asks the same models again where "rapidocr" finds nothing: larger, turned by a quarter,
+  with less certainty. Up to five times as long, for choosing covers without text.
+- "strokes" needs nothing, looks for rows of strokes between quiet rows, and does for covers drawn
+  by this program; it finds half as many of the real ones, and takes stripes for text.
 
-What they miss: small, faint, handwritten and curved text, and scripts other than Latin, Chinese and
+They miss small, faint, handwritten and curved text, and scripts other than Latin, Chinese and
 Japanese. Of 189 real covers of 128 pixels that bear any text, "rapidocr" finds it on 74 % and
 "strict" on 92 %. Of those it takes to be without text, 18 % are with "rapidocr" and 40 % with
 "strict"; of the 11 that are, "strict" gives up one, and it finds something like text on 47 % of
@@ -76,11 +71,10 @@ def find_text(
     """Find the text of fetched covers; one row for each that can be read.
 
     `covers` are rows of the catalogue with `reference`, `file` (below `folder`) and `sha256`;
-    `work` is the folder for the parts: those found there are not made again. `detector` is
-    "rapidocr", "strict", "strokes" or "auto": "rapidocr" where it is installed, else "strokes".
-    Columns of the result: `reference`, `text` (bool), `text_area` (proportion of the cover),
-    `detector`, and `text_boxes`, a list of [left, top, right, bottom] as parts of the side. Raises
-    AlbumlibError if the detector is not installed.
+    `work` is the folder for the parts: those found there are not made again. `detector` "auto" is
+    "rapidocr" where it is installed, else "strokes". Columns of the result: `reference`, `text`
+    (bool), `text_area` (proportion of the cover), `detector`, and `text_boxes`, a list of [left,
+    top, right, bottom] as parts of the side. Raises AlbumlibError if the detector is not installed.
     """
     detector = chosen(detector)
     files = list(zip(*(covers[name] for name in ("reference", "file", "sha256")), strict=True))

@@ -1,8 +1,4 @@
-"""The files of a cover set: written beside their place, then put there whole.
-
-A set that is there already is replaced only when the new one is finished, and nothing but a cover
-set is ever replaced.
-"""
+"""The files of a cover set: written beside their place, then put there whole."""
 
 import hashlib
 import json
@@ -39,8 +35,7 @@ def write(
     sizes: Sequence[int],
     progress: Progress | None,
 ) -> None:
-    """Write all of a set's files to `out`: its table, its tracks, and its pictures, which are
-    taken from the decoded `parts`; the quarantine, and the manifest with the files' hashes."""
+    """Write all of a set's files to `out`; its pictures are taken from the decoded `parts`."""
     shutil.rmtree(out, ignore_errors=True)  # what a killed run may have left
     out.mkdir(parents=True)
     for done, size in enumerate(sizes, 1):

@@ -1,7 +1,5 @@
 """The small residual network that looks at covers in every measure that has to be learned, and
-its one training loop.
-
-Pixels are uint8 arrays (N, S, S, 3).
+its one training loop. Pixels are uint8 arrays (N, S, S, 3).
 """
 
 import itertools

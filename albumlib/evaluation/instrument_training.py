@@ -1,11 +1,7 @@
-"""Trains the networks that know the imprint's covers.
+"""Trains the networks that know the imprint's covers, from albums of another seed, far beyond the
+numbers that any cover set has; they are tested on albums after those.
 
-    python -m albumlib.evaluation.instrument_training layouts
-    python -m albumlib.evaluation.instrument_training text
-    python -m albumlib.evaluation.instrument_training labels
-
-Each learns from albums of another seed, far beyond the numbers that any cover set has, and is
-tested on albums after those.
+    python -m albumlib.evaluation.instrument_training {layouts,text,labels}
 """
 
 import argparse

@@ -1,8 +1,4 @@
-"""The instruments of `scorecard`: extractors, classifiers and spectra, as functions of pixels.
-
-Those that know the imprint's law are there for its covers alone; the ImageNet extractor where its
-packages are installed.
-"""
+"""The instruments of `scorecard`: extractors, classifiers and spectra, as functions of pixels."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,16 +11,6 @@ from albumlib.evaluation import label_recovery as recovery
 from albumlib.evaluation import layouts, legibility
 from albumlib.evaluation.extractor import extract, load_extractor
 from albumlib.evaluation.imagenet import installed, load_imagenet
-from albumlib.evaluation.label_recovery import (
-    RECOVERABLE,
-    LabelRegressor,
-    RidgeRegressor,
-    label_recovery,
-    load_label_regressor,
-    predict_labels,
-    ridge_regressor,
-    train_label_regressor,
-)
 from albumlib.evaluation.metrics import nearest
 from albumlib.evaluation.perfect import numbers, redrawn
 from albumlib.evaluation.scorecard import Bench, Instrument, Progress, Sample, Score, check_enough
@@ -55,7 +41,9 @@ def instruments_for(
         "near": near_duplicates(coverset, partial(extract, own)),
     }
     if labels and coverset.has_labels:
-        found["labels"] = partial(predict_labels, regressor_for(coverset, imprint, progress))
+        found["labels"] = partial(
+            recovery.predict_labels, regressor_for(coverset, imprint, progress)
+        )
     if imprint is not None and layouts.FILE.exists():
         found["layouts"] = layouts.load_layouts().probabilities
     if imprint is not None and legibility.FILE.exists():
@@ -72,7 +60,7 @@ def regressor_for(
     *,
     epochs: float = 8,
     seed: int = 0,
-) -> LabelRegressor | RidgeRegressor:
+) -> recovery.LabelRegressor | recovery.RidgeRegressor:
     """The label regressor that ships for an imprint's covers, or one fitted to the training split.
 
     First a ridge regression on some of the covers. Where it predicts no feature of the validation
@@ -81,18 +69,20 @@ def regressor_for(
     A set that is too small for a validation split gets the ridge regression.
     """
     if imprint is not None and coverset.size == 64 and recovery.FILE.exists():
-        return load_label_regressor()
+        return recovery.load_label_regressor()
     train, other = coverset.rows("train"), coverset.rows("validation")
     some = np.sort(np.random.default_rng(seed).permutation(train)[:SOME])
-    quick = ridge_regressor(coverset.images[some], coverset.labels[some])
+    quick = recovery.ridge_regressor(coverset.images[some], coverset.labels[some])
     pixels, labels = coverset.images[train], coverset.labels[train]
     if not len(other):
         return quick
-    read = predict_labels(quick, coverset.images[other])
-    if not (label_recovery(read, coverset.labels[other]).r2 >= RECOVERABLE).any():
-        return ridge_regressor(pixels, labels)
+    read = recovery.predict_labels(quick, coverset.images[other])
+    if not (recovery.label_recovery(read, coverset.labels[other]).r2 >= recovery.RECOVERABLE).any():
+        return recovery.ridge_regressor(pixels, labels)
     epochs = min(epochs, STEPS * 64 / max(1, len(train)))
-    return train_label_regressor(pixels, labels, epochs=epochs, seed=seed, progress=progress)
+    return recovery.train_label_regressor(
+        pixels, labels, epochs=epochs, seed=seed, progress=progress
+    )
 
 
 def near_duplicates(coverset: CoverSet, embed: Instrument) -> Instrument:

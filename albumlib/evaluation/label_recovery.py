@@ -1,9 +1,8 @@
 """Do the labels steer the covers? A regressor that had no part in the training answers.
 
-A label regressor is trained on real covers and predicts the labels of generated ones; label
-recovery says how well these agree with the labels that were asked for, feature by feature. Compare
-it with two other numbers: the same on held-out real covers, which is the most that can be reached,
-and with the asked labels shuffled, the control.
+It is trained on real covers and predicts the labels of generated ones; label recovery says how well
+these agree with the labels that were asked for, feature by feature. Compare it with the same on
+held-out real covers, the most that can be reached, and with the asked labels shuffled, the control.
 
 Pixels are uint8 arrays (N, S, S, 3); labels are (N, 10) in [-1, 1], NaN where missing.
 """

@@ -1,8 +1,6 @@
 """Does a generated cover have a layout that one can name? A classifier of layouts answers.
 
-Only for covers of the built-in imprint, whose layout families are known to `Imprint.truth`. The
-classifier is trained on albums of another seed, far beyond the numbers that any cover set has, and
-knows the families' names (see `instrument_training`). Three measures:
+Only for covers of the built-in imprint; trained on albums of another seed (`instrument_training`).
 
     recognised   proportion of covers whose family it names with probability 0.9 or more
     balance      total variation between the families' proportions in two sets of covers, 0 to 1

@@ -1,10 +1,9 @@
 """Is there text on a cover that could be read? Two measures, each in its own way.
 
-`TextReader` is a small network at 64 px. It was trained on covers of the built-in imprint, with
-artist and title and without, and on the same covers with their letters smeared, so that what only
-looks like writing from afar does not count. `known_words` asks an OCR engine, which needs
-`pip install 'albumlib[text]'`, and counts covers on which it reads a word that is in the titles.
-Both miss much on covers of 64 px: compare with what real covers get.
+`TextReader` is a small network at 64 px, trained on covers of the built-in imprint with names,
+without, and with smeared ones. `known_words` asks an OCR engine (`pip install 'albumlib[text]'`)
+and counts covers on which it reads a word that is in the titles. Both miss much at 64 px: compare
+with what real covers get.
 """
 
 import re

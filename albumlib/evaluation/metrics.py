@@ -1,11 +1,7 @@
 """Do generated covers look like real ones? Distances and proportions, each with its reference.
 
-`evaluate` takes them all. Two kinds: distances between two sets of covers (sliced Wasserstein on
-pixels; KID and Fréchet distance on features), and shares (precision and density: how many
-generated covers could be real; recall and coverage: how much of the real ones they reach).
-`memorisation` looks for near-duplicates of training covers.
-
-The reference of a number (its key ends in `_floor`) is what fresh real covers get in the place of
+`evaluate` takes them all; `memorisation` looks for near-duplicates of training covers. The
+reference of a number (its key ends in `_floor`) is what fresh real covers get in the place of
 the generated ones, as many of them, against the same held-out covers.
 
 Pixels are uint8 arrays (N, S, S, 3), features (N, D) arrays by `extractor.extract`.

@@ -1,8 +1,5 @@
-"""The perfect generator: covers of the built-in imprint drawn anew, with the same labels.
-
-Where the law of the covers is known, so is what a generator could reach at best: the art director
-draws each album once more, with other chance. Whatever a measure says of these covers, it cannot
-ask more of a model.
+"""The perfect generator: the built-in imprint's albums drawn anew, with the same labels and other
+chance. Whatever a measure says of these covers, it cannot ask more of a model.
 """
 
 from collections.abc import Sequence

@@ -103,16 +103,12 @@ def retrieval_ranks(
         seen = torch.from_numpy(apply(matcher.embed_covers, pixels))
         named = matcher.embed_titles(torch.from_numpy(titles))
     rng, count = np.random.default_rng(0), len(pixels)
-    others = (np.arange(count)[:, None] + 1 + _distinct(rng, count, choices - 1)) % count
+    steps = [rng.choice(count - 1, choices - 1, replace=False) for _ in range(count)]
+    others = (np.arange(count)[:, None] + 1 + np.stack(steps)) % count
     scores = torch.einsum("nd,nkd->nk", seen, named[others])
     own = (seen * named).sum(1, keepdim=True)
     better = (scores > own + 1e-6).sum(1) + 0.5 * ((scores - own).abs() <= 1e-6).sum(1)
     return better.numpy()
-
-
-def _distinct(rng: np.random.Generator, count: int, choices: int) -> np.ndarray:
-    """`choices` different numbers below count - 1 in each of `count` rows."""
-    return np.stack([rng.choice(count - 1, choices, replace=False) for _ in range(count)])
 
 
 def accuracy(ranks: np.ndarray, within: int = 1) -> float:

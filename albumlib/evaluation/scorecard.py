@@ -1,9 +1,8 @@
 """Everything that is measured of a model, each number beside what real covers get.
 
 The covers of the test split are parted by chance. Covers are generated for the labels of one part
-and compared with the other part, so that none is compared with the cover whose labels it was
-given. The reference of a number is what the first part's own covers get in the place of the
-generated ones, real against real: the mean over several partings, with its spread. Where the
+and compared with the other part. The reference of a number is what the first part's own covers get
+in the place of the generated ones: the mean over several partings, with its spread. Where the
 covers are the built-in imprint's there is a second reference, the perfect generator.
 
 A measure is a function of two samples. What is computed once for each cover (features, spectra,

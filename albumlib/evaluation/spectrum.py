@@ -1,10 +1,6 @@
-"""How sharp are covers? Their power by spatial frequency, and what edges and grain have of it.
-
-A blurred cover has too little power at high frequencies, one with a grid or noise too much: what
-feature extractors forgive and every eye sees. Everything is measured on the luminance. Compare
-ratios to real covers of the same size, which went through the same resizing and JPEG.
-
-Pixels are uint8 arrays (N, S, S, 3).
+"""How sharp are covers? The power of their luminance by spatial frequency, and what edges and grain
+have of it: what feature extractors forgive and every eye sees. Compare ratios to real covers of the
+same size, which went through the same resizing and JPEG. Pixels are uint8 arrays (N, S, S, 3).
 """
 
 from functools import cache

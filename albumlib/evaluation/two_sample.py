@@ -1,10 +1,9 @@
 """Can a classifier tell generated covers from real ones? Classifier two-sample tests.
 
 A classifier learns from one half of both sets, and its accuracy is measured on the other half
-(Lopez-Paz and Oquab 2017, arXiv 1610.06545): 0.5 if nothing that it can see tells them apart, 1 if
-it is never wrong. Two classifiers: a logistic regression on the power spectrum, which sees only
-how sharp covers are, and a small network, which has to learn what to look at. What a network finds
-depends on how long it is trained, so its steps belong to the number.
+(Lopez-Paz and Oquab 2017, arXiv 1610.06545): 0.5 if nothing that it can see tells them apart. Two
+classifiers: a logistic regression on the power spectrum, which sees only how sharp covers are, and
+a small network, whose training steps belong to the number.
 """
 
 import numpy as np
@@ -43,7 +42,7 @@ def by_features(fake: np.ndarray, real: np.ndarray, seed: int = 0) -> float:
     return torch.cat(right).double().mean().item()
 
 
-def _logistic(values: Tensor, classes: Tensor, penalty: float = 1e-3) -> Tensor:
+def _logistic(values: Tensor, classes: Tensor) -> Tensor:
     """Weights (1 + D,) of a logistic regression, the first a constant, by L-BFGS."""
     weights = torch.zeros(1 + values.shape[1], requires_grad=True)
     optimiser = torch.optim.LBFGS([weights], max_iter=100, line_search_fn="strong_wolfe")
@@ -52,7 +51,7 @@ def _logistic(values: Tensor, classes: Tensor, penalty: float = 1e-3) -> Tensor:
         optimiser.zero_grad()
         logits = values @ weights[1:] + weights[0]
         loss = F.binary_cross_entropy_with_logits(logits, classes)
-        loss = loss + penalty * weights[1:].square().sum()
+        loss = loss + 1e-3 * weights[1:].square().sum()
         loss.backward()
         return loss
 

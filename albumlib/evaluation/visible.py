@@ -1,10 +1,8 @@
 """How much of its song a cover shows: each feature predicted from the cover, out of sample.
 
-A ridge regression on frozen image features predicts each label. It is fitted on some artists and
-evaluated on others (5 folds by artist), since the covers of one artist resemble each other. Every
-number has an interval, by bootstrap over artists, and a control: the same regression for labels
-that were shuffled among the covers. What release year and genre alone explain is measured too,
-and what the cover shows of a feature beyond them.
+A ridge regression on frozen image features, fitted on some artists and evaluated on others (5 folds
+by artist). Every number has an interval, by bootstrap over artists, and a control: the same for
+shuffled labels. What release year and genre alone explain is measured too.
 """
 
 import numpy as np

@@ -1,9 +1,8 @@
 """The explorer: sliders for the ten features, and a cover that follows them.
 
-Widgets only ask; covers are generated on a thread that always takes the newest request and drops
-those in between, so that a slider never waits for pictures that nobody will see. A picture is sent
-at once as it is, and enlarged when nothing has moved for a moment. Errors appear over the picture,
-and the explorer goes on.
+Widgets only ask; covers are generated on a thread that always takes the newest request. A picture
+is sent at once as it is, and enlarged when nothing has moved for a moment. Errors appear over the
+picture, and the explorer goes on.
 """
 
 from __future__ import annotations
@@ -313,9 +312,8 @@ class Explorer:
             self.upload.value = ()  # so that the same file can be chosen again
 
     def open(self, data: bytes, name: str = "") -> None:
-        """Open a picture that was saved here, with its model, or project another picture; show the
-        cover of a song that is measured, or make the covers of a table of songs. `name` is the
-        file's, by whose ending songs and tables are known.
+        """Open a picture that was saved here, or project another one; show a song's cover, or make
+        those of a table of songs. `name` is the file's, by whose ending songs and tables are known.
         """
         self._guarded(uploads.open_file, self, data, name)
 

@@ -18,12 +18,19 @@ class Extras:
         self.changed, self._quiet = changed, False
         self.widgets = {
             "layout": widgets.Dropdown(description="layout", tooltip="layout"),
-            "year": _year(),
+            "year": widgets.SelectionSlider(
+                options=[(ANY, ANY), *((str(year), year) for year in YEARS)],
+                description="year", tooltip="year",
+            ),
             "title": widgets.Text(
                 placeholder="of a record, a song or both", description="title", tooltip="title"
             ),
-            "text": _text(),
-        }
+            "text": widgets.ToggleButtons(
+                options=[(ANY, ANY), ("with", True), ("without", False)], description="text",
+                style={"button_width": "70px"}, tooltip="text on the cover",
+                tooltips=["with or without text", "with text", "without text"],
+            ),
+        }  # fmt: skip
         for widget in self.widgets.values():
             widget.observe(self._moved, "value")
 
@@ -53,19 +60,6 @@ class Extras:
     def _moved(self, _) -> None:
         if not self._quiet:
             self.changed()
-
-
-def _year() -> widgets.SelectionSlider:
-    years = [(ANY, ANY), *((str(year), year) for year in YEARS)]
-    return widgets.SelectionSlider(options=years, description="year", tooltip="year")
-
-
-def _text() -> widgets.ToggleButtons:
-    return widgets.ToggleButtons(
-        options=[(ANY, ANY), ("with", True), ("without", False)], description="text",
-        style={"button_width": "70px"}, tooltip="text on the cover",
-        tooltips=["with or without text", "with text", "without text"],
-    )  # fmt: skip
 
 
 def _asked(widget: widgets.Widget) -> object:

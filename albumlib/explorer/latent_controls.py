@@ -33,8 +33,7 @@ class LatentControls:
         )  # fmt: skip
         self.previous.on_click(lambda _: self._go(-1))
         self.next.on_click(lambda _: self._go(1))
-        self.seed.observe(self._new_seed, "value")
-        for asked in (self.grid, self.truncation, *self.steps):
+        for asked in (self.seed, self.grid, self.truncation, *self.steps):
             asked.observe(self._moved, "value")
 
     @property
@@ -53,11 +52,8 @@ class LatentControls:
         if len(wanted.seeds) not in GRIDS:
             raise RequestError(f"a grid of {len(wanted.seeds)} covers cannot be shown here")
         self._quiet = True
-        self.z, self.seed.value, self.truncation.value = (
-            wanted.z,
-            wanted.seeds[0],
-            wanted.truncation,
-        )
+        self.z, self.seed.value = wanted.z, wanted.seeds[0]
+        self.truncation.value = wanted.truncation
         if wanted.z is None:
             self.grid.value = len(wanted.seeds)
         for slider, value in zip(self.steps, (*wanted.steps, *[0.0] * 8), strict=False):
@@ -69,15 +65,11 @@ class LatentControls:
         self.z = None
         self.set(Request(self.fields["seeds"]))
 
-    def _moved(self, _) -> None:
+    def _moved(self, change: dict) -> None:
         if not self._quiet:
-            self.changed()
-
-    def _new_seed(self, _) -> None:
-        if not self._quiet:
-            self.z = None  # a projected latent gives way to a seed
+            if change["owner"] is self.seed:
+                self.z = None  # a projected latent gives way to a seed
             self.changed()
 
     def _go(self, direction: int) -> None:
-        count = 1 if self.z else self.grid.value
-        self.seed.value = max(0, self.seed.value + direction * count)
+        self.seed.value = max(0, self.seed.value + direction * len(self.fields["seeds"]))

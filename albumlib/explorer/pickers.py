@@ -48,7 +48,9 @@ class Picker:
             asked.observe(self._pick, "value")
 
     def _search(self, _=None) -> None:
-        table, columns = self._searched()
+        songs = self.kind.value == "songs"
+        table = self.coverset.tracks if songs else self.coverset.table
+        columns = SONG if songs else ALBUM
         positions = search(table, self.search.value, columns)
         named = [(describe(table.iloc[p], columns), int(p)) for p in positions]
         self._listing = True
@@ -56,11 +58,6 @@ class Picker:
         self._listing = False
         nothing = f"no {self.kind.value[:-1]} has {self.search.value!r} in its name"
         self.complain("" if named else nothing)
-
-    def _searched(self) -> tuple[pd.DataFrame, tuple[str, ...]]:
-        if self.kind.value == "songs":
-            return self.coverset.tracks, SONG
-        return self.coverset.table, ALBUM
 
     def _pick(self, _) -> None:
         position = self.found.value

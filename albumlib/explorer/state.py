@@ -1,5 +1,4 @@
-"""What the explorer knows without any widget: models that are open, what was shown before, and what
-was starred."""
+"""What the explorer knows without any widget: open models, what was shown before, and stars."""
 
 import itertools
 import json
@@ -58,8 +57,7 @@ class History:
         self.place, self._last = -1, float("-inf")
 
     def add(self, shown: Shown, now: float | None = None) -> None:
-        """Put a cover behind the present one; what was undone is forgotten, and of the rest all
-        but the last LONGEST.
+        """Put a cover behind the present one, in place of what was undone; keeps the last LONGEST.
 
         Changes that come within TOGETHER seconds replace each other. `now` is in seconds.
         """

@@ -25,12 +25,9 @@ class Thumb:
     def show(self, shown: Shown, name: str, current: bool, starred: bool) -> None:
         """A cover by its name; whether it is the one on the stage, and starred."""
         self.picture.value = shown.picture
-        self.button.description = (
-            "★" if starred else "\N{NO-BREAK SPACE}"
-        )  # an empty one would leave the star
-        self.button.tooltip = (
-            name + (", starred" if starred else "") + (", shown" if current else "")
-        )
+        # an empty description would leave the star
+        self.button.description = "★" if starred else "\N{NO-BREAK SPACE}"
+        self.button.tooltip = name + ", starred" * starred + ", shown" * current
         (self.widget.add_class if current else self.widget.remove_class)(CURRENT)
 
 

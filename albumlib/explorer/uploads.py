@@ -1,7 +1,5 @@
 """What becomes of a file that is opened in the explorer: one of its own pictures, a photograph, a
-song, a table of songs.
-
-All but the first are long work for the explorer's thread, which is told how far it is.
+song, a table of songs. All but the first are long work for the explorer's thread.
 """
 
 from __future__ import annotations

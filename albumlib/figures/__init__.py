@@ -1,8 +1,6 @@
 """Every figure of the course. Functions take arrays and tables and return a matplotlib Figure.
 
-They stand in `data_plots`, `model_plots`, `grids` (figures that consist of covers) and `rejects`
-(what cleaning put aside), and can be had from here. `use_style` makes whatever else you draw look
-like them.
+`use_style` makes whatever else you draw look like them.
 """
 
 import lazy_loader

@@ -116,12 +116,12 @@ def feature_histograms(table: pd.DataFrame, title: str = "") -> Figure:
 
 
 def feature_positions(
-    covers: np.ndarray, values: Mapping[str, float | None], table: pd.DataFrame, title: str = ""
+    covers: np.ndarray, values: Mapping[str, float | None], table: pd.DataFrame
 ) -> Figure:
     """Covers (n, S, S, 3) beside the features that they were drawn for, each marked among the
     real values of `table`; a feature that was left open has no mark."""
     columns = max(1, int(len(covers) ** 0.5))
-    figure = new_figure(3.3, title or "What was asked for, among real values")
+    figure = new_figure(3.3, "What was asked for, among real values")
     grid = figure.add_gridspec(5, 3, width_ratios=[0.9, 1, 1])
     sheet(figure.add_subplot(grid[:, 0]), covers, columns, inches=3 / columns)
     for number, feature in enumerate(FEATURES):
@@ -138,13 +138,13 @@ def feature_positions(
     return figure
 
 
-def correlations(table: pd.DataFrame, title: str = "") -> Figure:
+def correlations(table: pd.DataFrame) -> Figure:
     """Rank correlation of each pair of features, the lower triangle of the matrix."""
     matrix = statistics.rank_correlations(table)
     if matrix.empty:
         return empty_figure(NO_LABELS)
     note = "Spearman's rank correlation: blue together, orange against each other"
-    figure = new_figure(4.6, title or "Which features go together", note, width=7.2)
+    figure = new_figure(4.6, "Which features go together", note, width=7.2)
     heat_map(figure.subplots(), matrix.iloc[1:, :-1], triangle=True)
     return figure
 
@@ -180,14 +180,13 @@ def over_time(table: pd.DataFrame, feature: str, title: str = "", step: int = 2)
     return figure
 
 
-def album_spread(tracks: pd.DataFrame, title: str = "") -> Figure:
+def album_spread(tracks: pd.DataFrame) -> Figure:
     """How much of each feature's variance lies between albums, how much within them."""
     share = statistics.album_share(tracks).dropna().sort_values()
     if share.empty:
         return empty_figure(NO_LABELS)
     note = "blue: proportion of the variance between albums; grey: between the tracks of one album"
-    words = title or "What an album's tracks have in common"
-    figure = new_figure(0.3 * len(share) + 0.3, words, note)
+    figure = new_figure(0.3 * len(share) + 0.3, "What an album's tracks have in common", note)
     axes, rows = figure.subplots(), range(len(share))
     axes.barh(rows, [1] * len(share), color=PALE, height=0.66)
     axes.barh(rows, share, color=BLUE, height=0.66)
@@ -200,15 +199,14 @@ def album_spread(tracks: pd.DataFrame, title: str = "") -> Figure:
     return figure
 
 
-def real_and_independent(real: pd.DataFrame, drawn: pd.DataFrame, title: str = "") -> Figure:
+def real_and_independent(real: pd.DataFrame, drawn: pd.DataFrame) -> Figure:
     """Real pairs of energy and loudness beside independent draws, and how far each draw is from
     music. Up to 1,500 points of each are shown.
     """
     x, y = "energy", "loudness"
     if not {x, y} <= set(statistics.known(real)):
         return empty_figure(NO_LABELS)
-    words = title or "Uniform, independent labels lie far from real ones"
-    figure = new_figure(2.9, words)
+    figure = new_figure(2.9, "Uniform, independent labels lie far from real ones")
     left, middle, right = figure.subplots(1, 3)
     for axes, table, colour, name in [
         (left, real, BLUE, "real labels"),

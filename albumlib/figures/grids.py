@@ -1,7 +1,7 @@
 """Figures that consist of covers: contact sheets, pairs, rows, extremes.
 
-Covers are uint8 arrays (S, S, 3), several of them (N, S, S, 3) or a list; they are placed in
-reading order on one pair of axes whose unit is the width of a cover.
+Covers are uint8 arrays (S, S, 3), several of them (N, S, S, 3) or a list; the unit of axes is the
+width of a cover.
 """
 
 from collections.abc import Mapping, Sequence
@@ -56,11 +56,10 @@ def before_after(
     before: Sequence[np.ndarray],
     after: Sequence[np.ndarray],
     titles: Sequence[str],
-    title: str = "",
 ) -> Figure:
     """Pictures as they came, of any shape, above the squares that cleaning made of them."""
-    words = title or "The same files as they came, and repaired"
-    return named_rows({"as it came": before, "repaired": after}, titles, words)
+    rows = {"as it came": before, "repaired": after}
+    return named_rows(rows, titles, "The same files as they came, and repaired")
 
 
 def pairs(
@@ -164,21 +163,18 @@ def interpolation(rows: Sequence[Sequence[np.ndarray]], title: str = "") -> Figu
     return figure
 
 
-def sample_history(
-    folder: str | Path, steps: int = 5, cells: int = 4, title: str = "", columns: int = 8
-) -> Figure:
+def sample_history(folder: str | Path, steps: int = 5, cells: int = 4, columns: int = 8) -> Figure:
     """Sample grids of a training run at some of its steps, side by side.
 
-    `folder` holds PNG files named by step with `columns` covers a row; the upper left `cells` by
-    `cells` covers of each are shown. Raises FileNotFoundError if there are none.
+    `folder` holds PNG files named by step, `columns` covers a row; the upper left `cells` by
+    `cells` of each are shown. Raises FileNotFoundError if there are none.
     """
     files = sorted(Path(folder).glob("*.png"))
     if not files:
         raise FileNotFoundError(f"there are no sample grids in {folder}: train first")
     chosen = np.unique(np.linspace(0, len(files) - 1, steps).round().astype(int))
     unit = WIDTH / len(chosen)
-    words = title or "The same latents at different steps of training"
-    figure = new_figure(min(unit, 3.4) + 0.25, words)
+    figure = new_figure(min(unit, 3.4) + 0.25, "The same latents at different steps of training")
     panels = np.atleast_1d(figure.subplots(1, len(chosen)))
     for axes, number in zip(panels, chosen, strict=True):
         with Image.open(files[number]) as image:
@@ -189,7 +185,7 @@ def sample_history(
     return figure
 
 
-def extremes(pixels: np.ndarray, table: pd.DataFrame, title: str = "", examples: int = 4) -> Figure:
+def extremes(pixels: np.ndarray, table: pd.DataFrame, examples: int = 4) -> Figure:
     """For each known feature, covers at its low and at its high end, and their mean covers.
 
     Each row reads from low to high: the mean cover of the lowest tenth and some of that tenth,
@@ -201,9 +197,8 @@ def extremes(pixels: np.ndarray, table: pd.DataFrame, title: str = "", examples:
         return empty_figure(NO_LABELS)
     width = margin + (2 * examples + 2) * (1 + gap) + 0.5
     height = 0.35 + len(names) * step
-    words = title or "What the eye can see of each label"
     note = "at the outside the mean of the lowest and of the highest tenth, between them examples"
-    figure = new_figure(WIDTH * height / width, words, note)
+    figure = new_figure(WIDTH * height / width, "What the eye can see of each label", note)
     axes = blank(figure.subplots(), width, height)
     caption(axes, margin, 0.28, "low", va="bottom", size=9.5, color=BLUE)
     caption(axes, width, 0.28, "high", va="bottom", ha="right", size=9.5, color=BLUE)

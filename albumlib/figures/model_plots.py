@@ -41,7 +41,6 @@ CURVES = {
 def training_curves(
     records: Sequence[Mapping] | Mapping[str, Sequence[Mapping]],
     keys: Sequence[str] = ("critic_loss", "score_gap", "generator_loss"),
-    title: str = "",
 ) -> Figure:
     """One panel for each key, over training steps: the values, pale, and their running mean.
 
@@ -50,7 +49,7 @@ def training_curves(
     runs = records if isinstance(records, Mapping) else {"": records}
     columns = 2 if len(keys) == 4 else min(3, len(keys))
     rows = -(-len(keys) // columns)
-    figure = new_figure(2.3 * rows + (0.25 if len(runs) > 1 else 0), title or "How training went")
+    figure = new_figure(2.3 * rows + (0.25 if len(runs) > 1 else 0), "How training went")
     panels = np.atleast_1d(figure.subplots(rows, columns)).ravel()
     for axes in panels[len(keys) :]:
         axes.set_visible(False)
@@ -113,7 +112,9 @@ def ladder(
     widths = [0.49 * count, *[1.3] * len(measures)]
     left, *panels = figure.subplots(1, 1 + len(measures), sharey=True, width_ratios=widths)
     left.set_yticks(range(len(rows)), rows, color=INK, size=8.5)
-    _rows_of_covers(left, count, len(rows))
+    left.set(xlim=(0, count * 1.06), ylim=(len(rows) - 0.5, -0.5), xticks=[], aspect="auto")
+    left.grid(False)
+    left.spines[:].set_visible(False)
     for row, strip in enumerate(strips):
         for column, cover in enumerate(strip):
             place(left, cover, column * 1.06, row - 0.5, 0.96)
@@ -125,13 +126,6 @@ def ladder(
         axes.grid(axis="y", visible=True)
         axes.tick_params(axis="y", labelleft=False)
     return figure
-
-
-def _rows_of_covers(axes, columns: int, rows: int) -> None:
-    """Axes for rows of covers, a unit each, named at the left."""
-    axes.set(xlim=(0, columns * 1.06), ylim=(rows - 0.5, -0.5), xticks=[], aspect="auto")
-    axes.grid(False)
-    axes.spines[:].set_visible(False)
 
 
 def _seeds(axes, values: Sequence[float], row: int) -> None:
@@ -243,7 +237,7 @@ def agreement(real: pd.DataFrame, drawn: pd.DataFrame, title: str = "") -> Figur
 # Evaluation -----------------------------------------------------------------------------------
 
 
-def damage_curves(found: pd.DataFrame, reference: Mapping[str, float], title: str = "") -> Figure:
+def damage_curves(found: pd.DataFrame, reference: Mapping[str, float]) -> Figure:
     """One panel a number: a line for each kind of damage over its strength, the reference dotted.
 
     `found` has columns `kind` and `strength`, and one a number; `reference` has some of these.
@@ -251,7 +245,7 @@ def damage_curves(found: pd.DataFrame, reference: Mapping[str, float], title: st
     names = [name for name in found if name not in ("kind", "strength")]
     columns = -(-len(names) // 2)
     note = "dotted: the reference: fresh real covers against the same held-out ones"
-    figure = new_figure(4.1, title or "What each kind of damage does to each number", note)
+    figure = new_figure(4.1, "What each kind of damage does to each number", note)
     panels = figure.subplots(2, columns, sharex=True, squeeze=False)
     for axes, name in zip(panels.flat, names, strict=False):
         for (kind, rows), colour in zip(found.groupby("kind", sort=False), COLOURS, strict=False):
@@ -269,7 +263,7 @@ def damage_curves(found: pd.DataFrame, reference: Mapping[str, float], title: st
     return figure
 
 
-def sanity(found: pd.DataFrame, title: str = "") -> Figure:
+def sanity(found: pd.DataFrame) -> Figure:
     """Which number sees which damage: a row for each kind and strength, a column for each number,
     in it how many spreads of real covers the number moved; what is below three stays pale.
 
@@ -279,7 +273,7 @@ def sanity(found: pd.DataFrame, title: str = "") -> Figure:
     found = found.assign(row=found["damage"] + " " + found["strength"].map("{:g}".format))
     table = found.pivot(index="row", columns="measure", values="away")[order]
     table = table.loc[found["row"].drop_duplicates()].abs()
-    figure = new_figure(0.24 * len(table) + 1.5, title or "Which number sees which damage")
+    figure = new_figure(0.24 * len(table) + 1.5, "Which number sees which damage")
     axes = figure.subplots()
     axes.imshow(np.log10(table.clip(1, 100)), cmap=DISTANCES, vmin=0, vmax=2, aspect="auto")
     for (row, column), value in np.ndenumerate(table.to_numpy()):

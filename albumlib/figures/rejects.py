@@ -18,6 +18,7 @@ from albumlib.figures.grids import covers
 from albumlib.figures.style import BLUE, PALE, WIDTH, blank, empty_figure, new_figure, place
 
 GREY = np.full((16, 16, 3), 225, dtype=np.uint8)
+MOST = 40  # covers on a sheet
 JPEG_END = b"\xff\xd9"  # makes decoders show what they have of a file that breaks off
 
 
@@ -50,7 +51,7 @@ def quarantine(
     return figure
 
 
-def duplicates(folder: str | Path, coverset: str | Path, most: int = 16, title: str = "") -> Figure:
+def duplicates(folder: str | Path, coverset: str | Path, most: int = 16) -> Figure:
     """Duplicates that cleaning put aside, each at the right of the cover that stayed for it.
 
     If there are more than `most`, those that differ in their pixels come first.
@@ -66,13 +67,11 @@ def duplicates(folder: str | Path, coverset: str | Path, most: int = 16, title: 
         for how, name in zip(found[0], found["id"], strict=True)
         for words in (f"kept, {how}", name)
     ]
-    title = title or f"{len(bad):,} duplicates, each beside the cover that stayed"
+    title = f"{len(bad):,} duplicates, each beside the cover that stayed"
     return covers(_glimpses(folder, references), captions, columns=8, title=title)
 
 
-def write_quarantine(
-    folder: str | Path, coverset: str | Path, out: str | Path, most: int = 40
-) -> list[Path]:
+def write_quarantine(folder: str | Path, coverset: str | Path, out: str | Path) -> list[Path]:
     """A contact sheet for each reason against covers, as PNG files in `out`; returns their paths.
 
     Files that show nothing (empty ones, web pages, bombs) have a grey square. Duplicates stand
@@ -84,9 +83,9 @@ def write_quarantine(
     paths = []
     for reason, rows in bad.groupby("reason"):
         if reason == "duplicate":
-            figure = duplicates(folder, coverset, most)
+            figure = duplicates(folder, coverset, MOST)
         else:
-            shown = list(rows["id"].head(most))
+            shown = list(rows["id"].head(MOST))
             figure = covers(_glimpses(folder, shown), shown, title=f"{reason}: {len(rows):,}")
         paths.append(Path(out) / f"{re.sub('[^a-z0-9]+', '-', reason.casefold())}.png")
         figure.savefig(paths[-1])

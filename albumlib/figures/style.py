@@ -1,7 +1,6 @@
 """How the course's figures look: one style, one palette, and the few strokes they share.
 
-The colours are Okabe and Ito's for colour-blind readers, a little calmer. Titles stand at the
-left and say what to see. Sizes are inches; a full figure is WIDTH wide.
+The colours are Okabe and Ito's for colour-blind readers, a little calmer. Sizes are inches.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,5 @@
-"""Progress as a few printed lines: the same in a terminal, a notebook and a notebook's print-out.
-
-Bars that redraw themselves are lost on paper, and leave control characters in notebooks.
+"""Progress as a few printed lines: bars that redraw themselves leave control characters in
+notebooks.
 """
 
 import time

@@ -1,11 +1,9 @@
 """How the threads of one operation wait for each other, and how many there are.
 
 Torch's operations end at a barrier. OpenMP's threads spin there for up to 10 ms before they sleep,
-which is quickest on an idle machine. On a busy one it is waste: a thread that waits for another
-one, which waits for the processor, keeps that very processor busy. So they sleep at once where the
-machine is busy when a process starts, and spin for a millisecond where it is not, in case that it
-gets busy later. `tests/benchmarks/busy.py` measures what is kept of a fair share, and what it
-costs. No number that is computed depends on it, as it would on the number of threads.
+which is quickest on an idle machine and waste on a busy one. So they sleep at once where the
+machine is busy when a process starts, and spin for a millisecond where it is not.
+`tests/benchmarks/busy.py` measures it. No number that is computed depends on it.
 
 The settings take effect when torch is imported, so they are put into the environment before: by
 the command line for itself, by the course for each kernel, and by `make lab` for the notebooks, as

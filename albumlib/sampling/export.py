@@ -1,9 +1,7 @@
 """A generator for everybody: as ONNX, and as one HTML file that runs it in the browser.
 
-The file holds all it needs, the model and ONNX Runtime for the web included, and asks nothing
-of the network. The same seed and features give the same picture as in Python, within one grey
-level. What the page knows of albums (percentiles behind its sliders, names for surprises) is that
-of the built-in imprint, or of a cover set.
+The file holds all it needs, the model and ONNX Runtime for the web included. The same seed and
+features give the same picture as in Python, within one grey level.
 """
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
 """Covers to files: for features, a song, an album of a cover set, or every row of a table."""
 
-import csv
 import math
 import re
 import warnings
@@ -10,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 from albumlib import features
@@ -124,11 +124,10 @@ def table_to_files(
     artist on its cover, unless it has words of its own. SHEET shows all covers together.
 
     A row's seed is its column `seed`, or else follows from the track's id (or its name, artist and
-    album) and the request's seed: another song is another cover, and always the same. The table
-    is read as by `sources.tables`, but for units, which only its headers can say. Rows that cannot
-    be used go to `rejected.csv` with the reason. Returns counts, among them how many covers have a
-    feature at the mean since their row leaves it out. Raises RequestError if the table has no
-    feature at all or is no table.
+    album) and the request's seed. The table is read as by `sources.tables`, but for units, which
+    only its headers can say. Rows that cannot be used go to `rejected.csv` with the reason. Returns
+    counts, among them how many covers have a feature at the mean. Raises RequestError if the table
+    has no feature at all or is no table.
     """
     rows = _songs(table) if table.is_dir() else _read(table, generator)
     out.mkdir(parents=True, exist_ok=True)
@@ -259,7 +258,4 @@ def _write_rejected(path: Path, rejected: list[dict]) -> None:
     if not rejected:
         path.unlink(missing_ok=True)  # of an earlier run
         return
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["row", "reason"])
-        writer.writeheader()
-        writer.writerows(rejected)
+    pd.DataFrame(rejected).to_csv(path, index=False, encoding="utf-8")

@@ -1,7 +1,4 @@
-"""What one does with a trained generator: draw, steer, interpolate, mix, project, average an album.
-
-Seeds are drawn on the CPU, so that a seed means the same picture on every device.
-"""
+"""What one does with a trained generator: draw, steer, interpolate, mix, project, average an album."""
 
 import itertools
 from collections.abc import Callable
@@ -69,16 +66,14 @@ def generated(generator: Generator, asked: np.ndarray | int, seed: int = 0) -> n
     return draw(generator, z, labels)
 
 
-def sweeps(
-    generator: Generator, z: Tensor, labels: np.ndarray, steps: int = 9, reach: float = 0.05
-) -> np.ndarray:
+def sweeps(generator: Generator, z: Tensor, labels: np.ndarray, steps: int = 9) -> np.ndarray:
     """One latent (1, Z), each label turned in its row: covers (10, steps, S, S, 3) uint8.
 
-    A label goes from the `reach` quantile of real `labels` (N, 10) to the opposite one, while
-    the others stay at their median.
+    A label goes from the 5 % quantile of real `labels` (N, 10) to the 95 % one, while the others
+    stay at their median.
     """
     known = pd.DataFrame(labels)  # a label that nobody knows has no quantiles, and is left open
-    middle, ends = known.median().to_numpy(), known.quantile([reach, 1 - reach]).to_numpy()
+    middle, ends = known.median().to_numpy(), known.quantile([0.05, 0.95]).to_numpy()
     asked = np.tile(middle, (labels.shape[1], steps, 1)).astype(np.float32)
     for column, values in enumerate(np.linspace(*ends, steps).T):
         asked[column, :, column] = values
@@ -128,16 +123,16 @@ def closed_form_directions(generator: Generator, count: int = 8) -> tuple[Tensor
 
 @torch.no_grad()
 def principal_directions(
-    generator: Generator, count: int = 8, block: int = 1, samples: int = 512, seed: int = 0
+    generator: Generator, count: int = 8, samples: int = 512
 ) -> tuple[Tensor, Tensor]:
-    """Unit directions (count, Z) along which the features after a block vary most, and the share
-    of the variance (count,) that each explains.
+    """Unit directions (count, Z) along which the features after the second block vary most, and the
+    share of the variance (count,) that each explains.
 
     Principal components of the features of `samples` covers with an average label, carried back
     to the latents by linear regression (GANSpace, Härkönen et al. 2020, arXiv 2004.02546).
     """
-    z = latents(generator, list(range(seed, seed + samples)))
-    features = _features(generator, z, block)
+    z = latents(generator, list(range(samples)))
+    features = _features(generator, z)
     features = features - features.mean(0)
     variances, scores = torch.linalg.eigh(features @ features.T)  # of samples, not of features
     variances, scores = variances.flip(0), scores.flip(1)[:, :count]  # largest first
@@ -145,13 +140,13 @@ def principal_directions(
     return _upright(F.normalize(found, dim=1)), variances[:count] / variances.sum()
 
 
-def _features(generator: Generator, z: Tensor, block: int) -> Tensor:
-    """What a block puts out for an average label, (n, channels * side * side) on the CPU."""
+def _features(generator: Generator, z: Tensor) -> Tensor:
+    """What the second block puts out for an average label, (n, channels * side * side)."""
     z = z.to(generator.stem.weight.device)
     missing = z.new_full((len(z), generator.columns), torch.nan)  # which counts as the mean
     condition = generator.condition(z, missing)
     x = generator.stem(condition).unflatten(1, (-1, 4, 4))
-    for layer in generator.blocks[: block + 1]:
+    for layer in generator.blocks[:2]:
         x = layer(x, condition)
     return x.flatten(1).cpu()
 
@@ -210,22 +205,19 @@ def project(
     cover: np.ndarray,
     *,
     steps: int = 150,
-    candidates: int = 4,
-    rate: float = 0.08,
-    pull: float = 1e-3,
     stages: int = 6,
     seed: int = 0,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Projection:
     """Find the latent and label whose cover is most like a real one, (S, S, 3) uint8.
 
-    Several candidates, the nearest of 64 random ones, descend together with Adam; each step ends
-    inside [-1, 1], where latents live. The loss is `likeness_loss` and a weak `pull` of the
-    label towards the average of the training set, in standard deviations.
+    The nearest four of 64 random ones descend together with Adam; each step ends inside [-1, 1],
+    where latents live. The loss is `likeness_loss` and a weak pull of the label towards the average
+    of the training set, in standard deviations.
     """
     target = to_covers(np.array(cover[None])).to(generator.stem.weight.device)  # a copy
-    z, scores = _nearest_starts(generator, target, candidates, seed)
-    optimiser = torch.optim.Adam([z, scores], lr=rate, betas=(0.9, 0.99))
+    z, scores = _nearest_starts(generator, target, seed)
+    optimiser = torch.optim.Adam([z, scores], lr=0.08, betas=(0.9, 0.99))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     losses, shown, best = [], [], (torch.inf, z.detach()[:1], scores.detach()[:1])
     kept = set(np.linspace(0, steps - 1, stages).round().astype(int).tolist())
@@ -239,7 +231,7 @@ def project(
         if step in kept:
             shown.append(to_pixels(covers.detach()[least : least + 1])[0])
         optimiser.zero_grad(set_to_none=True)
-        (loss + pull * scores.square().sum(1)).sum().backward()
+        (loss + 1e-3 * scores.square().sum(1)).sum().backward()
         optimiser.step()
         schedule.step()
         z.data.clamp_(-1, 1)
@@ -248,16 +240,14 @@ def project(
     return _projection(generator, best, losses, shown)
 
 
-def _nearest_starts(
-    generator: Generator, target: Tensor, candidates: int, seed: int
-) -> tuple[Tensor, Tensor]:
-    """The latents and labels, in standard deviations, of the nearest of 64 random covers."""
+def _nearest_starts(generator: Generator, target: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    """The latents and labels, in standard deviations, of the nearest four of 64 random covers."""
     scores = torch.randn(64, generator.labels, generator=torch.Generator().manual_seed(seed))
     z = latents(generator, list(range(seed, seed + 64)))
     z, scores = z.to(target.device), scores.to(target.device)
     with torch.no_grad():
         loss = likeness_loss(_decode(generator, z, scores), target)
-    nearest = loss.topk(candidates, largest=False).indices
+    nearest = loss.topk(4, largest=False).indices
     return z[nearest].requires_grad_(), scores[nearest].requires_grad_()
 
 
@@ -292,10 +282,7 @@ def _decode(generator: Generator, z: Tensor, scores: Tensor) -> Tensor:
 
 def album_label(labels: np.ndarray) -> np.ndarray:
     """The label of an album: the mean of its tracks' labels (n, 10), missing ones left out."""
-    known = np.isfinite(labels)
-    total = np.where(known, labels, 0).sum(0)
-    count = known.sum(0)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
+    return pd.DataFrame(labels).mean().to_numpy(np.float32)
 
 
 def most_typical(labels: np.ndarray, spread: np.ndarray) -> int:
@@ -307,9 +294,8 @@ def most_typical(labels: np.ndarray, spread: np.ndarray) -> int:
 
 
 def medoid(labels: np.ndarray, spread: np.ndarray) -> int:
-    """The song of an album that is nearest to the other songs: least sum of distances.
-
-    Unlike the mean it is a song that exists, and one odd song cannot move it far.
+    """The song of an album, a row of `labels` (n, 10), with the least sum of distances to the
+    others.
     """
     return int(_distances(labels, labels, spread).sum(1).argmin())
 

@@ -1,8 +1,7 @@
 """Where a caption stands on a picture, and in which colours.
 
-Every style is tried in several sizes along the margins of the cover. It stands where the picture is
-quietest and a colour of the picture's own has a contrast of at least 4.5 with *every* pixel
-beneath. Where no colour has, a panel in one of its colours is laid behind.
+Every style is tried in several sizes along the margins. It stands where the picture is quietest and
+one of its colours has a contrast of at least 4.5 with *every* pixel beneath, else on a panel.
 """
 
 import itertools

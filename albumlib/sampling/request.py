@@ -261,11 +261,8 @@ def read_recipe(file: bytes | str | Path) -> dict:
 def from_recipe(about: Mapping) -> Request:
     """The request that `asdict` made a mapping of, and JSON lists of tuples. Raises ValueError,
     TypeError or RequestError for one that says something else."""
-    return Request(**{today(name): _tuple(value) for name, value in about.items()})
-
-
-def _tuple(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
+    values = {n: tuple(v) if isinstance(v, list) else v for n, v in about.items()}
+    return Request(**{today(name): value for name, value in values.items()})
 
 
 # Songs and albums -----------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """A small picture as a few flat colours with smooth outlines, as if cut from paper: an SVG.
 
-The palette is found in OKLab among the pixels around which the picture is flat, since those on an
-edge only mix its two sides. Each pixel then takes the colour that is nearest to its own *and*
-common among the flat pixels near it, so that no seam of a third colour runs along an edge.
+The palette is found in OKLab among the pixels around which the picture is flat. Each pixel then
+takes the colour that is nearest to its own *and* common among the flat pixels near it, so that no
+seam of a third colour runs along an edge.
 """
 
 import io

@@ -1,9 +1,8 @@
 """A small network that draws covers four times as large: edges as sharp as at the larger size.
 
-    python -m albumlib.sampling.upscaling
-
-trains it anew on covers of the built-in imprint. Residual blocks at the small size and one step of
-pixel shuffle, as in EDSR (arXiv 1707.02921), on top of what bicubic interpolation gives.
+Residual blocks at the small size and one step of pixel shuffle, as in EDSR (arXiv 1707.02921), on
+top of bicubic interpolation. `python -m albumlib.sampling.upscaling` trains it anew on covers of
+the built-in imprint.
 """
 
 import argparse

@@ -1,8 +1,7 @@
-"""SVG documents of finished covers, and their pixels.
+"""SVG documents of finished covers, and their pixels, by resvg.
 
-Text stays text: it can be searched, read aloud and corrected. So that it looks the same elsewhere,
-each font comes along as a subset with the characters in use. Documents are rendered by resvg, which
-takes the fonts from this package's files.
+Text stays text. So that it looks the same elsewhere, each font comes along as a subset with the
+characters in use.
 """
 
 import base64

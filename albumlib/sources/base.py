@@ -1,8 +1,4 @@
-"""Where tracks and covers come from: one file a source, all with the few names defined here.
-
-A source yields `Track`s in a stable order, so that a gathering can be resumed from a position,
-and turns a track's `cover` reference into the bytes of a picture.
-"""
+"""Where tracks and covers come from: one file a source, all with the few names defined here."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -36,7 +32,7 @@ class Page:
 
 
 class Source(Protocol):
-    """What a gathering needs of a source.
+    """What a gathering needs of a source: tracks in a stable order, so that it can be resumed.
 
     One whose tracks come in pages from somewhere else has, instead of `tracks`, a method
     `pages(position: str = "") -> Iterator[Page]` that goes on after any page it has given.

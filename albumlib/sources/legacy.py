@@ -1,9 +1,8 @@
 """The 2021 project's own file, `spd_train.npy`: pictures, names and labels in one pickled dict.
 
-A pickle is a program, and Python's own unpickler would run whatever stands in it. The unpickler
-here knows numpy's arrays and the plain containers and imports nothing: any other name ends it. It
-also leaves pictures where they are, in the mapped file, and keeps only their places, so that half
-a million of them need little memory.
+A pickle is a program. The unpickler here knows numpy's arrays and the plain containers and imports
+nothing: any other name ends it. Pictures stay in the mapped file, so that half a million of them
+need little memory.
 """
 
 import contextlib
@@ -240,9 +239,7 @@ class _Unpickler(pickle._Unpickler):
             "numpy.ndarray": None,  # the class is named, but only as an argument
             "numpy.dtype": _Type,
             "numpy.core.multiarray._reconstruct": lambda *_: Array(self._mapped),
-            "numpy.core.multiarray.scalar": lambda kind, raw: np.frombuffer(raw, kind.code)[
-                0
-            ].item(),
+            "numpy.core.multiarray.scalar": lambda kind, raw: np.frombuffer(raw, kind.code).item(),
             "numpy.core.numeric._frombuffer": self._frombuffer,
         }
         full = f"{module}.{name}".replace("numpy._core.", "numpy.core.")

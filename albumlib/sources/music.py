@@ -1,8 +1,7 @@
 """A folder of one's own music: MP3, FLAC, Ogg and M4A, with their tags and covers.
 
-Tempo, loudness and energy are measured from the sound. The other features cannot be measured
-honestly in a few lines: they stay missing, or come from a service by ISRC, where the tags have
-one (see `sources.Labels`).
+Tempo, loudness and energy are measured from the sound. The other features stay missing, or come
+from a service by ISRC (see `base.Labels`).
 """
 
 import base64
@@ -271,7 +270,7 @@ def energy(mono: np.ndarray, notes: int, level: float) -> float:
 
     Loud by its `level` in dB, busy by the `notes` that begin each second, bright by the centre of
     its spectrum, on a logarithmic scale. An estimate of our own: like Spotify's it is high for
-    loud, fast, noisy music and low for a lullaby, but the numbers are not Spotify's.
+    fast, noisy music and low for a lullaby, but the numbers are not Spotify's.
     """
     import librosa
 

@@ -1,9 +1,8 @@
 """How often a host is asked, by all threads and all programs of one clone together.
 
-Limits are rolling windows as the server counts them: never more than so many requests in any
-stretch of so many seconds. A place in a window is taken before a request is sent and is free
-again one window after it was answered, so that no delay on the way can push two together. The
-places are in a small SQLite file: neither a kill nor a second notebook lets more through.
+Limits are rolling windows as the server counts them. A place in a window is taken before a request
+is sent and is free again one window after it was answered, so that no delay can push two together.
+The places are in a small SQLite file: neither a kill nor a second notebook lets more through.
 
 pyrate-limiter's SQLite bucket counts when a place is taken, not when the server answered: four
 processes with 60 requests in half a second came to 63 (here: 60). It keeps no pauses either.

@@ -1,8 +1,7 @@
 """Pictures in Parquet, the layout in which Hugging Face keeps data sets of images.
 
-A column of pictures is a struct of `bytes` (the file) and `path` (its name); the schema's metadata
-says that it is one. The other columns may be labels, under any of the names that a table of tracks
-may use. `albumlib.dataset.huggingface` writes such files.
+A column of pictures is a struct of `bytes` (the file) and `path` (its name), marked in the schema's
+metadata. The other columns may be labels, under any of the names that a table of tracks may use.
 """
 
 import json

@@ -1,8 +1,7 @@
 """What services send, looked at with care: one odd record costs that record alone.
 
 What is null counts as left out, and what is left out as empty. What is of another kind than it
-should be, or is text that no file can hold (a lone surrogate), makes the record odd. How many
-were put aside, and why, stands in each source's `put_aside`.
+should be, or is text that no file can hold (a lone surrogate), makes the record odd.
 """
 
 import math

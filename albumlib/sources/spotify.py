@@ -1,9 +1,8 @@
 """Spotify through spotipy: what its Web API still gives to a person's own app.
 
-New apps get names, albums, pictures and ISRCs: ten tracks a search page, albums one by one, about
-a thousand requests a day. Older ones may still ask for several albums at once, for popularity and
-for audio features; which of it is gone is found out once and remembered. What Spotify keeps back
-comes from a service by id (see `sources.Labels`).
+New apps get names, albums, pictures and ISRCs, about a thousand requests a day. Older ones may
+still ask for several albums at once, popularity and audio features; which of it is gone is found
+out once and remembered. The rest comes from a service by id (see `base.Labels`).
 API: https://developer.spotify.com/documentation/web-api
 """
 
@@ -183,8 +182,9 @@ class Spotify:
     # Albums and tracks --------------------------------------------------------------------------
 
     def _albums(self, ids: list[str]) -> Iterator[tuple[list[Track], int]]:
-        """The tracks of these albums, and of how many: many albums a request, or one where that
-        is gone."""
+        """The tracks of these albums and how many albums, many a request, or one where that is
+        gone.
+        """
         for some in _parts(ids, MANY_ALBUMS):
             found = self._client.try_many("albums", list(filter(None, some)))
             if found is not None:

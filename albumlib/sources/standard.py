@@ -30,10 +30,7 @@ WAYS = {
 
 @dataclass(frozen=True)
 class Account:
-    """What became of a file's rows: each is a track or was put aside.
-
-    Raises SourceError if these do not add up to `rows`, which would be a fault of ours.
-    """
+    """What became of a file's rows. Raises SourceError if these do not add up to `rows`."""
 
     rows: int
     tracks: int

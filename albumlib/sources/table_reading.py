@@ -1,6 +1,5 @@
-"""A table's file to its cells, whatever kind of file it is: every row is there, or put aside.
-
-Read are CSV with any separator, Excel, JSON, JSON lines and Parquet, each also within gzip or zip.
+"""A table's file to its cells, each row there or put aside: CSV with any separator, Excel, JSON,
+JSON lines and Parquet, each also within gzip or zip.
 """
 
 import codecs

@@ -1,8 +1,4 @@
-"""A table of tracks that somebody already has, whatever its kind and its columns' names.
-
-`table_reading` gets at the rows, `columns` knows headers and units, `standard` makes tracks of rows
-and accounts for each; here they become a source, with their covers.
-"""
+"""A table of tracks that somebody already has, whatever its kind and its columns' names."""
 
 import hashlib
 from collections.abc import Iterator

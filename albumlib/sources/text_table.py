@@ -1,7 +1,7 @@
 """The rows of a text table, CSV with any separator: none is lost, and none is shifted.
 
-Quotes are read as CSV has them where that makes sense, else as letters. A row that cannot be split
-into as many cells as there are headers is put aside, with the line at which it begins.
+Quotes are read as CSV has them where that makes sense, else as letters. A row with more or fewer
+cells than headers is put aside, with the line at which it begins.
 """
 
 import csv

@@ -1,10 +1,8 @@
 """One request: to an address that was checked, within its time, with nothing taken along.
 
-urllib3 reads an address, and what it reads is checked and connected to: a name is looked up when
-the connection is made, and the connection goes to the very number that was found public. TLS
-still asks for the name. (Behind a proxy, which the environment may name, the proxy looks it up.)
-A request runs in a thread of its own, which is left behind when its time is over or when somebody
-presses Ctrl-C, wherever it hangs. There are no cookies, and redirects are the caller's.
+A name is looked up when the connection is made, which goes to the very number that was found
+public; TLS still asks for the name. (Behind a proxy, the proxy looks it up.) A request runs in a
+thread of its own, which is left behind when its time is over or somebody presses Ctrl-C.
 """
 
 import contextlib
@@ -48,7 +46,7 @@ class TooMuch(Exception):
 
 
 class Transport:
-    """Sends requests. Safe to use from several threads.
+    """Sends requests, from several threads if need be.
 
     `agent` is the User-Agent. `admit` raises Failed for a host (name or name:port) that is none of
     ours. `trusted` hosts (name:port) may be spoken to in plain http and at private addresses. What
@@ -92,11 +90,11 @@ class Transport:
         return address
 
     def send(self, request: Any, answered: Callable[[int], object]) -> Any:
-        """The answer to a request, with its whole body.
+        """The answer to a request, with its whole body; `answered` gets its status before the body
+        comes.
 
-        `answered` is called with the status when the headers are there. Raises TooMuch, what
-        requests and urllib3 raise, Failed for addresses that are not public, or SourceError when
-        stopped.
+        Raises TooMuch, what requests and urllib3 raise, Failed for addresses that are not public,
+        or SourceError when stopped.
         """
         request.headers["User-Agent"] = self._agent
         exchange = _Exchange(lambda: self._exchanged(request, answered), self._addresses)

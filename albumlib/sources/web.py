@@ -1,9 +1,8 @@
 """One polite HTTP client for all live sources.
 
-It keeps each host's limit (see `pace`), speaks https with the hosts on a list and with nobody
-else, redirects among them (see `transport`), and caps bodies while they stream. 429 and 503 stop
-everybody who asks that host until its `Retry-After` has passed; what breaks on the way is tried
-again a few times, ever later. A long wait ends the run politely instead: see `Wait`.
+It keeps each host's limit (see `pace`), speaks https with the hosts on a list, redirects among them
+(see `transport`), and caps bodies. 429 and 503 stop everybody who asks that host until its
+`Retry-After` has passed; what breaks is tried again a few times. A long wait ends with `Wait`.
 
 urllib3's Retry would sleep within a request, out of sight of the limits and of Ctrl-C, for as
 long as a server says; so trying again is done here, with a place in the window each time.
@@ -58,13 +57,12 @@ Result = TypeVar("Result")
 class Web:
     """The client. Safe to use from several threads.
 
-    `hosts` names who may be asked and how often: a host, "*.domain" for all below one (they
-    share the limit), or "*" for any (each has its own); a host followed by DAY is a second limit
-    of that host. `contact` goes into the User-Agent, so that a server's keeper knows whom to write
-    to. `trusted` hosts (name:port) may be spoken to in plain http and at private addresses: for
-    servers of one's own. No wait is longer than `longest_wait` seconds: the run ends with `Wait`
-    instead. `memory` is the file that remembers the requests, ":memory:" for this client alone.
-    `watch` is called after every request.
+    `hosts` names who may be asked and how often: a host, "*.domain" for all below one (they share
+    the limit), or "*" for any (each has its own); a host followed by DAY is a second limit.
+    `contact` goes into the User-Agent. `trusted` hosts (name:port), of one's own, may be spoken to
+    in plain http and at private addresses. No wait is longer than `longest_wait` seconds: the run
+    ends with `Wait` instead. `memory` is the file that remembers the requests, ":memory:" for this
+    client alone. `watch` is called after every request.
     """
 
     def __init__(
@@ -111,9 +109,8 @@ class Web:
         return self.send(request, lambda answer: parsed(right(answer), needs))
 
     def send(self, request: PreparedRequest, read: Callable[[Response], Result]) -> Result:
-        """What `read` makes of the answer to a request; while it raises Again, that is repeated.
-
-        Redirects are followed, and what broke is asked for again: the last hop, not the whole way.
+        """What `read` makes of the answer to a request; while it raises Again, the last hop is
+        repeated.
         """
         hop, begun = _Hop(request), self._clock()
         for attempt in itertools.count():

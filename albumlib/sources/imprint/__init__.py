@@ -1,6 +1,5 @@
-"""The built-in imprint, whose covers follow the music by a law that is written down: its
-artists, albums and tracks, and the code that draws the covers. Imports `features`, `runtime` and
-`sources.base`.
+"""The built-in imprint, whose covers follow the music by a law that is written down, and the code
+that draws them. Imports `features`, `runtime` and `sources.base`.
 """
 
 import lazy_loader

@@ -1,9 +1,7 @@
 """The accent of a cover: one area of one colour, in one of ten forms, with a row of beats.
 
-Whatever the form, its area is `area` of the cover's, and the beats along its inner edge follow each
-other at a distance of `period`. So the area and the period can be read off any cover.
-
-A form draws itself and returns its inner edge, a line of points (n, 2), and its middle.
+Whatever the form, its area is `area` of the cover's, and the beats along its inner edge are
+`period` apart. A form draws itself and returns that edge, a line of points (n, 2), and its middle.
 """
 
 import numpy as np

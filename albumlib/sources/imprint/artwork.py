@@ -198,8 +198,7 @@ def _accent(sheet: Canvas, law: dict, kind: str) -> None:
 
 
 def _lit(sheet: Canvas, law: dict) -> None:
-    """A glow from above, as of a stage, and dusk from the right, both of them light on a dark
-    ground and the other way about."""
+    """A glow from above and dusk from the right: light on a dark ground and the other way about."""
     place = (np.arange(48) + 0.5) / 48
     glow = np.exp(-((place[None, :] - 0.5) ** 2) / 0.25 - place[:, None] / 0.45)
     dusk = np.broadcast_to(place[None, :] ** 1.5, glow.shape)

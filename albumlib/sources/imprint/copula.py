@@ -1,8 +1,8 @@
 """The joint distribution of audio features as a Gaussian copula with empirical marginals.
 
-A copula keeps what a table of real tracks says about each feature alone (its quantiles) and about
-how features go together (rank correlations), and nothing about any single track: the statistics
-can be shipped where the rows may not (Nelsen 2006, "An Introduction to Copulas").
+A copula keeps what a table of real tracks says about each feature alone and about how features go
+together, and nothing about any single track: it can be shipped where the rows may not (Nelsen 2006,
+"An Introduction to Copulas").
 """
 
 from __future__ import annotations

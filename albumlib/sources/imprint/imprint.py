@@ -1,14 +1,9 @@
 """The built-in imprint: artists, albums and tracks that never were, with covers to match.
 
-Everything follows from a seed and an album's number, so that any album can be asked for alone and
-a million tracks stream without being held. Features have the joint distribution of real tracks
-(see `copula`); tracks of one album share most of it, and release year is part of it, so that
-popularity and style drift from 1960 to 2026. An album's cover is drawn from the mean features of
-its tracks by the law in `artwork`.
-
-A small proportion of the covers is corrupted in the ways of the real world. What was done to
-which cover is known to `Imprint.truth`, which is for tests: the cleaning has to find out by
-itself.
+Everything follows from a seed and an album's number, so that any album can be asked for alone.
+Features have the joint distribution of real tracks (see `copula`); tracks of one album share most
+of it, and release year is part of it. An album's cover is drawn from the mean features of its
+tracks by the law in `artwork`; a small proportion is corrupted in the ways of the real world.
 """
 
 from __future__ import annotations
@@ -181,8 +176,7 @@ class Imprint:
         return self._drawn(album, album.artist, self._chance(*other), size, text)
 
     def by_artist(self, artist: int, count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """Covers (count, size, size, 3) uint8 and features (count, 10) of albums as one artist
-        would have made them: more than the imprint has of anybody, for the study of a style."""
+        """Covers (count, size, size, 3) uint8 and features (count, 10) of albums as by one artist."""
         albums = [self.album(index) for index in range(count)]
         name = artist_name(np.random.default_rng((self.seed, artist, 7)))
         covers = [

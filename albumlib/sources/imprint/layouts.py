@@ -1,8 +1,7 @@
 """The families of layouts, each a function of a canvas.
 
-All take the canvas's `count` (elements across, which follows the tempo) and `weight` (how much of
-each element is filled, which follows the loudness), and the colours ground, figure and second.
-The accent is not theirs: how much of it is on a cover says something else.
+All take the canvas's `count` (elements across, which follows the tempo), `weight` (how much of each
+is filled, which follows the loudness), and the colours ground, figure and second.
 """
 
 from functools import cache
