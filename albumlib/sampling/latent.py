@@ -1,4 +1,4 @@
-"""What one does with a trained generator: draw, steer, interpolate, mix, project, average an album."""
+"""What one does with a trained generator: draw, steer, interpolate, mix, project, average albums."""
 
 import itertools
 from collections.abc import Callable

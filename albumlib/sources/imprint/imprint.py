@@ -176,7 +176,7 @@ class Imprint:
         return self._drawn(album, album.artist, self._chance(*other), size, text)
 
     def by_artist(self, artist: int, count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """Covers (count, size, size, 3) uint8 and features (count, 10) of albums as by one artist."""
+        """Covers (count, size, size, 3) uint8 and features (count, 10), as if by one artist."""
         albums = [self.album(index) for index in range(count)]
         name = artist_name(np.random.default_rng((self.seed, artist, 7)))
         covers = [
