@@ -1,4 +1,4 @@
-"""What one does with a trained generator: draw, steer, interpolate, mix, project, average albums."""
+"""What one does with a trained generator: draw, steer, interpolate, mix, project, average."""
 
 import itertools
 from collections.abc import Callable
