@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 SLOPE = 0.2  # of LeakyReLU, as in DCGAN
 CRITICS = ("strided", "folded", "residual")
+TAPS = (0.125, 0.375, 0.375, 0.125)  # a filter that lets through what half the resolution can hold
 
 # The generator's --------------------------------------------------------------------------------
 
@@ -90,14 +91,13 @@ class GeneratorBlock(Modulated):
 # The critic's ------------------------------------------------------------------------------------
 
 
-def downsampled(x: Tensor, convolution: nn.Conv2d) -> Tensor:
+def downsampled(x: Tensor, convolution: nn.Conv2d, taps: Tensor) -> Tensor:
     """A 1x1 convolution of every second pixel of the filtered cover: (B, C, S / 2, S / 2).
 
-    The filter [1, 3, 3, 1] / 8 in both directions keeps what is too fine for half the resolution
-    from turning up as something coarser (Zhang 2019, arXiv 1904.11486). Filter and convolution
-    are multiplied beforehand: what is left is one convolution of 4x4, stride 2.
+    The filter `taps` (4,), which is TAPS, in both directions keeps what is too fine for half the
+    resolution from turning up as something coarser (Zhang 2019, arXiv 1904.11486). Filter and
+    convolution are multiplied beforehand: what is left is one convolution of 4x4, stride 2.
     """
-    taps = x.new_tensor([1.0, 3.0, 3.0, 1.0]) / 8
     kernel = convolution.weight * torch.outer(taps, taps)  # (outputs, inputs, 4, 4)
     return F.conv2d(x, kernel, convolution.bias, stride=2, padding=1)
 
@@ -124,12 +124,13 @@ class ResidualBlock(nn.Module):
         self.first = nn.Conv2d(inputs, inputs, 3, padding=1)
         self.second = nn.Conv2d(inputs, inputs, 3, padding=1)
         self.down = nn.Conv2d(inputs, outputs, 1)
+        self.register_buffer("taps", torch.tensor(TAPS), persistent=False)
         nn.init.zeros_(self.second.weight)
         nn.init.zeros_(self.second.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.second(F.leaky_relu(self.first(x), SLOPE))
-        return F.leaky_relu(downsampled(x + y, self.down), SLOPE)
+        return F.leaky_relu(downsampled(x + y, self.down, self.taps), SLOPE)
 
 
 class FoldedStem(nn.Module):

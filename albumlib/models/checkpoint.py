@@ -162,6 +162,7 @@ def save_generator(path: Path, generator: Generator, about: dict) -> None:
         "titles": generator.titles.reads if generator.titles else "",
         "residual": generator.residual,
         "noise": generator.noise,
+        "limit": generator.limit,
     }
     if generator.scale.learned.isfinite().all():  # a generator without data knows no range
         shape["learned"] = generator.scale.learned.tolist()

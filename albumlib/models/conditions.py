@@ -143,11 +143,11 @@ def smoothed(
         title = forget_words(title, word_dropout, rng)
     if not dropout:
         return torch.cat([labels, title], dim=1), labels, labels
-    sizes = torch.tensor([labels.shape[1] - extras, *(1,) * extras])
-    missing = rng.rand(len(labels), 2 + extras) < dropout
-    columns = missing[:, :-1].repeat_interleave(sizes, dim=1).to(labels.device)
-    title = title.masked_fill(missing[:, -1:].to(title.device), 0)
-    features = torch.arange(labels.shape[1]) < sizes[0]
-    free = columns & ~(features.to(columns.device) & (title > 0).any(1, keepdim=True))
+    features = labels.shape[1] - extras
+    missing = (rng.rand(len(labels), 2 + extras) < dropout).to(labels.device)
+    columns = torch.cat([missing[:, :1].expand(-1, features), missing[:, 1:-1]], dim=1)
+    title = title.masked_fill(missing[:, -1:], 0)
+    free = columns.clone()
+    free[:, :features] &= (title == 0).all(1, keepdim=True)
     conditions = torch.cat([labels.masked_fill(columns, torch.nan), title], dim=1)
     return conditions, labels, labels.masked_fill(free, torch.nan)

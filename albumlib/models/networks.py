@@ -27,11 +27,12 @@ from albumlib.models.quantum import PRIORS
 from albumlib.models.titles import TOKENS, WIDTH, TrackNameEncoder
 
 SIZES = (32, 64, 128, 256)
+LIMIT = 256  # channels of a level, at most
 DECIDED = 60.0  # how sharply a latent chooses its family of layouts
 FAR = 10.0  # standard deviations from the mean: no label is learned beyond
 
 
-def channels(size: int, width: int, limit: int = 256) -> list[int]:
+def channels(size: int, width: int, limit: int = LIMIT) -> list[int]:
     """Channels per resolution, from 4x4 up to size x size: `width` at the finest, then doubling."""
     if size not in SIZES:
         raise ValueError(f"size must be one of {SIZES}, got {size}")
@@ -115,7 +116,8 @@ class Generator(nn.Module):
     `titles` says how they are read (titles.ENCODERS; "" for not at all). With a `prior` (one of
     quantum.PRIORS) the first `qubits` latents pass it before any other layer sees them.
     `residual` doubles the convolutions of each block, `noise` adds noise per pixel to each.
-    `learned` are the lowest and highest labels that it was trained on (see LabelScale).
+    `learned` are the lowest and highest labels that it was trained on (see LabelScale), and
+    `limit` is how many channels a level has at most.
     """
 
     def __init__(
@@ -133,9 +135,10 @@ class Generator(nn.Module):
         residual: bool = False,
         noise: bool = False,
         learned: Sequence[Sequence[float]] | None = None,
+        limit: int = LIMIT,
     ):
         super().__init__()
-        self.latent, self.labels, self.size = latent, labels, size
+        self.latent, self.labels, self.size, self.limit = latent, labels, size, limit
         self.extras, self.words = tuple(extras), tuple(words)
         self.residual, self.noise = residual, noise
         self.layouts = [name for name in extras if name.startswith("layout")]
@@ -143,7 +146,7 @@ class Generator(nn.Module):
             latent, len(self.layouts), generator=torch.Generator().manual_seed(1)
         )
         self.register_buffer("choice", F.normalize(directions, dim=0), persistent=False)
-        first, *rest = channels(size, width)
+        first, *rest = channels(size, width, limit)
         self.scale = LabelScale(labels, learned)
         self.titles = TrackNameEncoder(len(words), titles, labels) if titles else None
         condition = latent + labels + (WIDTH if titles else 0)

@@ -15,7 +15,7 @@ from albumlib.models.augment import POLICIES
 from albumlib.models.blocks import CRITICS
 from albumlib.models.checkpoint import TrainingError, read_config
 from albumlib.models.conditions import extra_columns
-from albumlib.models.networks import SIZES
+from albumlib.models.networks import LIMIT, SIZES
 from albumlib.models.quantum import PRIORS, QUBITS
 from albumlib.models.titles import ENCODERS
 from albumlib.runtime import LARGEST_SEED
@@ -61,6 +61,7 @@ class TrainingConfig:
     latent: int = setting(64, WIDTH)  # numbers in a latent vector, uniform in [-1, 1]
     generator_width: int = setting(16, WIDTH)  # channels at the finest resolution, doubling inwards
     critic_width: int = setting(32, WIDTH)  # channels at the finest resolution, doubling inwards
+    generator_limit: int = setting(LIMIT, WIDTH)  # channels at most, at coarse resolutions
     # In each of the generator's blocks:
     generator_residual: bool = False  # a second convolution, whose output is added
     generator_noise: bool = False  # noise per pixel, as in StyleGAN
@@ -115,6 +116,7 @@ class TrainingConfig:
     precision: str = setting("float32", PRECISIONS)
     # By torch, for GPUs; penalties and latent steps, which are differentiated twice, are not.
     compile: bool = False
+    graphs: bool = False  # whole steps as CUDA graphs; see captured.py
     # Bookkeeping, in generator updates
     log_every: int = setting(50, COUNT)
     sample_every: int = setting(500, COUNT)
@@ -135,6 +137,8 @@ class TrainingConfig:
             raise TrainingError(f"qubits must be at most latent, {self.latent}, got {self.qubits}")
         if self.freeze_generator and not self.prior:
             raise TrainingError("freeze_generator leaves nothing to train: set prior as well")
+        if self.graphs and self.schedule and self.beta2 != self.final_beta2:
+            raise TrainingError("graphs keep beta2 as it is: set final_beta2 to the same")
         if self.extras and not self.labels:
             raise TrainingError("extras come on top of the ten features: set labels=true")
 
@@ -279,8 +283,8 @@ def widths(size: int) -> dict[str, int]:
 # Settings of the networks, which a training that begins with another's has to share with it
 NETWORKS = {
     "size", "labels", "extras", "titles", "latent", "generator_width", "critic_width",
-    "generator_residual", "generator_noise", "critic_blocks", "projection", "minibatch_stddev",
-    "prior", "qubits", "prior_layers",
+    "generator_limit", "generator_residual", "generator_noise", "critic_blocks", "projection",
+    "minibatch_stddev", "prior", "qubits", "prior_layers",
 }  # fmt: skip
 
 

@@ -26,7 +26,7 @@ from albumlib.runtime.names import renamed
 from albumlib.training.config import TrainingConfig
 
 # How long a run is and what it writes: changed without a word.
-FREE = {"steps", "max_minutes", "log_every", "sample_every", "save_every", "compile"}
+FREE = {"steps", "max_minutes", "log_every", "sample_every", "save_every", "compile", "graphs"}
 # What one may try after a divergence or a plateau: changed with a warning, and recorded.
 CHANGEABLE = {
     "generator_rate", "critic_rate", "beta1", "beta2", "ema_halflife", "penalty", "penalty_every",

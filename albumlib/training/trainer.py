@@ -38,6 +38,7 @@ from albumlib.models.networks import Critic, Generator
 from albumlib.models.progressive import deepened, grown
 from albumlib.models.titles import TOKENS, titles_to_labels, with_words
 from albumlib.runtime.rng import Rng
+from albumlib.training.captured import Draw, Numbers, Steps
 from albumlib.training.config import TrainingConfig
 from albumlib.training.distributed import Distributed
 from albumlib.training.resume import changed_settings
@@ -69,7 +70,7 @@ class Trainer:
         self.generator = Generator(
             config.size, config.latent, count, config.generator_width, config.extra_names, words,
             config.titles, config.prior, config.qubits, config.prior_layers,
-            config.generator_residual, config.generator_noise,
+            config.generator_residual, config.generator_noise, limit=config.generator_limit,
         )  # fmt: skip
         self.critic = Critic(
             config.size, count, config.critic_width, config.projection, len(words), config.titles,
@@ -86,8 +87,10 @@ class Trainer:
         frozen = set(self.critic.blocks[: config.freeze_critic].parameters())
         trained = [weight for weight in self.critic.parameters() if weight not in frozen]
         generator = self.generator.prior if config.freeze_generator else self.generator
-        self.critic_optimiser = torch.optim.Adam(trained)  # rates and betas: see advance
-        self.generator_optimiser = torch.optim.Adam(generator.parameters())
+        self.steps = Steps(self.device) if config.graphs else None
+        kept = {"capturable": config.graphs and self.device.type == "cuda"}
+        self.critic_optimiser = torch.optim.Adam(trained, **kept)  # rates and betas: see _step
+        self.generator_optimiser = torch.optim.Adam(generator.parameters(), **kept)
 
     # One step of the algorithm --------------------------------------------------------------
 
@@ -95,28 +98,48 @@ class Trainer:
         """All critic updates and the generator update of one step; numbers stay on the device."""
         rng = Rng(self.config.seed * 1_000_003 + self.step, *astuple(self.distributed))
         own = self.distributed.share(self.config.batch_size)
-        now = scheduled(self.config, self.step * self.config.batch_size)
-        for optimiser, rate in (
-            (self.critic_optimiser, now.critic_rate),
-            (self.generator_optimiser, now.generator_rate),
-        ):
-            optimiser.param_groups[0].update(lr=rate, betas=(self.config.beta1, now.beta2))
+        seen = self.step * self.config.batch_size
+        now = asdict(scheduled(self.config, seen))
+        now["ema_share"] = self._ema_share(now.pop("ema_halflife"), seen)
+        first = self.step * self.config.critic_steps
+
+        def draw(update: int) -> tuple[Tensor, Tensor | None]:
+            return batches.batch(first + update, own)
+
+        if self.steps is None:
+            record = self._step(draw, rng, now)
+        else:
+            kind = self._moves_latents(), tuple(map(self._due, range(self.config.critic_steps)))
+            record = self.steps.run(kind, self._step, draw, rng, now)
+        self.step += 1
+        return record
+
+    def _step(self, draw: Draw, rng, now: Numbers) -> dict[str, Tensor]:
+        """All that changes the networks, by the batches of `draw` and the settings of `now`."""
+        betas = self.config.beta1, self.config.beta2 if self.steps else now["beta2"]
+        self.critic_optimiser.param_groups[0].update(lr=now["critic_rate"], betas=betas)
+        self.generator_optimiser.param_groups[0].update(lr=now["generator_rate"], betas=betas)
         for repeat in range(self.config.critic_steps):
-            index = self.step * self.config.critic_steps + repeat
-            covers, labels = batches.batch(index, own)  # (B, 3, S, S), (B, C)
+            covers, labels = draw(repeat)  # (B, 3, S, S), (B, C)
             labels, known, held = self._smoothed(labels, rng)
             fakes, cost = self._generated(self.generator, labels, rng, len(covers))
-            penalty = now.penalty * (index % self.config.penalty_every == 0)
+            penalty = now["penalty"] if self._due(repeat) else None
             real, record = self._critic_step(covers, fakes, cost, labels, known, penalty, rng)
         if self._moves_latents():  # along the gradient of the critic, which has just changed
             fakes, cost = self._generated(self.critic, labels, rng, len(covers))
         record |= self._generator_step(real, fakes, cost, labels, held, rng)
-        self._update_ema(now.ema_halflife)
-        self.step += 1
+        self._update_ema(now["ema_share"])
         return record
 
+    def _due(self, repeat: int) -> bool:
+        """Whether a critic update of this step has the gradient penalty."""
+        config = self.config
+        index = self.step * config.critic_steps + repeat
+        wanted = config.penalty and config.critic_loss != "wgan-clip"
+        return bool(wanted) and index % config.penalty_every == 0
+
     def _critic_step(
-        self, covers: Tensor, fakes: Tensor, cost: Tensor, labels, known, penalty: float, rng
+        self, covers: Tensor, fakes: Tensor, cost: Tensor, labels, known, penalty, rng
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Update the critic. Returns the scores of the real covers, (B,), and numbers."""
         config = self.config
@@ -133,7 +156,7 @@ class Trainer:
             error = self._label_error(predicted[: len(covers)], known)
             loss = loss + config.auxiliary_weight * error
             record["auxiliary_error"] = error.detach()
-        if config.critic_loss != "wgan-clip" and penalty:
+        if penalty is not None:
             with self._precision():
                 norms = self._penalty(covers, fakes.detach(), labels, rng)
             loss = loss + penalty * config.penalty_every * norms
@@ -245,14 +268,17 @@ class Trainer:
             extras=len(config.extra_names),
         )  # fmt: skip
 
-    def _update_ema(self, halflife: float) -> None:
-        seen = (self.step + 1) * self.config.batch_size
+    def _ema_share(self, halflife: float, seen: int) -> float:
+        """The share of today's weights in the average, after so many covers."""
+        seen += self.config.batch_size
         halflife = min(halflife, max(1.0, seen * 0.1))  # quick at the start
-        keep = 0.5 ** (self.config.batch_size / halflife)
-        with torch.no_grad():
-            averages, weights = self.ema.parameters(), self.generator.parameters()
-            for average, weight in zip(averages, weights, strict=True):
-                average.lerp_(weight, 1 - keep)
+        return 1 - 0.5 ** (self.config.batch_size / halflife)
+
+    @torch.no_grad()
+    def _update_ema(self, share: float | Tensor) -> None:
+        averages, weights = self.ema.parameters(), self.generator.parameters()
+        for average, weight in zip(averages, weights, strict=True):
+            average.lerp_(weight, share)
 
     # Checkpoints ----------------------------------------------------------------------------
 
