@@ -7,6 +7,7 @@ import torch
 from albumlib.models import conditions, titles
 from albumlib.models.titles import CHARACTERS, TOKENS, UNKNOWN, TrackNameEncoder
 from albumlib.runtime.rng import Rng
+from albumlib.training.beginning import read_titles
 from albumlib.training.config import recipe
 from albumlib.training.trainer import Trainer
 
@@ -90,7 +91,7 @@ def test_a_training_begins_with_encoders_that_expect_something():
     words = titles.vocabulary(named)
     rows = torch.from_numpy(conditions.rows(labels, {}, named, words))
     trainer = Trainer(config, rows, words=words)
-    trainer.read_titles(rows)
+    read_titles(trainer, rows)
     for network in (trainer.generator, trainer.ema, trainer.critic):
         loud, quiet = network.titles.guess(network.titles(rows[:2, 10:]))
         assert (loud > 0).all() and (quiet < 0).all()

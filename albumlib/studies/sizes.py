@@ -31,6 +31,7 @@ from albumlib.sampling.latent import generated
 from albumlib.studies import ablations
 from albumlib.studies.records import Runs
 from albumlib.studies.setup import Setup, shrink
+from albumlib.training.beginning import begin_from
 from albumlib.training.config import TrainingConfig, recipe, widths
 from albumlib.training.trainer import Trainer
 
@@ -117,7 +118,7 @@ def _begun(config: TrainingConfig, sets: Sets, before: Trainer | None) -> Traine
     if before:
         with tempfile.TemporaryDirectory() as folder:
             before.save(Path(folder))
-            trainer.begin_from(folder)
+            begin_from(trainer, folder)
     return trainer
 
 

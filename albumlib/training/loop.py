@@ -28,6 +28,7 @@ from albumlib.models.checkpoint import (
 )
 from albumlib.models.networks import Generator
 from albumlib.models.titles import renumbered
+from albumlib.training.beginning import begin_from, read_titles
 from albumlib.training.config import TrainingConfig
 from albumlib.training.distributed import Distributed, best_device, join
 from albumlib.training.monitor import CollapseWarning, Monitor
@@ -122,9 +123,9 @@ def _begin(
 ) -> None:
     """The networks as they begin: from a checkpoint, another run's networks, or afresh."""
     if known is not None and not resumed:
-        trainer.read_titles(known)
+        read_titles(trainer, known)
     if start:
-        trainer.begin_from(start)
+        begin_from(trainer, start)
     if resumed:
         trainer.load(folder)
     step = torch.tensor(float(trainer.step), device=trainer.device)

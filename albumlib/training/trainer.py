@@ -22,10 +22,8 @@ from albumlib.models.augment import augment
 from albumlib.models.checkpoint import (
     GENERATOR,
     TRAINING,
-    TrainingError,
     check_finite,
     part,
-    read_networks,
     read_newest,
     replaced,
     restore_optimiser,
@@ -35,8 +33,7 @@ from albumlib.models.checkpoint import (
 )
 from albumlib.models.conditions import smoothed
 from albumlib.models.networks import Critic, Generator
-from albumlib.models.progressive import deepened, grown
-from albumlib.models.titles import TOKENS, titles_to_labels, with_words
+from albumlib.models.titles import TOKENS, with_words
 from albumlib.runtime.rng import Rng
 from albumlib.training.captured import Draw, Numbers, Steps
 from albumlib.training.config import TrainingConfig
@@ -315,44 +312,6 @@ class Trainer:
             restore_optimiser(name, getattr(self, name), tensors)
         self.step, self.minutes = about["step"], about.get("minutes", 0.0)
         self.saved = self.step if path.parent == folder else None
-
-    def read_titles(self, rows: Tensor) -> None:
-        """Train the encoders on what the titles among training rows (N, C) lead to expect, before
-        the first step: what regression finds in seconds, the two networks alone had found for
-        one title in seven after 25 minutes."""
-        encoder = self.generator.titles
-        if encoder is None or encoder.guess is None:
-            return
-        labels, titles = rows.to(self.device).tensor_split([self.generator.labels], dim=1)
-        wanted = self.generator.scale(labels).where(labels.isfinite(), torch.nan)
-        titles_to_labels(encoder, titles, wanted, self.config.word_dropout, self.config.seed)
-        with torch.no_grad():
-            for weight in encoder.parameters():  # processes may differ in the last bits
-                weight.copy_(self.distributed.mean(weight))
-        for network in (self.ema, self.critic):
-            network.titles.load_state_dict(encoder.state_dict())
-
-    def begin_from(self, path: str | Path) -> None:
-        """Take the networks of another run. What is new in this one begins afresh: a prior, the
-        weights of labels that the other did not have, or the finest layers if its covers were
-        smaller (ProGAN's growing, arXiv 1710.10196, without the fading in). TrainingError if it
-        cannot be."""
-        generator, critic, about = read_networks(path)
-        doublings = (self.config.size // about["size"]).bit_length() - 1
-        if doublings > 0:
-            generator, critic = deepened(generator, critic, doublings)
-        pairs = [(self.generator, generator), (self.ema, generator), (self.critic, critic)]
-        for network, state in pairs:
-            try:
-                network.load_state_dict(grown(network.state_dict(), state))
-            except (KeyError, ValueError, RuntimeError) as error:
-                raise TrainingError(
-                    f"{path} holds networks of another shape than this configuration asks for; "
-                    "set latent, labels and the widths as that run had them, and half the widths "
-                    "for twice the size"
-                ) from error
-            if "learned" in about:
-                network.scale.widen(about["learned"])
 
     @property
     def finished(self) -> bool:
