@@ -49,7 +49,7 @@ def weights(network) -> list[torch.Tensor]:
     return [weight.detach().clone() for weight in network.parameters()]
 
 
-@pytest.mark.parametrize("differences", [(), ("score means",)], ids=["recommended", "wgan_logan"])
+@pytest.mark.parametrize("differences", [(), ("Wasserstein loss",)], ids=["recommended", "wgan_logan"])
 def test_without_differences_it_is_our_training(differences):
     """Our two conditional recipes, by another loop."""
     ours, theirs = build(*differences), Trainer(config(differences), torch.from_numpy(LABELS))
@@ -230,9 +230,9 @@ def test_the_step_of_2021_ends_in_the_corners():
 
 def test_labels_move_only_with_the_fault():
     labels = torch.from_numpy(LABELS[:4])
-    z, asked, cost = build("score means", latent_every=1).latents(labels, rng())
+    z, asked, cost = build("Wasserstein loss", latent_every=1).latents(labels, rng())
     assert torch.equal(asked, labels) and cost > 0 and z.requires_grad
-    made = build("score means", "moved labels", "cut gradient", "norm of ones")
+    made = build("Wasserstein loss", "moved labels", "cut gradient", "norm of ones")
     moved_z, moved, cost = made.latents(labels, rng())
     assert not torch.allclose(moved, labels) and cost == 0
     assert moved.abs().max() <= 1 and moved_z.abs().max() <= 1
@@ -241,7 +241,7 @@ def test_labels_move_only_with_the_fault():
 
 
 def test_previews_had_noise_of_another_law():
-    for difference, wanted in (("preview noise", 1.0), ("one map", 3**-0.5)):
+    for difference, wanted in (("preview noise", 1.0), ("concatenation", 3**-0.5)):
         made, seen = build(difference), []
         made.ema = lambda z, labels, seen=seen: seen.append(z) or z
         made.covers(torch.zeros(4000, 10))

@@ -71,8 +71,8 @@ def variants(
 
 
 CONDITIONS = {
-    "concatenation": {"one map"},
-    "ACGAN": {"one map", "no projection", "reads drawn covers"},
+    "concatenation": {"concatenation"},
+    "ACGAN": {"concatenation", "no projection", "head on generated covers"},
     "ours": set(),
 }
 

@@ -35,12 +35,12 @@ DIFFERENCES = {
     "norm of ones": "the latent step is divided by the norm of a tensor of ones: 4,670 times g",
     "moved labels": "the latent step moves the labels too, and they are drawn anew after it",
     "cut gradient": "no gradient passes through the latent step",
-    "score means": "a Wasserstein loss: mean scores, not a real cover with a generated one",
+    "Wasserstein loss": "scores are averaged; no real cover is compared with a generated one",
     "labels by place": "every batch is given the labels of the first B tracks of the file",
     "uniform labels": "labels of generated covers are independent uniform numbers, not a song's",
-    "reads drawn covers": "the auxiliary head is also trained on generated covers, as in ACGAN",
+    "head on generated covers": "the auxiliary head is also trained on generated covers, as in ACGAN",
     "raw labels": "label errors on the scale of the labels, some a tenth as wide as others",
-    "one map": "labels enter the generator once, as one channel of the first 4x4 features",
+    "concatenation": "labels enter the generator once, as one channel of the first 4x4 features",
     "no projection": "the critic's score does not depend on the labels, as in ACGAN",
 }
 REPLACEMENTS = (  # what stands in the place of each, in the same order
@@ -65,8 +65,8 @@ ORDERS = {
 # Each bug alone, with only the choices without which its line is never reached.
 NEEDED = {
     "clipped head": ("clipped weights",),
-    "norm of ones": ("score means",),  # the variant with a latent step
-    "moved labels": ("score means",),
+    "norm of ones": ("Wasserstein loss",),  # the variant with a latent step
+    "moved labels": ("Wasserstein loss",),
 }
 CLIP = 0.01  # bound of the critic's weights in 2021
 PACE = 5  # batches per update of the generator in 2021
@@ -127,7 +127,7 @@ class Build:
             raise ValueError(f"no such difference: {', '.join(sorted(unknown))}")
         torch.manual_seed(config.seed)
         count = labels.shape[1]
-        kind = MapGenerator if "one map" in self.differences else Generator
+        kind = MapGenerator if "concatenation" in self.differences else Generator
         self.generator = kind(config.size, config.latent, count, config.generator_width)
         projection = "no projection" not in self.differences
         self.critic = critic or Critic(
@@ -169,7 +169,7 @@ class Build:
         scores, predicted = self.critic(torch.cat([covers, fakes]), torch.cat([labels, asked]))
         (real, fake), (reading, echo) = scores.chunk(2), predicted.chunk(2)
         self.scores = real.detach()
-        if "score means" in self.differences:
+        if "Wasserstein loss" in self.differences:
             loss = losses.wasserstein_critic(real, fake)
         else:
             loss = losses.relativistic(real, fake)
@@ -177,14 +177,14 @@ class Build:
             loss = loss - self.label_error(reading, labels)
         else:
             loss = loss + self.label_error(reading, labels)
-        if "reads drawn covers" in self.differences:
+        if "head on generated covers" in self.differences:
             loss = loss + self.label_error(echo, asked)
         return loss
 
     def generator_loss(self, fakes: Tensor, asked: Tensor) -> Tensor:
         """The generator's loss: the score, and the error of the labels asked for."""
         fake, echo = self.critic(fakes, asked)
-        if "score means" in self.differences:
+        if "Wasserstein loss" in self.differences:
             loss = losses.wasserstein_generator(fake)
         else:
             loss = losses.relativistic(fake, self.scores)
@@ -300,7 +300,7 @@ class Build:
         def score(x: Tensor) -> Tensor:
             return self.critic(x, labels)[0]
 
-        if "score means" in self.differences:
+        if "Wasserstein loss" in self.differences:
             mix = torch.rand(len(covers), generator=rng)
             penalty = losses.gradient_penalty(score, covers, fakes, mix)
         else:
@@ -333,7 +333,7 @@ def bugs_alone() -> dict[str, tuple[str, ...]]:
 
 def build_config(differences: Iterable[str], **changes) -> TrainingConfig:
     """The settings to compare builds with: the course's own, by the critic's loss."""
-    if "score means" in set(differences):
+    if "Wasserstein loss" in set(differences):
         return recipe("acgan_wgan_logan", **changes)
     return recipe("acgan", **{"penalty_every": 4} | changes)  # as the ladder was measured
 
