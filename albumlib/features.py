@@ -31,7 +31,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("instrumentalness", "0 to 1", 0, 1, "likelihood that nobody sings"),
     Feature("liveness", "0 to 1", 0, 1, "likelihood that an audience was in the room"),
     Feature("loudness", "dB", -60, 5, "mean loudness relative to full scale"),
-    Feature("speechiness", "0 to 1", 0, 1, "share of spoken words"),
+    Feature("speechiness", "0 to 1", 0, 1, "proportion of spoken words"),
     Feature("tempo", "BPM", 30, 250, "estimated beats per minute"),
     Feature("valence", "0 to 1", 0, 1, "musical positiveness: cheerful against sad"),
 )

@@ -49,7 +49,9 @@ def weights(network) -> list[torch.Tensor]:
     return [weight.detach().clone() for weight in network.parameters()]
 
 
-@pytest.mark.parametrize("differences", [(), ("Wasserstein loss",)], ids=["recommended", "wgan_logan"])
+@pytest.mark.parametrize(
+    "differences", [(), ("Wasserstein loss",)], ids=["recommended", "wgan_logan"]
+)
 def test_without_differences_it_is_our_training(differences):
     """Our two conditional recipes, by another loop."""
     ours, theirs = build(*differences), Trainer(config(differences), torch.from_numpy(LABELS))

@@ -13,7 +13,7 @@ app = typer.Typer()
 
 ModelArgument = Annotated[Path, typer.Argument(help="A checkpoint, or its folder from `train`.")]
 DataArgument = Annotated[
-    Path, typer.Argument(help="The cover set whose test covers it is held to.")
+    Path, typer.Argument(help="The cover set whose test covers it is compared with.")
 ]
 FileOption = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the numbers here, too.")
@@ -49,7 +49,7 @@ def evaluate(
     Covers are generated for the labels of one half of the test covers and compared with the other
     half. `real` is what the first half's own covers get in their place, `spread` how much that
     varies from parting to parting, and `away` how many spreads the model lies from it; `perfect`
-    is what the imprint's own art director gets with the same labels.
+    is what the imprint's own law gets with the same labels.
 
     \b
     Example: python -m albumlib evaluate data/pretrained/acgan.safetensors data/imprint/coverset

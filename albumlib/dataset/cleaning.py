@@ -44,7 +44,7 @@ def clean(
     """Clean what was gathered in `folder` into a cover set in `out` (`folder`/coverset).
 
     `size` is the side of the covers in pixels; of several the first is what `CoverSet.open` takes
-    unless told otherwise. `heldout` is the proportion of covers kept from training, for validation
+    unless given another. `heldout` is the proportion of covers kept from training, for validation
     and test; near-duplicates and, but for the built-in imprint, covers of one artist are never on
     two sides. `where` are filters such as "popularity=50.." (see `filters`). `text` has text looked
     for, by the best detector that is installed or by the one it names (see `text_detection`).

@@ -38,7 +38,7 @@ def by_year(table: pd.DataFrame, feature: str, step: int = 2, least: int = 8) ->
 
 
 def album_share(tracks: pd.DataFrame) -> pd.Series:
-    """Intra-class correlation: the share of each feature's variance that lies between albums.
+    """Intra-class correlation: the proportion of each feature's variance that lies between albums.
 
     The one-way analysis-of-variance estimate ICC(1) for albums of unequal size (Donner 1986,
     International Statistical Review 54), clipped to [0, 1]: 1 means that all tracks of an album

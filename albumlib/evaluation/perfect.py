@@ -1,5 +1,5 @@
 """The perfect generator: the built-in imprint's albums drawn anew, with the same labels and other
-chance. Whatever a measure says of these covers, it cannot ask more of a model.
+random numbers. Whatever a measure says of these covers, it cannot ask more of a model.
 """
 
 from collections.abc import Sequence

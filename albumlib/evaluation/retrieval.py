@@ -112,5 +112,5 @@ def retrieval_ranks(
 
 
 def accuracy(ranks: np.ndarray, within: int = 1) -> float:
-    """Share of covers whose title is among the `within` best; a tie is shared."""
+    """Proportion of covers whose title is among the `within` best; a tie is shared."""
     return float(np.clip(within - ranks, 0, 1).mean())

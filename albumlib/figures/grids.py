@@ -44,7 +44,7 @@ def covers(
 
 
 def framed(pixels: np.ndarray, boxes: Sequence[Sequence[float]]) -> np.ndarray:
-    """A copy of a cover with boxes (left, top, right, bottom), in shares of its side, drawn in."""
+    """A copy of a cover with boxes (left, top, right, bottom) drawn in, 0 to 1 along its sides."""
     picture, side = Image.fromarray(pixels), len(pixels)
     for box in boxes:
         corners = [round(share * (side - 1)) for share in box]

@@ -22,9 +22,9 @@ class Shape:
     per_album: float = 10.0  # tracks
     per_name: float = 200.0  # tracks of an artist or label that is asked for
     editions: float = 1.5  # official releases of an album
-    with_code: float = 0.6  # share of tracks with an ISRC
-    known: float = 0.8  # share of those that ReccoBeats knows
-    with_cover: float = 0.9  # share of albums
+    with_code: float = 0.6  # proportion of tracks with an ISRC
+    known: float = 0.8  # of those, that ReccoBeats knows
+    with_cover: float = 0.9  # of albums
 
 
 def budget(tracks: int = 1_000_000, shape: Shape | None = None) -> dict[str, dict[str, int]]:

@@ -266,7 +266,7 @@ def tempo(onsets: np.ndarray) -> float | None:
 
 
 def energy(mono: np.ndarray, notes: int, level: float) -> float:
-    """How loud, busy and bright a sound is: the mean of three shares of [0, 1].
+    """How loud, busy and bright a sound is: the mean of three numbers from 0 to 1.
 
     Loud by its `level` in dB, busy by the `notes` that begin each second, bright by the centre of
     its spectrum, on a logarithmic scale. An estimate of our own: like Spotify's it is high for

@@ -25,7 +25,7 @@ POLITE = Limit(20, 1.0)  # requests to each host of pictures
 class Table:
     """A table as a source. Where covers come from is `covers`:
 
-    "draw" (the built-in imprint's art director draws them from the album's real features), "url"
+    "draw" (by the built-in imprint's law, from the album's real features), "url"
     (a column of addresses), or a folder of pictures named after the id of the album or of one of
     its tracks, or after the album's title. `account` says what became of each row.
     """

@@ -30,7 +30,7 @@ from albumlib.training.loop import train
 FEWEST = 20  # covers to fine-tune on
 EVERY = 50  # steps from one evaluation by held-out covers to the next
 PATIENCE = 4  # evaluations without a nearer checkpoint after which it ends
-COPIED = 0.1  # share of copied covers, beyond the start's, from which a checkpoint is not kept
+COPIED = 0.1  # proportion of copied covers, beyond the start's, from which a checkpoint is not kept
 
 
 def style_config(start: str | Path, **changes) -> TrainingConfig:

@@ -38,7 +38,7 @@ DIFFERENCES = {
     "Wasserstein loss": "scores are averaged; no real cover is compared with a generated one",
     "labels by place": "every batch is given the labels of the first B tracks of the file",
     "uniform labels": "labels of generated covers are independent uniform numbers, not a song's",
-    "head on generated covers": "the auxiliary head is also trained on generated covers, as in ACGAN",
+    "head on generated covers": "the auxiliary head learns from generated covers too, as in ACGAN",
     "raw labels": "label errors on the scale of the labels, some a tenth as wide as others",
     "concatenation": "labels enter the generator once, as one channel of the first 4x4 features",
     "no projection": "the critic's score does not depend on the labels, as in ACGAN",

@@ -1,10 +1,10 @@
-"""The art director: a cover from an album's features, by a law that is written down.
+"""How covers are drawn: from an album's features, by a law that is written down.
 
 | attribute of the cover | follows | from | to |
 |---|---|---|---|
 | hue of the palette | valence | violet, then blue (sad) | by green and yellow to red (cheerful) |
 | purity of the palette | energy | nearly grey | nearly as vivid as a screen shows |
-| lightness of the ground | acousticness | black | white |
+| lightness of the background | acousticness | black | white |
 | weight and contrast of the figures, rule around them | loudness | thin, soft | heavy, hard |
 | margin around the picture | instrumentalness | none | a fifth of the side |
 | area of the accent, whatever its form | danceability | 5 % of the cover | 35 % |

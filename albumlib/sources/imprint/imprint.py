@@ -165,7 +165,7 @@ class Imprint:
     def picture(
         self, index: int, size: int, text: bool | None = None, chance: int | None = None
     ) -> Image.Image:
-        """The cover of an album as it left the art director, whatever became of it later.
+        """The cover of an album as it was drawn, before anything corrupted it.
 
         `text` says whether names are set on it; by default, that is as `truth` says. With `chance`
         it is another cover that the album might have had: composition and style follow from this
