@@ -227,7 +227,7 @@ def test_a_png_has_its_size_and_its_recipe_and_the_same_again_is_the_same_file(
     assert paths[0].read_bytes() == paths[1].read_bytes()
     assert Image.open(paths[0]).size == (300, 300)
     assert request.load(paths[0], generator).features == asked.features
-    assert finishing.load(paths[0]) == how
+    assert Finish(**request.read_recipe(paths[0])["finish"]) == how
 
 
 def test_print_size(generator, tmp_path):
@@ -317,8 +317,8 @@ def test_a_table_gives_each_song_its_cover_with_its_name(model, tmp_path, svg, e
     assert made == {f"1_Riot{ending}", "rejected.csv"}
     assert "夜" in (out / "rejected.csv").read_text(encoding="utf-8")
     if not svg:
-        found = finishing.load(out / "1_Riot.png")
-        assert (found.title, found.artist) == ("Riot", "Magnets")
+        found = request.read_recipe(out / "1_Riot.png")["finish"]
+        assert (found["title"], found["artist"]) == ("Riot", "Magnets")
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,14 @@ from typer.testing import CliRunner
 
 from albumlib import AlbumlibError
 from albumlib.__main__ import app
-from albumlib.evaluation import damage, instruments, perfect, scorecard, two_sample
+from albumlib.evaluation import instruments, perfect, scorecard, two_sample
 from albumlib.evaluation.metrics import MetricsError
 from albumlib.evaluation.scorecard import Bench, Measure, Score
 from albumlib.models.checkpoint import load_generator
 from albumlib.runtime.paths import PRETRAINED
 from albumlib.sampling.latent import generated
 from albumlib.sources.imprint.imprint import Imprint
+from tests.benchmarks import damage
 from tests.benchmarks.sanity import cover_set, steps_for, without_network
 
 TRAIN, TEST = 200, 700

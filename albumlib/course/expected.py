@@ -3,24 +3,18 @@
 `data/measured/expected.json` names the course's headline numbers, each with its reference (what
 real covers reach) and its control (what labels without meaning reach), and holds for each profile
 the range in which its runs have come out. The ranges are those of the built-in imprint.
-
-    python -m albumlib.course.expected laptop runs/a/results.json runs/b/results.json
-
-takes the ranges of a profile from finished runs.
 """
 
 import json
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from albumlib.course.state import CHAPTERS, write_json
+from albumlib.course.state import CHAPTERS
 from albumlib.runtime.paths import MEASURED
 
 EXPECTED = MEASURED / "expected.json"
-WIDER = 0.15  # of the way from a number to its reference or control: where a seed may bring it
 ENDS = ("_expected_low", "_expected_high")  # endings of a range's ends among the results
 STEPS = ".steps"  # ending of what says how far a chapter's training came
 
@@ -150,28 +144,3 @@ def _read(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {"headlines": [], "ranges": {}}
     return json.loads(path.read_text(encoding="utf-8"))
-
-
-def measured(runs: Sequence[Mapping[str, float]], profile: str, path: Path = EXPECTED) -> dict:
-    """The file's contents with the ranges of `profile` as these runs of it came out.
-
-    A range is from the least to the largest, and somewhat wider on both sides.
-    """
-    known = _read(path)
-    ranges = {}
-    for one in known["headlines"]:
-        values = [run[one["key"]] for run in runs if one["key"] in run]
-        if not values:
-            continue
-        beside = [run[one[what]] for run in runs for what in ("reference", "control")
-                  if one.get(what) in run]  # fmt: skip
-        room = WIDER * max((abs(b - v) for b in beside for v in values), default=0.0)
-        ranges[one["key"]] = [round(min(values) - room, 4), round(max(values) + room, 4)]
-    steps = {key: [value, value] for run in runs for key, value in run.items() if STEPS in key}
-    known["ranges"][profile] = dict(sorted({**ranges, **steps}.items()))
-    return known
-
-
-if __name__ == "__main__":
-    read = [json.loads(Path(name).read_text(encoding="utf-8")) for name in sys.argv[2:]]
-    write_json(EXPECTED, measured(read, sys.argv[1]))

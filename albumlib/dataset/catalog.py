@@ -7,10 +7,11 @@ position is stored with the tracks it gave, so that none is lost and none comes 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
@@ -84,7 +85,7 @@ class Catalog:
         references = {(track.cover,) for track in tracks if track.cover}
         bare = {(t.id, t.isrc) for t in tracks if len(t.features) < features.COUNT}
         ids = {track.id for track in tracks}
-        with _Transaction(self._db):
+        with _transaction(self._db):
             known = self._db.execute(_KNOWN, (json.dumps(list(ids)),)).fetchone()[0]
             self._db.executemany(_UPSERT, rows)
             self._db.executemany("INSERT OR IGNORE INTO covers (reference) VALUES (?)", references)
@@ -100,7 +101,7 @@ class Catalog:
 
     def cover_done(self, found: Iterable[tuple[str, str, str, int]]) -> None:
         """Covers that were fetched: (reference, file, sha256, bytes) of each."""
-        with _Transaction(self._db):
+        with _transaction(self._db):
             self._db.executemany(
                 "UPDATE covers SET state = 'done', file = ?2, sha256 = ?3, bytes = ?4, "
                 "reason = NULL, attempts = attempts + 1 WHERE reference = ?1",
@@ -109,7 +110,7 @@ class Catalog:
 
     def cover_failed(self, failed: Iterable[tuple[str, str]]) -> None:
         """Covers that cannot be had: (reference, reason) of each."""
-        with _Transaction(self._db):
+        with _transaction(self._db):
             self._db.executemany(
                 "UPDATE covers SET state = 'failed', reason = ?2, attempts = attempts + 1 "
                 "WHERE reference = ?1",
@@ -118,21 +119,21 @@ class Catalog:
 
     def retry_failed(self) -> int:
         """Put failed covers back to be fetched; returns how many."""
-        with _Transaction(self._db):
+        with _transaction(self._db):
             return self._db.execute(
                 "UPDATE covers SET state = 'todo' WHERE state = 'failed'"
             ).rowcount
 
     def retry(self, references: Iterable[str]) -> None:
         """Put these covers back to be fetched, whatever became of them."""
-        with _Transaction(self._db):
+        with _transaction(self._db):
             self._db.executemany(
                 "UPDATE covers SET state = 'todo' WHERE reference = ?", [(r,) for r in references]
             )
 
     def begin_again(self, fingerprint: str) -> None:
         """Forget the tracks of a source that has changed, and read it from the beginning."""
-        with _Transaction(self._db):
+        with _transaction(self._db):
             self._db.execute("DELETE FROM tracks")
             self._note("position", "")
             self._note("fingerprint", fingerprint)
@@ -142,7 +143,7 @@ class Catalog:
         """Forget covers that no track has, as there may be after `begin_again`."""
         if not self.noted("orphans"):
             return
-        with _Transaction(self._db):
+        with _transaction(self._db):
             self._db.execute("DELETE FROM covers WHERE reference NOT IN (SELECT cover FROM tracks)")
             self._note("orphans", "")
 
@@ -157,7 +158,7 @@ class Catalog:
             (state, record, *map(labels.get, features.NAMES), key)
             for key, state, record, labels in learned
         ]
-        with _Transaction(self._db):
+        with _transaction(self._db):
             self._db.executemany(_LABEL, rows)
 
     def labels_asked(self) -> tuple[int, int]:
@@ -167,7 +168,7 @@ class Catalog:
 
     def note(self, key: str, value: str) -> None:
         """Remember a fact about the gathering, such as its source."""
-        with _Transaction(self._db):
+        with _transaction(self._db):
             self._note(key, value)
 
     def noted(self, key: str, default: str = "") -> str:
@@ -201,20 +202,17 @@ class Catalog:
         self._db.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (key, value))
 
 
-class _Transaction:
+@contextlib.contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
     """All or nothing: commits at the end, rolls back on any exception."""
-
-    def __init__(self, db: sqlite3.Connection):
-        self._db = db
-
-    def __enter__(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: object, *rest: object) -> None:
-        if not kind:
-            self._db.execute("COMMIT")
-        elif self._db.in_transaction:  # on a full disk SQLite has rolled back by itself
-            self._db.execute("ROLLBACK")
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        if db.in_transaction:  # on a full disk SQLite has rolled back by itself
+            db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
 
 
 _TRACKS = (

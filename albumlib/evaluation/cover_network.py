@@ -98,23 +98,29 @@ def frozen(network: Network) -> Network:
     return network.to(memory_format=torch.channels_last).eval().requires_grad_(False)
 
 
-def read_trained(
-    path: str | Path, version: int, what: str, module: str
-) -> tuple[dict[str, Tensor], dict]:
-    """Tensors and `about` of a network that ships: `what` it is, and the `module` that trains it.
-
-    Raises TrainingError if its file is missing or of another version.
+def load_trained(
+    path: str | Path,
+    version: int | None,
+    what: str,
+    module: str,
+    make: Callable[[dict[str, Tensor], dict], Network],
+) -> Network:
+    """A frozen network that ships: `what` it is, the `module` that trains it, and how it is made
+    for the file's tensors and `about`. Raises TrainingError if its file is missing or of another
+    version.
     """
     path = Path(path)
     if not path.exists():
         raise TrainingError(
             f"there is no {what} {path}: work in a clone of the project, "
-            f"or train one with `python -m albumlib.evaluation.{module}`"
+            f"or train one with `python -m albumlib.{module}`"
         )
     tensors, about = read_tensors(path)
     if about.get("version") != version:
         raise TrainingError(f"{path} holds another version of the {what} than {version}")
-    return tensors, about
+    network = make(tensors, about)
+    network.load_state_dict(tensors)
+    return frozen(network)
 
 
 def at_side(covers: Tensor, side: int) -> Tensor:

@@ -20,7 +20,7 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from albumlib.evaluation.cover_network import at_side, frozen, read_trained
+from albumlib.evaluation.cover_network import at_side, frozen, load_trained
 from albumlib.models.augment import augment
 from albumlib.models.checkpoint import TrainingError, write_tensors
 from albumlib.models.networks import to_covers, to_pixels
@@ -104,10 +104,8 @@ def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 
 def load_extractor(path: str | Path = FILE) -> Extractor:
     """The extractor of the project. Raises TrainingError if its file is missing or another's."""
-    tensors, _ = read_trained(path, VERSION, "extractor", "extractor")
-    extractor = Extractor()
-    extractor.load_state_dict(tensors)
-    return frozen(extractor)
+    module = "evaluation.extractor"
+    return load_trained(path, VERSION, "extractor", module, lambda *_: Extractor())
 
 
 def extract(extractor: nn.Module, pixels: np.ndarray) -> np.ndarray:

@@ -16,7 +16,6 @@ from albumlib.evaluation.metrics import MetricsError
 
 NETWORK = "efficientnet-lite2"
 SIDE = 128  # pixels a side that the network sees: half of what it was trained on, a sixth the time
-FEATURES = 1280
 
 
 class ImageNetExtractor(nn.Module):

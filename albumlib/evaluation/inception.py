@@ -10,26 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import Subset
 
 from albumlib.evaluation.metrics import MetricsError
 
 NETWORK = "inception-v3-compat"  # the one that the FIDs of papers were computed with
 FIRST = "Conv2d_1a_3x3.conv.weight"  # of its tensors
 ADDRESS = "https://github.com/toshas/torch-fidelity/releases"
-
-
-class _Pictures(Dataset):
-    """Covers (N, S, S, 3) uint8 as torch-fidelity wants them: (3, S, S) uint8."""
-
-    def __init__(self, pixels: np.ndarray):
-        self.pixels = pixels
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-    def __getitem__(self, row: int) -> torch.Tensor:
-        return torch.from_numpy(np.array(self.pixels[row])).permute(2, 0, 1)
 
 
 def inception(
@@ -52,9 +39,11 @@ def inception(
     except ImportError as error:
         raise MetricsError("FID needs torch-fidelity: pip install 'albumlib[inception]'") from error
     size = min(1000, len(fake), len(real))
+    covers = (torch.from_numpy(np.array(pixels)).movedim(-1, 1) for pixels in (fake, real))
+    first, second = (Subset(some, range(len(some))) for some in covers)  # data sets of tensors
     try:
         found = calculate_metrics(
-            input1=_Pictures(fake), input2=_Pictures(real), fid=True, kid=True,
+            input1=first, input2=second, fid=True, kid=True,
             feature_extractor=network, feature_extractor_weights_path=_checked(weights),
             kid_subset_size=size, batch_size=batch_size, cuda=torch.cuda.is_available(),
             cache=False, verbose=False, save_cpu_ram=True,

@@ -29,7 +29,6 @@ def instruments_for(
     *,
     labels: bool = True,
     imagenet: bool = True,
-    progress: Callable[[dict], None] | None = None,
 ) -> dict[str, Instrument]:
     """All that can be used on covers of this set. `labels` says whether the label recovery is
     wanted: its regressor is trained on the training split where none ships."""
@@ -41,9 +40,7 @@ def instruments_for(
         "near": near_duplicates(coverset, partial(extract, own)),
     }
     if labels and coverset.has_labels:
-        found["labels"] = partial(
-            recovery.predict_labels, regressor_for(coverset, imprint, progress)
-        )
+        found["labels"] = partial(recovery.predict_labels, regressor_for(coverset, imprint))
     if imprint is not None and layouts.FILE.exists():
         found["layouts"] = layouts.load_layouts().probabilities
     if imprint is not None and legibility.FILE.exists():

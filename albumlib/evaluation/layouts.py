@@ -18,14 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from albumlib.dataset.images import decode
-from albumlib.evaluation.cover_network import (
-    CoverNetwork,
-    apply,
-    at_side,
-    fit,
-    frozen,
-    read_trained,
-)
+from albumlib.evaluation.cover_network import CoverNetwork, apply, at_side, fit, load_trained
 from albumlib.runtime.paths import PRETRAINED
 from albumlib.sources.imprint.imprint import Imprint
 
@@ -76,10 +69,10 @@ def rarest(first: np.ndarray, second: np.ndarray) -> float:
 
 def load_layouts(path: str | Path = FILE) -> LayoutClassifier:
     """The frozen classifier of the imprint's layouts. Raises TrainingError if there is none."""
-    tensors, about = read_trained(path, VERSION, "layout classifier", "instrument_training layouts")
-    classifier = LayoutClassifier(about["names"], len(tensors["stem.0.bias"]))
-    classifier.load_state_dict(tensors)
-    return frozen(classifier)
+    return load_trained(
+        path, VERSION, "layout classifier", "evaluation.instrument_training layouts",
+        lambda tensors, about: LayoutClassifier(about["names"], len(tensors["stem.0.bias"])),
+    )  # fmt: skip
 
 
 # Training -------------------------------------------------------------------------------------

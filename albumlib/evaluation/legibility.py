@@ -18,14 +18,7 @@ from torch.nn import functional as F
 
 from albumlib.dataset.text_detection import SIDE as OCR_SIDE
 from albumlib.dataset.text_detection import read_words
-from albumlib.evaluation.cover_network import (
-    CoverNetwork,
-    apply,
-    at_side,
-    fit,
-    frozen,
-    read_trained,
-)
+from albumlib.evaluation.cover_network import CoverNetwork, apply, at_side, fit, load_trained
 from albumlib.evaluation.perfect import as_cleaned
 from albumlib.runtime.paths import PRETRAINED
 from albumlib.sources.imprint.imprint import Imprint
@@ -69,10 +62,10 @@ def _words(text: str) -> set[str]:
 
 def load_text_reader(path: str | Path = FILE) -> TextReader:
     """The frozen classifier for covers of the imprint. Raises TrainingError if there is none."""
-    tensors, _ = read_trained(path, VERSION, "text classifier", "instrument_training text")
-    classifier = TextReader(len(tensors["stem.0.bias"]))
-    classifier.load_state_dict(tensors)
-    return frozen(classifier)
+    return load_trained(
+        path, VERSION, "text classifier", "evaluation.instrument_training text",
+        lambda tensors, _: TextReader(len(tensors["stem.0.bias"])),
+    )  # fmt: skip
 
 
 # Training -------------------------------------------------------------------------------------

@@ -74,23 +74,18 @@ def bars() -> Iterator[Callable[[str, int, int], None]]:
     """A callback `(what, done, total)` that shows one bar after the other."""
     from tqdm import tqdm
 
-    shown: list[tqdm] = []
+    bar = None
 
     def show(what: str, done: int, total: int) -> None:
-        if not shown or shown[-1].desc.removesuffix(": ") != what:
-            _close(shown)
-            shown.append(tqdm(desc=what, initial=done, total=total or None, unit_scale=True))
-        shown[-1].update(done - shown[-1].n)
+        nonlocal bar
+        if not bar or bar.desc.removesuffix(": ") != what:
+            stack.close()
+            bar = tqdm(desc=what, initial=done, total=total or None, unit_scale=True)
+            stack.enter_context(bar)
+        bar.update(done - bar.n)
 
-    try:
+    with contextlib.ExitStack() as stack:
         yield show
-    finally:
-        _close(shown)
-
-
-def _close(bars: list) -> None:
-    for bar in bars:
-        bar.close()
 
 
 @contextlib.contextmanager

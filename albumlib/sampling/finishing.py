@@ -20,7 +20,6 @@ from albumlib.sampling.request import (
     check_ending,
     contact_sheet,
     enlarge,
-    read_recipe,
     recipe,
     write,
 )
@@ -123,9 +122,3 @@ def save(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(document(covers[0].shapes, covers[0].caption, about), encoding="utf-8")
     return path
-
-
-def load(file: bytes | str | Path) -> Finish | None:
-    """How a picture was finished, if it was. Raises RequestError if it is none of ours."""
-    about = read_recipe(file).get("finish")
-    return Finish(**about) if about else None

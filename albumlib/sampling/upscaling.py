@@ -16,9 +16,9 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from albumlib.evaluation.cover_network import fit, frozen, halved
+from albumlib.evaluation.cover_network import fit, halved, load_trained
 from albumlib.evaluation.perfect import as_cleaned
-from albumlib.models.checkpoint import TrainingError, read_tensors, write_tensors
+from albumlib.models.checkpoint import write_tensors
 from albumlib.models.networks import to_covers, to_pixels
 from albumlib.runtime.paths import PRETRAINED
 from albumlib.runtime.progress import training_milestones
@@ -63,15 +63,10 @@ class Upscaler(nn.Module):
 @cache
 def load_upscaler(path: Path = FILE) -> Upscaler:
     """The frozen upscaler. Raises TrainingError if there is none."""
-    if not path.exists():
-        raise TrainingError(
-            f"there is no upscaler {path}: work in a clone of the project, "
-            "or train one with `python -m albumlib.sampling.upscaling`"
-        )
-    tensors, about = read_tensors(path)
-    network = Upscaler(about["width"], about["blocks"])
-    network.load_state_dict(tensors)
-    return frozen(network)
+    return load_trained(
+        path, None, "upscaler", "sampling.upscaling",
+        lambda _, about: Upscaler(about["width"], about["blocks"]),
+    )  # fmt: skip
 
 
 def upscale(network: Upscaler, pixels: np.ndarray, part: int = 256) -> np.ndarray:

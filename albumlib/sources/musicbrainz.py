@@ -35,7 +35,8 @@ LICENCE = "Names, dates and codes are MusicBrainz's, CC0. " + CoverArtArchive.li
 class MusicBrainz:
     """The service as a source: all releases of one artist or label, or of a tag, a year, or both.
 
-    `artist` and `label` (MusicBrainz' word for an imprint) are names or MusicBrainz ids.
+    `wishes` are `artist` or `label` (MusicBrainz' word for an imprint), a name or MusicBrainz id,
+    or `tag` and `year`.
     """
 
     name = "musicbrainz"
@@ -47,15 +48,12 @@ class MusicBrainz:
         web: Web,
         covers: CoverArtArchive | None = None,
         *,
-        artist: str = "",
-        label: str = "",
-        tag: str = "",
-        year: str = "",
         api: str = API,
+        **wishes: str,
     ):
         self.web, self.api, self.covers = web, api, covers or CoverArtArchive(web)
         self.put_aside = self.covers.put_aside
-        self.wish = _wish(artist=artist, label=label, tag=tag, year=year)
+        self.wish = _wish(**wishes)
         if self.wish.keys() not in ({"artist"}, {"label"}, {"tag"}, {"year"}, {"tag", "year"}):
             raise SourceError("MusicBrainz needs one artist, one label, or a tag, a year, or both")
 
@@ -141,15 +139,11 @@ class Dump:
         self,
         path: str | Path,
         covers: CoverArtArchive,
-        *,
-        artist: str = "",
-        label: str = "",
-        tag: str = "",
-        year: str = "",
+        **wishes: str,
     ):
         self.path, self.covers, self.web = Path(path), covers, covers.web
         self.put_aside = self.covers.put_aside
-        self.wish = _wish(artist=artist, label=label, tag=tag, year=year)
+        self.wish = _wish(**wishes)
         if not self.path.is_file():
             raise SourceError(
                 f"there is no dump {path}: get release.tar.xz from MusicBrainz's JSON dumps"
@@ -256,8 +250,9 @@ def _matches(release: dict, what: str, wish: str) -> bool:
     return any(wish in (text(one, "name").casefold(), text(one, "id")) for one in named)
 
 
-def _wish(**wishes: str) -> dict[str, str]:
+def _wish(artist: str = "", label: str = "", tag: str = "", year: str = "") -> dict[str, str]:
     """What is asked for, without what is not."""
+    wishes = {"artist": artist, "label": label, "tag": tag, "year": year}
     return {what: str(wish) for what, wish in wishes.items() if wish}
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import requests
 import spotipy
-from requests.adapters import BaseAdapter
+from requests.adapters import HTTPAdapter
 from spotipy import cache_handler, oauth2
 from urllib3.util import parse_url
 
@@ -159,7 +159,7 @@ def _not_understood(about: str) -> SourceError:
 # Requests ---------------------------------------------------------------------------------------
 
 
-class _Adapter(BaseAdapter):
+class _Adapter(HTTPAdapter):
     """Hands spotipy's requests to our client."""
 
     def __init__(self, web: Web):
@@ -168,9 +168,6 @@ class _Adapter(BaseAdapter):
 
     def send(self, request: Any, **options: Any) -> Any:
         return self._web.send(request, self._read)
-
-    def close(self) -> None:
-        pass
 
     def _read(self, answer: Any) -> Any:
         """The answer, if it is one; else what to do is raised."""

@@ -18,9 +18,10 @@ import pandas as pd
 
 from albumlib import features
 from albumlib.dataset.coverset import CoverSet
-from albumlib.evaluation import damage, instruments, perfect
+from albumlib.evaluation import instruments, perfect
 from albumlib.evaluation.scorecard import Bench
 from albumlib.sources.imprint.imprint import Imprint
+from tests.benchmarks import damage
 
 FIRST = 50_000  # albums that no shipped model has seen
 

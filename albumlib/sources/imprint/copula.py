@@ -74,14 +74,6 @@ class Copula:
         stored = json.loads(Path(path).read_text(encoding="utf-8"))
         return cls(np.array(stored["quantiles"]), np.array(stored["correlation"]))
 
-    def save(self, path: Path) -> None:
-        stored = {
-            "variables": VARIABLES,
-            "quantiles": self.quantiles.round(7).tolist(),
-            "correlation": self.correlation.round(4).tolist(),
-        }
-        Path(path).write_text(json.dumps(stored), encoding="utf-8")
-
     def scores(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """Normal scores (count, 11), correlated as the features are."""
         return rng.standard_normal((count, len(VARIABLES))) @ np.linalg.cholesky(self.correlation).T
