@@ -161,7 +161,6 @@ def _finish(finish, size: int | None, title: str, artist: str, style):
 
 
 def _one_of(**options) -> None:
-    """Refuse more than one of these."""
     if sum(map(bool, options.values())) > 1:
         raise typer.BadParameter(
             " and ".join(f"--{name}" for name, value in options.items() if value)

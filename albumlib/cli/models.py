@@ -12,8 +12,7 @@ from albumlib.runtime.console import bars, say, training_bar
 app = typer.Typer()
 
 RecipeOption = Annotated[
-    Recipe,
-    typer.Option(help="Which variant; all but wgan_logan are conditioned on features."),
+    Recipe, typer.Option(help="Which variant; all but wgan_logan are conditioned on features.")
 ]
 StartOption = Annotated[
     Path | None,
@@ -89,8 +88,7 @@ def export(
         ),
     ] = None,
     split: Annotated[
-        bool,
-        typer.Option("--split", help="For a model: a smaller page that needs a web server."),
+        bool, typer.Option("--split", help="For a model: a smaller page that needs a web server.")
     ] = False,
     address: Annotated[
         str, typer.Option(metavar="URL", help="For a model: where the folder will be on the web.")
@@ -117,7 +115,6 @@ def export(
 
 
 def _export_model(what: Path, out: Path, data: Path | None, **how) -> None:
-    """What `export` does with a model."""
     from albumlib.models import checkpoint
     from albumlib.sampling import export
 

@@ -68,8 +68,7 @@ ForgetOption = Annotated[
     ),
 ]
 SeedOption = Annotated[
-    int,
-    typer.Option(min=0, max=LARGEST_SEED, help="The same seed gives the same result."),
+    int, typer.Option(min=0, max=LARGEST_SEED, help="The same seed gives the same result.")
 ]
 Settings = Annotated[
     list[str] | None, typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="Repeatable.")

@@ -76,7 +76,6 @@ def _figures(cells: list) -> Iterator[Figure]:
 
 
 def _picture(output: dict) -> tuple[str, str] | None:
-    """MIME type and base64 of an output that is a picture."""
     bundle = output.get("data", {})
     kind = next((kind for kind in PICTURES if kind in bundle), "")
     return compact(kind, "".join(bundle[kind]).replace("\n", "")) if kind else None

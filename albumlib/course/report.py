@@ -210,7 +210,6 @@ def _footer(chapters: list[Chapter]) -> str:
 
 
 def _common(chapters: list[Chapter]) -> dict:
-    """Parameters given to the notebooks, but for the paths."""
     merged = {}
     for chapter in chapters:
         merged |= chapter.parameters

@@ -167,7 +167,6 @@ def run_course(
 
 
 def _tell(outside: Mapping[str, str], progress: Progress) -> None:
-    """Say at the end of a run which of its numbers are not as expected."""
     for sentence in outside.values():
         progress(f"not as expected: {sentence}")
     if outside:
@@ -234,7 +233,6 @@ def _side_by_side(run: Run, pool: ThreadPoolExecutor) -> None:
 
 
 def _ready(waiting: list[Job], running: dict[Future, Job], workers: int) -> list[Job]:
-    """Those of the waiting jobs that can begin now."""
     pending = {job.name for job in (*waiting, *running.values())}
     ready = [job for job in waiting if not pending.intersection(job.work.needs)]
     return ready[: workers - len(running)]

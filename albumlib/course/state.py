@@ -101,7 +101,6 @@ def _changed(state: dict, job: Job, data: Path) -> list[str]:
 
 
 def _inputs(job: Job, data: Path) -> dict[str, str]:
-    """Hashes of all that a notebook depends on."""
     values = {n: v for n, v in sorted(job.parameters.items()) if n != "data_dir"}
     needed = [_read(data, name) for name in job.work.needs]
     return {
@@ -156,7 +155,6 @@ def _files(values: dict[str, Any], folder: Path) -> Iterator[tuple[str, int, int
 
 
 def _manifests(job: Job, data: Path) -> Iterator[str]:
-    """The manifests of cover sets that earlier chapters made for a notebook."""
     for need in job.work.needs:
         for made in CHAPTERS[need].makes if need in CHAPTERS else ():
             manifest = data / made / "manifest.json"

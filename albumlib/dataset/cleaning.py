@@ -194,7 +194,6 @@ def orphans(kept: pd.DataFrame, table: pd.DataFrame, bad_covers: pd.DataFrame) -
 def _searched(
     folder: Path, found: pd.DataFrame, work: Path, text: bool | str, means: dict
 ) -> pd.DataFrame:
-    """The found covers with the columns READ."""
     detector = text if isinstance(text, str) else "auto"
     seen = find_text(folder, found, work, detector=detector, **means)
     return found.merge(seen[["reference", *READ]], on="reference", how="left")

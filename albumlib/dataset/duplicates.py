@@ -190,7 +190,6 @@ def _candidates(hashes: np.ndarray, distance: int) -> Iterator[tuple[np.ndarray,
 
 
 def _key(hashes: np.ndarray, *blocks: int) -> np.ndarray:
-    """The bits of some blocks of each hash, as one number."""
     key = np.zeros_like(hashes)
     for block in blocks:
         low, high = _EDGES[block : block + 2]
@@ -230,7 +229,6 @@ def _root(group: np.ndarray, members: np.ndarray) -> np.ndarray:
 
 
 def _join(group: np.ndarray, first: np.ndarray, second: np.ndarray) -> None:
-    """Make one group of the groups of each pair."""
     while len(first):
         first, second = _root(group, first), _root(group, second)
         apart = first != second

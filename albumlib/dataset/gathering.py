@@ -87,7 +87,6 @@ def gather(
 
 
 def _put_aside(*parts: Source | Labels | Covers | None) -> dict[str, int]:
-    """How many records of live services were odd, by what was wrong with them."""
     reasons = sum((getattr(part, "put_aside", Counter()) for part in parts if part), Counter())
     return {f"put aside: {reason}": count for reason, count in reasons.items()}
 

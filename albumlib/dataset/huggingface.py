@@ -60,7 +60,6 @@ def export(
 
 
 def _shards(covers: CoverSet) -> list[tuple[str, np.ndarray]]:
-    """The files' names, each with its rows."""
     shards = []
     for name in SPLITS:
         rows = covers.rows(name)

@@ -50,11 +50,7 @@ class Decoded:
 
 
 def decode(
-    data: bytes,
-    size: int,
-    *,
-    background: tuple[int, int, int] = BACKGROUND,
-    aspect: float = ASPECT,
+    data: bytes, size: int, *, background: tuple[int, int, int] = BACKGROUND, aspect: float = ASPECT
 ) -> Decoded:
     """Decode a cover to size x size RGB. Raises CoverRejected with the reason.
 

@@ -78,7 +78,6 @@ def _pardon(tracks: pd.DataFrame, row: int, faults: list[str]) -> None:
 
 
 def _broken_rules(tracks: pd.DataFrame) -> dict[int, list[str]]:
-    """For each row that breaks a rule, all that it breaks."""
     tracks = tracks.reset_index(drop=True)
     try:
         RULES.validate(tracks, lazy=True)

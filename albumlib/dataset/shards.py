@@ -116,7 +116,6 @@ def _decode_part(folder: Path, work: Path, sizes: tuple[int, ...], part: list) -
 
 
 def _pixels(size: int) -> str:
-    """The name of the array of covers of a size within a part."""
     return f"pixels_{size}"
 
 

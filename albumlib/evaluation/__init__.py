@@ -7,7 +7,5 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     ["instruments", "label_recovery", "legibility", "metrics", "perfect", "retrieval", "scorecard"],
-    submod_attrs={
-        "extractor": ["extract", "load_extractor"],
-    },
+    submod_attrs={"extractor": ["extract", "load_extractor"]},
 )

@@ -176,7 +176,6 @@ def pieces(covers: Tensor, rng: Rng) -> Tensor:
 
 
 def _smaller(pixels: np.ndarray) -> np.ndarray:
-    """Pictures at the size that the network sees."""
     return np.concatenate([to_pixels(at_side(part, SIDE)) for part in _parts(pixels)])
 
 

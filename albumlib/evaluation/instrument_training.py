@@ -51,11 +51,7 @@ def mean_r2(regressor: nn.Module, pixels: np.ndarray, labels: np.ndarray) -> flo
 
 TASKS = {
     "layouts": Task(
-        layouts.FILE,
-        layouts.labelled_covers,
-        layouts.train_layouts,
-        layouts.accuracy,
-        20_000,
+        layouts.FILE, layouts.labelled_covers, layouts.train_layouts, layouts.accuracy, 20_000
     ),
     "text": Task(
         legibility.FILE,

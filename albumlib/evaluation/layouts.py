@@ -89,12 +89,7 @@ def labelled_covers(imprint: Imprint, albums: Sequence[int]) -> tuple[np.ndarray
 
 
 def train_layouts(
-    pixels: np.ndarray,
-    layouts: list[str],
-    *,
-    epochs: float = 8,
-    seed: int = 0,
-    progress=None,
+    pixels: np.ndarray, layouts: list[str], *, epochs: float = 8, seed: int = 0, progress=None
 ) -> LayoutClassifier:
     """Train on covers (N, 64, 64, 3) uint8 and the names of their layouts."""
     torch.manual_seed(seed)

@@ -230,11 +230,7 @@ def thumbnails(pixels: np.ndarray, side: int = 16) -> np.ndarray:
 
 
 def sliced_wasserstein(
-    first: np.ndarray,
-    second: np.ndarray,
-    *,
-    directions: int = 256,
-    seed: int = 0,
+    first: np.ndarray, second: np.ndarray, *, directions: int = 256, seed: int = 0
 ) -> float:
     """Distance between the 7x7 patches of two sets of covers, times 1,000 (arXiv 1710.10196).
 

@@ -89,10 +89,7 @@ def _contrast(matcher: TitleMatcher, covers: Tensor, titles: Tensor) -> Tensor:
 
 
 def retrieval_ranks(
-    matcher: TitleMatcher,
-    pixels: np.ndarray,
-    titles: np.ndarray,
-    choices: int = CHOICES,
+    matcher: TitleMatcher, pixels: np.ndarray, titles: np.ndarray, choices: int = CHOICES
 ) -> np.ndarray:
     """For each cover (n, S, S, 3), how many of `choices` titles seem to fit better than its own.
 

@@ -5,8 +5,5 @@ lies below.
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submod_attrs={
-        "app": ["Explorer", "still"],
-    },
+    __name__, submod_attrs={"app": ["Explorer", "still"]}
 )

@@ -74,7 +74,6 @@ class Explorer:
 
     @property
     def generator(self) -> Generator:
-        """The model that is explored."""
         return self.picked.generator
 
     @property
@@ -135,7 +134,6 @@ class Explorer:
         return Shown(wanted, controls.thumbnail(side_by_side([covers])))
 
     def _nearest(self, cover: np.ndarray) -> np.ndarray:
-        """The NEAREST training covers, nearest first."""
         if self._thumbnails is None:
             self._thumbnails = metrics.thumbnails(self.coverset.images[self.rows], 8)
         distances = np.square(self._thumbnails - metrics.thumbnails(cover[None], 8)).sum(1)
@@ -271,7 +269,6 @@ class Explorer:
         self._show_strip()
 
     def _take(self, place: int) -> None:
-        """Show the cover of the strip that was clicked."""
         if place < len(self.kept):
             self._guarded(self.show, self.kept[place].request)
         else:

@@ -42,7 +42,6 @@ def number(feature: features.Feature, value: float) -> widgets.FloatText:
 
 
 def short(value: float) -> float:
-    """A value as a person would write it."""
     return float(f"{value:.4g}")
 
 

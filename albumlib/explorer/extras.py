@@ -63,7 +63,6 @@ class Extras:
 
 
 def _asked(widget: widgets.Widget) -> object:
-    """What a request says for the value of a widget."""
     return None if widget.value == ANY and hasattr(widget, "options") else widget.value
 
 

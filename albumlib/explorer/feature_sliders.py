@@ -97,6 +97,5 @@ class FeatureSliders:
             self._change(column, value)
 
     def _place(self, column: int, value: float) -> None:
-        """A value onto its slider and into its box."""
         self._values[column] = self.sliders[column].value = value
         self.numbers[column].value = controls.short(value)

@@ -53,9 +53,7 @@ def framed(pixels: np.ndarray, boxes: Sequence[Sequence[float]]) -> np.ndarray:
 
 
 def before_after(
-    before: Sequence[np.ndarray],
-    after: Sequence[np.ndarray],
-    titles: Sequence[str],
+    before: Sequence[np.ndarray], after: Sequence[np.ndarray], titles: Sequence[str]
 ) -> Figure:
     """Pictures as they came, of any shape, above the squares that cleaning made of them."""
     rows = {"as it came": before, "repaired": after}
@@ -75,9 +73,7 @@ def pairs(
 
 
 def named_rows(
-    rows: Mapping[str, Sequence[np.ndarray]],
-    titles: Sequence[str] | None = None,
-    title: str = "",
+    rows: Mapping[str, Sequence[np.ndarray]], titles: Sequence[str] | None = None, title: str = ""
 ) -> Figure:
     """Rows of as many covers each, their names at the left, `titles` below the columns."""
     count, gap = min(map(len, rows.values())), 0.06
@@ -128,10 +124,7 @@ def album_row(
 
 
 def feature_sweeps(
-    grid: np.ndarray,
-    names: Sequence[str],
-    title: str = "",
-    ends: tuple[str, str] = ("low", "high"),
+    grid: np.ndarray, names: Sequence[str], title: str = "", ends: tuple[str, str] = ("low", "high")
 ) -> Figure:
     """One row a feature, from its low end at the left to its high end: (rows, steps, S, S, 3)."""
     rows, steps, gap = len(grid), len(grid[0]), 0.05

@@ -100,7 +100,6 @@ def _glimpses(folder: str | Path, references: Sequence[str]) -> list[np.ndarray]
 
 
 def _files(folder: str | Path) -> pd.Series:
-    """The file of each cover that was fetched, by its reference."""
     with Catalog(Path(folder) / "catalog.sqlite") as catalog:
         return catalog.covers().dropna(subset="file").set_index("reference")["file"]
 

@@ -53,7 +53,6 @@ def spread(
 
 
 def _soonest(waiting: deque[Future]) -> Future:
-    """Take out the first that is done."""
     done = wait(waiting, return_when=FIRST_COMPLETED).done
     future = next(future for future in waiting if future in done)
     waiting.remove(future)

@@ -5,9 +5,5 @@ Imports `evaluation` and what lies below.
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    ["latent", "request", "video"],
-    submod_attrs={
-        "request": ["Request"],
-    },
+    __name__, ["latent", "request", "video"], submod_attrs={"request": ["Request"]}
 )

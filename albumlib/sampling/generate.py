@@ -187,7 +187,6 @@ def _of_row(row: dict | PutAside, number: int, request: Request, generator: Gene
 
 
 def _words(finish: Finish | None, row: Mapping[str, object]) -> Finish | None:
-    """A finish with a row's name and artist."""
     if finish is None:
         return None
     artist = finish.artist or as_text(row.get("artist"))

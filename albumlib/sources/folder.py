@@ -38,7 +38,6 @@ class Folder:
 
     @property
     def fingerprint(self) -> str:
-        """Changes with the names in the folder."""
         return fingerprint_of(self._names)
 
     def __len__(self) -> int:

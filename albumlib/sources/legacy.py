@@ -77,7 +77,6 @@ class Legacy:
 
 
 def _listed(part: object) -> list:
-    """A list as it is; an array as the list of its rows, which stay on disk."""
     with contextlib.suppress(*DAMAGE):
         return list(part.values() if isinstance(part, Array) else part)
     raise SourceError("the file of 2021 holds lists, and this one something else")

@@ -44,12 +44,7 @@ class MusicBrainz:
     waits = True
 
     def __init__(
-        self,
-        web: Web,
-        covers: CoverArtArchive | None = None,
-        *,
-        api: str = API,
-        **wishes: str,
+        self, web: Web, covers: CoverArtArchive | None = None, *, api: str = API, **wishes: str
     ):
         self.web, self.api, self.covers = web, api, covers or CoverArtArchive(web)
         self.put_aside = self.covers.put_aside
@@ -135,12 +130,7 @@ class Dump:
     licence = LICENCE
     waits = True
 
-    def __init__(
-        self,
-        path: str | Path,
-        covers: CoverArtArchive,
-        **wishes: str,
-    ):
+    def __init__(self, path: str | Path, covers: CoverArtArchive, **wishes: str):
         self.path, self.covers, self.web = Path(path), covers, covers.web
         self.put_aside = self.covers.put_aside
         self.wish = _wish(**wishes)
@@ -251,7 +241,6 @@ def _matches(release: dict, what: str, wish: str) -> bool:
 
 
 def _wish(artist: str = "", label: str = "", tag: str = "", year: str = "") -> dict[str, str]:
-    """What is asked for, without what is not."""
     wishes = {"artist": artist, "label": label, "tag": tag, "year": year}
     return {what: str(wish) for what, wish in wishes.items() if wish}
 

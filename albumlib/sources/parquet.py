@@ -54,12 +54,10 @@ class Parquet:
 
     @property
     def notes(self) -> list[str]:
-        """What became of the rows."""
         return self.account.lines()
 
     @property
     def fingerprint(self) -> str:
-        """Changes with the files and their sizes."""
         return fingerprint_of((name, file.stat().st_size) for name, file in self.files.items())
 
     def __len__(self) -> int:
@@ -99,7 +97,6 @@ class Parquet:
 
 @lru_cache
 def _starts(path: Path) -> list[int]:
-    """The row at which each row group begins."""
     about = pq.read_metadata(path)
     counts = (about.row_group(group).num_rows for group in range(about.num_row_groups))
     return [0, *accumulate(counts)][:-1]

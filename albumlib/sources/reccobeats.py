@@ -66,6 +66,5 @@ def _right(record: object) -> dict:
 
 
 def _identities(record: dict) -> Iterator[str]:
-    """What a record may have been asked for by."""
     yield text(record, "href").rsplit("/", 1)[-1]
     yield text(record, "isrc").replace("-", "").upper()

@@ -153,7 +153,6 @@ class Spotify:
             yield from filter(None, self._ids(one for one in found if one))
 
     def _ids(self, found: Iterable[object]) -> list[str]:
-        """The ids of some albums or playlists; "" for one without."""
         known = [list(each(_named, [one], self.put_aside)) for one in found]
         return [one[0][0] if one else "" for one in known]
 
@@ -288,7 +287,6 @@ def _parts(ids: list[str], length: int) -> Iterator[list[str]]:
 
 @functools.cache
 def _tell(sentence: str) -> None:
-    """Say it once."""
     print(sentence, file=sys.stderr)
 
 

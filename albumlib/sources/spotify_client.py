@@ -222,7 +222,6 @@ def _refusal(status: int, about: str, path: str) -> SourceError:
 
 
 def _session(web: Web) -> requests.Session:
-    """What spotipy sends with."""
     session = requests.Session()
     session.trust_env = False  # a .netrc would put its password in the token's place
     for scheme in ("https://", "http://"):

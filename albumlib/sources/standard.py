@@ -184,7 +184,6 @@ def _texts(cells: pd.Series | None, name: str) -> pd.Series:
 
 
 def _unknown_dates(sheet: Sheet, table: pd.DataFrame) -> list[str]:
-    """What is said of dates that nobody can read."""
     if "release_date" not in sheet.cells:
         return []
     unknown = sheet.cells["release_date"].reindex(table.index[table["release_date"] == ""])

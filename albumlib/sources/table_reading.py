@@ -59,7 +59,6 @@ def _read_parquet(path: Path) -> Sheet:
 
 
 def _read_excel(path: Path) -> Sheet:
-    """The first sheet; its header is the first row that names a feature."""
     raw = pd.read_excel(path, header=None, dtype=object, na_filter=False)
     raw = raw[(raw != "").any(axis=1)]
     rows = raw.head(BEFORE).map(str).to_numpy().tolist()

@@ -123,7 +123,6 @@ class Table:
 
     @cached_property
     def _titles(self) -> pd.Series:
-        """How many albums have each title."""
         return self._albums["album"].first().map(folded).value_counts()
 
 

@@ -119,7 +119,6 @@ class _Builder:
 
 
 def _notes(table: _Builder, encoding: str) -> list[str]:
-    """What is said of a text that is not clean UTF-8."""
     notes = [] if encoding.startswith("utf") else [f"read in the encoding {encoding}"]
     if lines := table.spoiled:
         listed = ", ".join(map(str, lines[:5])) + (", ..." if len(lines) > 5 else "")

@@ -251,7 +251,6 @@ class Web:
         raise Failed(f"{host} is not among the hosts that are asked")
 
     def _rules(self, host: str) -> list[tuple[str, Limit]]:
-        """All gates, the one of the day first."""
         day = host + DAY
         days = [(day, self.hosts[day])] if day in self.hosts else []
         return [*days, self._rule(host)]

@@ -6,8 +6,5 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submod_attrs={
-        "corruption": ["REPAIRABLE", "UNUSABLE", "corrupted"],
-        "imprint": ["Imprint"],
-    },
+    submod_attrs={"corruption": ["REPAIRABLE", "UNUSABLE", "corrupted"], "imprint": ["Imprint"]},
 )

@@ -92,14 +92,12 @@ class Imprint:
 
     @property
     def identity(self) -> str:
-        """What a gathered folder says of where it came from."""
         text = "" if self.text else ", no text"
         table = f", features of {self._table}" if self._table else ""
         return f"{self.name}, law {LAW}{text}{table}"
 
     @property
     def settings(self) -> dict[str, float]:
-        """What a gathered folder notes beside the identity, for `named`."""
         return {"seed": self.seed, "corruption": self.corruption}
 
     @classmethod
@@ -252,7 +250,6 @@ def _number(reference: str) -> int:
 
 
 def _mixed(*numbers: int) -> int:
-    """One seed of 64 bits from several numbers."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 
 

@@ -78,7 +78,6 @@ def _lines(title: str, artist: str, font: int, size: float) -> list[tuple[str, f
 
 
 def _width(text: str, font: int) -> float:
-    """The width of a line of type in its own size."""
     return _font(font, 100).getlength(text) / 100
 
 
