@@ -100,7 +100,7 @@ def gather(
                 --labels reccobeats --out data/simone
     """
     from albumlib.dataset import gathering
-    from albumlib.dataset.imported import overview
+    from albumlib.dataset.quarantine import overview
     from albumlib.sources.choose import open_covers, open_labels, open_source
 
     chosen = open_source(

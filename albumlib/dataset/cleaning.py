@@ -19,8 +19,7 @@ from albumlib.dataset.catalog import Catalog
 from albumlib.dataset.coverset import FOLDER, CoverSet, CoverSetError
 from albumlib.dataset.duplicates import groups_of_duplicates
 from albumlib.dataset.filters import Filter, FilterError, outside
-from albumlib.dataset.imported import nothing_left, read_import
-from albumlib.dataset.quarantine import released
+from albumlib.dataset.quarantine import nothing_left, read_import, released
 from albumlib.dataset.rules import check_tracks
 from albumlib.dataset.shards import HASHES, Parts, Progress, decode_covers
 from albumlib.dataset.splits import HELDOUT, sides

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import simplejpeg
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, Image, ImageCms, ImageOps
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # those that this Pillow has
 MOST_PIXELS = 40_000_000  # more is a bomb, or of no use here
@@ -231,16 +231,5 @@ def _upright(square: Image.Image, picture: Image.Image) -> Image.Image:
         orientation = picture.getexif().get(ExifTags.Base.Orientation)
     except DAMAGE:
         return square
-    turn = TURNS.get(orientation) if isinstance(orientation, int) else None
-    return square if turn is None else square.transpose(turn)
-
-
-TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+    square.getexif()[ExifTags.Base.Orientation] = orientation
+    return ImageOps.exif_transpose(square)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from albumlib import features
 from albumlib.dataset.coverset import CoverSetError, image_file
-from albumlib.dataset.imported import QUARANTINE, write_quarantine
+from albumlib.dataset.quarantine import QUARANTINE, write_quarantine
 from albumlib.dataset.shards import ABOUT, Parts, Progress
 
 FILES = {"table.parquet", "tracks.parquet", QUARANTINE, "manifest.json"}

@@ -75,9 +75,6 @@ def load_layouts(path: str | Path = FILE) -> LayoutClassifier:
     )  # fmt: skip
 
 
-# Training -------------------------------------------------------------------------------------
-
-
 def labelled_covers(imprint: Imprint, albums: Sequence[int]) -> tuple[np.ndarray, list[str]]:
     """Covers (N, 64, 64, 3) uint8 of albums by number, and their layouts' names.
 

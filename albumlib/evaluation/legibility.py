@@ -68,9 +68,6 @@ def load_text_reader(path: str | Path = FILE) -> TextReader:
     )  # fmt: skip
 
 
-# Training -------------------------------------------------------------------------------------
-
-
 def examples(imprint: Imprint, albums: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """Covers (n, 64, 64, 3) uint8 and whether they bear legible text (n,): of each album one with
     names, one without, and one with smeared names."""

@@ -91,17 +91,9 @@ def _labels(sample: Sample, _: Sample) -> dict[str, float]:
     return {"label_r2": r2, "label_correlation": correlation}
 
 
-def _recognised(sample: Sample, _: Sample) -> dict[str, float]:
-    return {"layout_recognised": layouts.recognised(sample.seen["layouts"])}
-
-
 def _balance(sample: Sample, real: Sample) -> dict[str, float]:
     both = sample.seen["layouts"], real.seen["layouts"]
     return {"layout_balance": layouts.imbalance(*both), "layout_rarest": layouts.rarest(*both)}
-
-
-def _text(sample: Sample, _: Sample) -> dict[str, float]:
-    return {"text_read": float(sample.seen["text"].mean())}
 
 
 def _sharpness(sample: Sample, real: Sample) -> dict[str, float]:
@@ -112,13 +104,13 @@ def _sharpness(sample: Sample, real: Sample) -> dict[str, float]:
         return {"edge_energy": edges[0] / edges[1], "grain_energy": float(grain[0] / grain[1])}
 
 
+def _proportion(instrument: str, name: str) -> Callable[[Sample, Sample], dict[str, float]]:
+    return lambda sample, _: {name: float(sample.seen[instrument].mean())}
+
+
 def _by_spectrum(sample: Sample, real: Sample) -> dict[str, float]:
     power = [np.log(some.seen["spectrum"] + 1e-3) for some in (sample, real)]
     return {"two_sample_spectrum": two_sample.by_features(*power)}
-
-
-def _by_network(sample: Sample, real: Sample) -> dict[str, float]:
-    return {"two_sample_network": two_sample.by_network(sample.pixels, real.pixels)}
 
 
 def _distances(instrument: str, suffix: str) -> Callable[[Sample, Sample], dict[str, float]]:
@@ -131,21 +123,26 @@ def _distances(instrument: str, suffix: str) -> Callable[[Sample, Sample], dict[
     return of
 
 
-def _near(sample: Sample, _: Sample) -> dict[str, float]:
-    return {"near_duplicates": float(sample.seen["near"].mean())}
-
-
 MEASURES = (
     Measure("labels", _labels, alone=True),
-    Measure("layouts", _recognised, alone=True),
+    Measure(
+        "layouts",
+        lambda sample, _: {"layout_recognised": layouts.recognised(sample.seen["layouts"])},
+        alone=True,
+    ),
     Measure("layouts", _balance),
-    Measure("text", _text, alone=True),
+    Measure("text", _proportion("text", "text_read"), alone=True),
     Measure("spectrum", _sharpness),
     Measure("spectrum", _by_spectrum, draws=10),
-    Measure("pixels", _by_network, draws=3, spread=two_sample.chance_spread),
+    Measure(
+        "pixels",
+        lambda *both: {"two_sample_network": two_sample.by_network(*(one.pixels for one in both))},
+        draws=3,
+        spread=two_sample.chance_spread,
+    ),
     Measure("imagenet", _distances("imagenet", "_imagenet"), draws=8),
     Measure("own", _distances("own", ""), draws=12),
-    Measure("near", _near, alone=True),
+    Measure("near", _proportion("near", "near_duplicates"), alone=True),
 )
 
 

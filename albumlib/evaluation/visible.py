@@ -74,25 +74,22 @@ def shown(
     """R² and Spearman's correlation of each target predicted from inputs (N, D), with intervals
     and control. Targets of which fewer than 100 values are known are left out."""
     found = {}
-    for rows, together in by_known_rows(targets).items():
-        known = np.frombuffer(rows, dtype=bool)
-        here = {name: values[known] for name, values in together.items()}
-        for name, (predicted, control) in predictions(
-            inputs[known], here, groups[known], seed
-        ).items():
+    for known, here in by_known_rows(targets):
+        out_of_fold = predictions(inputs[known], here, groups[known], seed)
+        for name, (predicted, control) in out_of_fold.items():
             found[name] = summary(here[name], predicted, groups[known], seed)
             found[name]["r2_permuted"] = control
     return {name: found[name] for name in targets if name in found}
 
 
-def by_known_rows(targets: Targets) -> dict[bytes, Targets]:
-    """Targets that are known for the same covers, together: one regression serves all of them."""
+def by_known_rows(targets: Targets) -> list[tuple[np.ndarray, Targets]]:
+    """Targets that are known for the same covers, with a mask of these: one regression for all."""
     found: dict[bytes, Targets] = {}
     for name, values in targets.items():
         known = np.isfinite(values).all(axis=1)
         if known.sum() >= LEAST:
-            found.setdefault(known.tobytes(), {})[name] = values
-    return found
+            found.setdefault(known.tobytes(), {})[name] = values[known]
+    return [(np.frombuffer(rows, dtype=bool), some) for rows, some in found.items()]
 
 
 def predictions(
@@ -137,9 +134,7 @@ def beyond(
     inputs, given, groups = inputs[usable], given[usable], groups[usable]
     here = {name: values[usable] for name, values in targets.items()}
     explained, rest = {}, {}
-    for rows, together in by_known_rows(here).items():
-        known = np.frombuffer(rows, dtype=bool)
-        part = {name: values[known] for name, values in together.items()}
+    for known, part in by_known_rows(here):
         for name, (predicted, _) in predictions(given[known], part, groups[known], seed).items():
             explained[name] = r2(part[name], predicted)
             rest[name] = np.full_like(here[name], np.nan)

@@ -26,8 +26,7 @@ from albumlib.explorer.files import LARGEST_LINK, Files
 from albumlib.explorer.ideas import FIRST, Ideas
 from albumlib.explorer.latent_controls import LatentControls
 from albumlib.explorer.latest_only import LatestOnly, Stopped
-from albumlib.explorer.model_picker import ModelPicker
-from albumlib.explorer.pickers import Picker
+from albumlib.explorer.pickers import ModelPicker, Picker
 from albumlib.explorer.state import LOST, History, Models, Shown, Stars
 from albumlib.explorer.strip import Strip
 from albumlib.explorer.view import View, side_by_side, still

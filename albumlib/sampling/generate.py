@@ -32,8 +32,7 @@ from albumlib.sampling.request import (
     the_one,
 )
 from albumlib.sources.base import SourceError
-from albumlib.sources.columns import MISSING, numbers
-from albumlib.sources.sheet import PutAside
+from albumlib.sources.columns import MISSING, PutAside, numbers
 from albumlib.sources.table_reading import read_table
 from albumlib.sources.texts import as_text, hashed, release_date, spotify_id
 

@@ -100,9 +100,6 @@ def upscaled(cover: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(Image.fromarray(cover).resize(shape, Image.Resampling.LANCZOS))
 
 
-# Training -------------------------------------------------------------------------------------
-
-
 def pairs(imprint: Imprint, albums: range) -> tuple[np.ndarray, np.ndarray]:
     """Covers of albums as a cover set has them, (N, 64, 64, 3) uint8, and as they were drawn at
     four times the size."""

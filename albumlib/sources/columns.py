@@ -7,7 +7,7 @@ says ("%", "(dB)", "(BPM)"), else what most values of the column say; no single 
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -57,6 +57,7 @@ MISSING = {
     "", "-", "--", "\u2013", "\u2014", "?", ".", "na", "n/a", "nan", "null", "none", "nil",
     "unknown", "missing", "undefined", "\\n",
 }  # fmt: skip
+BEFORE = 10  # lines among which the header is looked for
 MOST = 0.9  # of a column's values that a unit must explain
 
 
@@ -102,6 +103,32 @@ def _plain(header: object) -> tuple[str, str]:
 def _unit(header: object) -> str:
     text = str(header).lower().replace("_", " ")
     return next((unit for unit, sign in UNITS.items() if re.search(sign, text)), "")
+
+
+@dataclass(frozen=True)
+class PutAside:
+    """A row that is not used: its line in the file (or its number there), why, and what it says."""
+
+    line: int
+    reason: str
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table as its file has it, under our names."""
+
+    cells: pd.DataFrame  # indexed by the line at which each row begins
+    columns: dict[str, Column]
+    headers: list[str]
+    put_aside: list[PutAside] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def header_place(rows: list[list[str]]) -> int:
+    """Which of the first rows holds the headers: the first that names a feature, else the first."""
+    named = (place for place, row in enumerate(rows) if {*features.NAMES} & {*find_columns(row)})
+    return next(named, 0)
 
 
 # Numbers ----------------------------------------------------------------------------------------

@@ -13,9 +13,8 @@ from pathlib import Path
 import pandas as pd
 
 from albumlib.sources.base import SourceError
-from albumlib.sources.columns import find_columns
+from albumlib.sources.columns import BEFORE, PutAside, Sheet, find_columns, header_place
 from albumlib.sources.packing import decoded, unpacked
-from albumlib.sources.sheet import BEFORE, PutAside, Sheet, header_place
 from albumlib.sources.text_table import read_text
 
 DAMAGE = (OSError, ValueError, EOFError, RuntimeError, KeyError, zlib.error, zipfile.BadZipFile)
@@ -48,9 +47,6 @@ def _reader(head: bytes) -> Callable[[Path], Sheet]:
     if head.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in (b"{", b"["):
         return _read_json
     return read_text
-
-
-# Tables that know their cells -------------------------------------------------------------------
 
 
 def _read_parquet(path: Path) -> Sheet:

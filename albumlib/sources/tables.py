@@ -10,8 +10,8 @@ import pandas as pd
 
 from albumlib import features
 from albumlib.sources.base import CoverError, SourceError, Track
+from albumlib.sources.columns import Sheet
 from albumlib.sources.folder import NamedPictures, folded, read_file, size_of
-from albumlib.sources.sheet import Sheet
 from albumlib.sources.standard import Account, standard
 from albumlib.sources.table_reading import read_table
 from albumlib.sources.web import Failed, Limit, Web

@@ -15,9 +15,16 @@ from pathlib import Path
 import pandas as pd
 
 from albumlib import features
-from albumlib.sources.columns import Column, find_columns, numbers
+from albumlib.sources.columns import (
+    BEFORE,
+    Column,
+    PutAside,
+    Sheet,
+    find_columns,
+    header_place,
+    numbers,
+)
 from albumlib.sources.packing import decoded
-from albumlib.sources.sheet import BEFORE, PutAside, Sheet, header_place
 
 SEPARATORS = ",;\t|"
 SAMPLE = 20  # rows that show whether each begins with a name that has no header

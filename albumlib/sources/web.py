@@ -126,7 +126,6 @@ class Web:
             else:
                 self._failures[self._rule(self._host(hop.request.url))[0]] = 0
                 return result
-        raise AssertionError("unreachable")
 
     @contextlib.contextmanager
     def gate(self, host: str) -> Iterator[None]:
