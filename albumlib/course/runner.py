@@ -197,8 +197,7 @@ def _planned(
     out, parameters = Path(out or f"runs/{profile}").absolute(), dict(parameters or {})
     data = Path(parameters.pop("data_dir", out / "data")).absolute()
     given = {"profile": profile, "data_dir": data, **(common or {})}
-    chosen = find_notebooks() if notebooks is None else notebooks
-    return out, data, plan(chosen, parameters, given)
+    return out, data, plan(find_notebooks() if notebooks is None else notebooks, parameters, given)
 
 
 def _run_all(run: Run) -> None:

@@ -136,8 +136,7 @@ def train_extractor(
     rng = Rng(seed)
     extractor = Extractor().to(memory_format=torch.channels_last)
     head = nn.Sequential(nn.Linear(WIDTHS[-1], 128), nn.ReLU(), nn.Linear(128, 64))
-    weights = [*extractor.parameters(), *head.parameters()]
-    optimiser = torch.optim.AdamW(weights, weight_decay=1e-3)
+    optimiser = torch.optim.AdamW([*extractor.parameters(), *head.parameters()], weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=3e-3, total_steps=steps)
     for step in range(steps):
         rows = torch.randperm(len(pixels), generator=rng.generator)[:batch_size].numpy()

@@ -87,8 +87,7 @@ def near_duplicates(coverset: CoverSet, embed: Instrument) -> Instrument:
     the embedding, than half of what all but 1 % of training covers keep from each other."""
     rows = coverset.rows("train")
     known = embed(coverset.images[np.sort(np.random.default_rng(0).permutation(rows)[:KNOWN])])
-    halves = known[::2], known[1::2]
-    least = NEAR * np.quantile(nearest(*halves)[0], 0.01)
+    least = NEAR * np.quantile(nearest(known[::2], known[1::2])[0], 0.01)
     return lambda pixels: nearest(embed(pixels), known)[0] < least
 
 

@@ -55,5 +55,4 @@ def redrawn(
 
 def as_cleaned(picture: Image.Image, size: int, chance: int = 0) -> np.ndarray:
     """A drawn picture's pixels (size, size, 3) after its way through a file."""
-    data = corrupted(picture, "", np.random.default_rng((chance, 5)))
-    return decode(data, size).pixels
+    return decode(corrupted(picture, "", np.random.default_rng((chance, 5))), size).pixels

@@ -104,8 +104,7 @@ def retrieval_ranks(
     others = (np.arange(count)[:, None] + 1 + np.stack(steps)) % count
     scores = torch.einsum("nd,nkd->nk", seen, named[others])
     own = (seen * named).sum(1, keepdim=True)
-    better = (scores > own + 1e-6).sum(1) + 0.5 * ((scores - own).abs() <= 1e-6).sum(1)
-    return better.numpy()
+    return ((scores > own + 1e-6).sum(1) + 0.5 * ((scores - own).abs() <= 1e-6).sum(1)).numpy()
 
 
 def accuracy(ranks: np.ndarray, within: int = 1) -> float:

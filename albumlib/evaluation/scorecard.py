@@ -180,8 +180,7 @@ class Bench:
         if "labels" in instruments:
             shown = label_recovery(real.seen["labels"], labels).recoverable()
             real = replace(real, shown=shown)
-        chosen = measures or MEASURES
-        measures = tuple(m for m in chosen if m.needs in ("pixels", *instruments))
+        measures = tuple(m for m in (measures or MEASURES) if m.needs in ("pixels", *instruments))
         draws = max(measure.draws for measure in measures)
         partings = tuple(_parting(len(pixels), most, (seed, draw)) for draw in range(draws))
         references: dict[str, tuple[float, float]] = {}

@@ -69,8 +69,7 @@ def by_network(fake: np.ndarray, real: np.ndarray, *, steps: int = STEPS, seed: 
         return F.binary_cross_entropy_with_logits(network(covers).squeeze(1), targets[rows])
 
     network = fit(DetailNetwork(1, width=16), known, loss, steps, rate=2e-3, seed=seed)
-    guesses = apply(network, pixels[~half])[:, 0] > 0
-    return float((guesses == classes[~half].numpy()).mean())
+    return float(((apply(network, pixels[~half])[:, 0] > 0) == classes[~half].numpy()).mean())
 
 
 def chance_spread(count: int) -> float:

@@ -93,8 +93,7 @@ def write_page(folder: str | Path, models: Mapping[str, str | Path], coverset: s
     heading = HEADING.format(whose=whose(covers))
     cells = [nbformat.v4.new_markdown_cell(heading), nbformat.v4.new_code_cell(code)]
     about = {"title": "Covers from sound", "kernelspec": KERNEL}
-    page = nbformat.v4.new_notebook(cells=cells, metadata=about)
-    nbformat.write(page, folder / "explorer.ipynb")
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=about), folder / "explorer.ipynb")
     return folder / "explorer.ipynb"
 
 

@@ -55,5 +55,4 @@ class Strip:
 
     def mark(self, starred: bool) -> None:
         """Whether the present cover is starred."""
-        words = STARRED if starred else STAR
-        self.star.description = self.star.tooltip = words
+        self.star.description = self.star.tooltip = STARRED if starred else STAR

@@ -132,8 +132,7 @@ def feature_sweeps(
     unit = min(unit, 1.0)
     margin = WIDTH / unit - steps * (1 + gap)
     width, height = WIDTH / unit, 0.3 + rows * (1 + gap)
-    words = title or "One latent, one label changed from low to high"
-    figure = new_figure(unit * height, words)
+    figure = new_figure(unit * height, title or "One latent, one label changed from low to high")
     axes = blank(figure.subplots(), width, height)
     caption(axes, margin, 0.24, ends[0], va="bottom", size=9)
     caption(axes, width - gap, 0.24, ends[1], va="bottom", ha="right", size=9)
@@ -209,8 +208,7 @@ def extremes(pixels: np.ndarray, table: pd.DataFrame, examples: int = 4) -> Figu
 
 def _mean(pixels: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """The mean cover of some rows, at most 512 of them."""
-    chosen = np.sort(rows[:512])
-    return pixels[chosen].mean(axis=0).round().astype(np.uint8)
+    return pixels[np.sort(rows[:512])].mean(axis=0).round().astype(np.uint8)
 
 
 def _spread(rows: np.ndarray, count: int) -> np.ndarray:

@@ -197,8 +197,7 @@ def halved(model: bytes) -> bytes:
             whole.graph.initializer.remove(tensor)
             if kept == f"{name}.half":
                 whole.graph.initializer.append(numpy_helper.from_array(half, kept))
-            to = onnx.TensorProto.FLOAT
-            casts.append(onnx.helper.make_node("Cast", [kept], [name], to=to))
+            casts.append(onnx.helper.make_node("Cast", [kept], [name], to=onnx.TensorProto.FLOAT))
     nodes = [*casts, *whole.graph.node]
     del whole.graph.node[:]
     whole.graph.node.extend(nodes)

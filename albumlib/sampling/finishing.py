@@ -85,8 +85,7 @@ def finished(cover: np.ndarray, finish: Finish, seed: int = 0) -> Finished:
     pixels = texture.TEXTURES.get(finish.finish, lambda pixels, _: pixels)(pixels, seed)
     caption = place(pixels, palette, finish.title, finish.artist, finish.style, seed)
     if caption:
-        over = render(document("", caption), finish.size)
-        pixels = _laid_over(pixels, over)
+        pixels = _laid_over(pixels, render(document("", caption), finish.size))
     return Finished(pixels, shapes if finish.finish == "cutout" else "", caption)
 
 

@@ -268,8 +268,7 @@ def likeness_loss(covers: Tensor, target: Tensor) -> Tensor:
     """
     total = covers.new_zeros(len(covers))
     for scale in (1, 2, 4, 8):
-        difference = F.avg_pool2d(covers - target, scale)
-        total = total + difference.square().mean((1, 2, 3)) / 4
+        total = total + F.avg_pool2d(covers - target, scale).square().mean((1, 2, 3)) / 4
     return total
 
 

@@ -96,8 +96,7 @@ def upscaled(cover: np.ndarray, size: int) -> np.ndarray:
     network = load_upscaler()
     while len(cover) < min(size, LARGEST):
         cover = upscale(network, cover)
-    shape = (size, size)
-    return np.asarray(Image.fromarray(cover).resize(shape, Image.Resampling.LANCZOS))
+    return np.asarray(Image.fromarray(cover).resize((size, size), Image.Resampling.LANCZOS))
 
 
 def pairs(imprint: Imprint, albums: range) -> tuple[np.ndarray, np.ndarray]:

@@ -131,8 +131,7 @@ def tracks_of(table: pd.DataFrame, references: pd.Series) -> Iterator[Track]:
     rows = zip(table.itertuples(), features.to_array(table), references, strict=True)
     for row, numbers, reference in rows:
         known = {n: float(v) for n, v in zip(features.NAMES, numbers, strict=True) if v == v}
-        texts = {name: getattr(row, name) for name in ABOUT}
-        yield Track(**texts, cover=reference, features=known)
+        yield Track(**{name: getattr(row, name) for name in ABOUT}, cover=reference, features=known)
 
 
 def _usable(sheet: Sheet, path: Path) -> tuple[pd.DataFrame, Account]:

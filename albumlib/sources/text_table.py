@@ -78,8 +78,7 @@ def read_text(path: Path) -> Sheet:
     with decoded(path) as (file, encoding):
         lines = _Lines(file)
         headers, layout, columns = _header(lines)
-        places = [column.place for column in columns.values()]
-        table = _Builder(list(columns), places)
+        table = _Builder(list(columns), [column.place for column in columns.values()])
         put_aside = []
         for number, text, cells in _rows(lines, layout):
             cells = layout.trimmed(cells) if cells else cells
@@ -116,8 +115,7 @@ class _Builder:
             self._pack()
 
     def _pack(self) -> None:
-        part = pd.DataFrame(self.rows, self.lines, self.names, dtype="string[pyarrow]")
-        self.parts.append(part)
+        self.parts.append(pd.DataFrame(self.rows, self.lines, self.names, dtype="string[pyarrow]"))
         self.rows, self.lines = [], []
 
     def finished(self) -> pd.DataFrame:

@@ -121,8 +121,7 @@ def _round(
     both in turns, clockwise from the right."""
     canvas.disc(*middle, radius, "accent")
     angle = 2 * np.pi * (start + turns * np.linspace(0, 1, 73))
-    edge = middle + radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    return edge, middle
+    return middle + radius * np.stack([np.cos(angle), np.sin(angle)], axis=1), middle
 
 
 def _line(*points: list[float]) -> np.ndarray:

@@ -20,8 +20,7 @@ def corrupted(picture: Image.Image, defect: str, rng: np.random.Generator) -> by
     if defect == "near duplicate":
         smaller = picture.resize([round(0.93 * side) for side in picture.size])
         return _jpeg(ImageEnhance.Brightness(smaller).enhance(1.02), 80)
-    plain = to_png if png else _jpeg
-    return _CORRUPTIONS.get(defect, plain)(picture)
+    return _CORRUPTIONS.get(defect, to_png if png else _jpeg)(picture)
 
 
 def _jpeg(picture: Image.Image, quality: int = 90, **options) -> bytes:

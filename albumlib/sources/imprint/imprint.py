@@ -135,8 +135,7 @@ class Imprint:
         year = FIRST_YEAR + (LAST_YEAR - FIRST_YEAR) * normal_rank(scores[0, -1]) ** 0.7
         date = f"{int(year)}-{rng.integers(1, 13):02d}-{rng.integers(1, 29):02d}"
         mean = self._copula.ranks(values.mean(0)[None])[0]
-        ranks = self._copula.ranks(values)
-        titles = tuple(track_title(rank, rng) for rank in ranks)
+        titles = tuple(track_title(rank, rng) for rank in self._copula.ranks(values))
         artist = artist_name(np.random.default_rng((self.seed, index // ALBUMS_PER_ARTIST, 7)))
         return Album(index, album_title(mean, rng), artist, date, genre_of(mean), values, titles)
 
