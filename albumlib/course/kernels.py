@@ -31,9 +31,8 @@ class Kernels:
     stopped: bool = False
 
     def interrupt(self) -> None:
-        """Pass Ctrl-C on to all kernels, whose trainings save a checkpoint, and start no more.
-
-        A kernel that is still there after GRACE seconds is killed.
+        """Pass Ctrl-C on to all kernels, whose trainings save a checkpoint, and start no more; one
+        that is still there after GRACE seconds is killed.
         """
         self.stopped = True
         self._signal(signal.SIGINT)

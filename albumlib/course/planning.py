@@ -24,10 +24,8 @@ class CourseError(AlbumlibError):
 def find_notebooks(
     only: Sequence[str] = (), start: str = "", folder: Path = NOTEBOOKS
 ) -> list[Path]:
-    """The notebooks of the course in order: those named in `only`, and from `start` on.
-
-    They are named by number ("5" or "05") or by name ("05_acgan"). Raises CourseError for a
-    name that is none.
+    """The notebooks of the course in order: those named in `only`, and from `start` on, by number
+    ("5" or "05") or by name ("05_acgan"). Raises CourseError for a name that is none.
     """
     every = sorted(folder.glob("[0-9]*.ipynb"))
     if not every:

@@ -54,9 +54,7 @@ def profile_value(profile: str, **values: Any) -> Any:
 
 
 def settle_paths() -> None:
-    """Let a notebook's relative paths count from the notebooks' folder, wherever papermill was
-    called.
-    """
+    """Let a notebook's relative paths count from the notebooks' folder, wherever it is run."""
     here, home = Path.cwd(), NOTEBOOKS.resolve()
     if here.is_relative_to(home.parent) and not here.is_relative_to(home) and home.is_dir():
         os.chdir(home)
@@ -84,9 +82,8 @@ def record(data_dir: str | Path, notebook: str, **measured: float) -> None:
 
 
 def check_claims(data_dir: str | Path, notebook: str, profile: str) -> None:
-    """Print which of a notebook's recorded headline numbers are as its prose has them.
-
-    `profile` is "" where the covers are not those of the built-in imprint.
+    """Print which of a notebook's recorded headline numbers are as its prose has them; `profile` is
+    "" for covers that are not the built-in imprint's.
     """
     print(claims(read_results(Path(data_dir) / "results.json"), profile, notebook))
 

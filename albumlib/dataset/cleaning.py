@@ -42,14 +42,13 @@ def clean(
 ) -> CoverSet:
     """Clean what was gathered in `folder` into a cover set in `out` (`folder`/coverset).
 
-    `size` is the side of the covers in pixels; of several the first is what `CoverSet.open` takes
-    unless given another. `heldout` is the proportion of covers kept from training, for validation
-    and test; near-duplicates and, but for the built-in imprint, covers of one artist are never on
-    two sides. `where` are filters such as "popularity=50.." (see `filters`). `text` has text looked
-    for, by the best detector that is installed or by the one it names (see `text_detection`).
-    `dask` is the address of a scheduler whose workers decode instead of `workers` processes here.
-    Raises CoverSetError if nothing was gathered or is left, FilterError for a filter that makes no
-    sense.
+    `size` is the side of the covers in pixels; of several the first is what `CoverSet.open` takes.
+    `heldout` is the proportion of covers kept from training; near-duplicates and, but for the
+    built-in imprint, covers of one artist are never on two sides. `where` are filters such as
+    "popularity=50.." (see `filters`). `text` has text looked for, by the best detector or by the
+    one it names (see `text_detection`). `dask` is a scheduler's address, whose workers decode
+    instead of `workers` processes here. Raises CoverSetError if nothing was gathered or is left,
+    FilterError for a filter that makes no sense.
     """
     folder = Path(folder)
     out = Path(out) if out else folder / FOLDER

@@ -69,9 +69,8 @@ def _hash(grey: Image.Image, margin: float) -> int:
 
 
 def thumbnails(pixels: np.ndarray) -> np.ndarray:
-    """A cover (S, S, 3) uint8 as one record of THUMBS.
-
-    `grey` (2, 16, 16) are the whole and the inner part, `colour` (4, 4, 3) is the whole.
+    """A cover (S, S, 3) uint8 as one record of THUMBS: `grey` (2, 16, 16) are the whole and the
+    inner part, `colour` (4, 4, 3) is the whole.
     """
     picture = Image.fromarray(pixels)
     grey, record = picture.convert("L"), np.zeros((), dtype=THUMBS)

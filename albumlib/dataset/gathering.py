@@ -54,17 +54,17 @@ def gather(
 ) -> dict[str, int]:
     """Gather tracks, labels and covers into `folder`, going on where it was left.
 
-    Features that the source does not have come from `labels`, covers from `covers` instead of
-    the source, if these are given; what nobody knows stays missing. `limit` ends the gathering
-    after so many tracks in all. Covers are asked for at about `size` pixels. Returns the
-    catalogue's counts, and how many odd records of a service were put aside.
+    Features that the source does not have come from `labels`, covers from `covers` instead of the
+    source, if these are given. `limit` ends the gathering after so many tracks in all. Covers are
+    asked for at about `size` pixels. Returns the catalogue's counts, and how many odd records of a
+    service were put aside.
 
-    A folder that was gathered before is repaired: a source that has changed is read anew, and
-    once every cover was tried, those that failed are tried again; `tell` gets a sentence about
-    it. What became of a table's rows is written beside the catalogue (`import.json`).
+    A source that has changed is read anew, and once every cover was tried, those that failed are
+    tried again; `tell` gets a sentence about it. What became of a table's rows is written to
+    `import.json`.
 
-    Raises SourceError if the folder belongs to another source, if the disk is full, or if a
-    service cannot go on; Ctrl-C leaves all that was done in place.
+    Raises SourceError if the folder belongs to another source, if the disk is full, or if a service
+    cannot go on; Ctrl-C leaves all that was done in place.
     """
     folder = Path(folder)
     try:

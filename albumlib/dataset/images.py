@@ -183,9 +183,8 @@ def _from_16_bits(picture: Image.Image) -> Image.Image:
 
 
 def _square(picture: Image.Image, whole: tuple[int, int], size: int) -> Image.Image:
-    """The middle of the picture, size x size, given the size of the whole in its file.
-
-    A decoder scales by whole eighths and rounds up: the last pixels are in part beyond the edge.
+    """The middle of the picture, size x size, given the size of the whole in its file: a decoder
+    scales by whole eighths and rounds up, so the last pixels are in part beyond the edge.
     """
     eighths = 8 * picture.width // whole[0]
     width, height = (side * eighths / 8 for side in whole)

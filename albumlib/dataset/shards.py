@@ -42,9 +42,7 @@ class Parts:
         return self._copied(path, "thumbs", THUMBS, (), np.arange(len(self.found)))
 
     def images(self, path: Path, size: int, rows: np.ndarray) -> None:
-        """Write some of the found covers, by ascending row, into a .npy file (n, S, S, 3), part by
-        part.
-        """
+        """Write some of the found covers, by ascending row, into a .npy file (n, S, S, 3)."""
         self._copied(path, _pixels(size), np.dtype(np.uint8), (size, size, 3), rows)
 
     def _copied(

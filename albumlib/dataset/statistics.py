@@ -25,10 +25,8 @@ def rank_correlations(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_year(table: pd.DataFrame, feature: str, step: int = 2, least: int = 8) -> pd.DataFrame:
-    """Median and quartiles of a feature for each `step` years with `least` values or more.
-
-    `table` has a column `year`. Returns columns low, median, high, count, indexed by the first
-    year of each step.
+    """Median and quartiles of a feature for each `step` years with `least` values or more: columns
+    low, median, high, count, by the first year of each step. `table` has a column `year`.
     """
     rows = table[["year", feature]].dropna()
     groups = rows[feature].groupby((rows["year"].astype(int) // step) * step)
@@ -61,9 +59,8 @@ def _icc(rows: pd.DataFrame) -> float:
 
 
 def ends(values: pd.Series | np.ndarray, share: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers of the lowest and of the highest `share` of the values, the extreme ones first.
-
-    At least one row each; missing values are in neither.
+    """Row numbers of the lowest and of the highest `share` of the values, the extreme ones first,
+    at least one each; missing values are in neither.
     """
     values = np.asarray(values, dtype=np.float64)
     order = np.argsort(values, kind="stable")

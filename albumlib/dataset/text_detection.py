@@ -91,9 +91,8 @@ def find_text(
 
 
 def text_of(data: bytes, detector: str = "auto") -> CoverText:
-    """The text of a cover's bytes, of an oblong one in the middle square.
-
-    Raises CoverRejected if they are no picture that could be a cover.
+    """The text of a cover's bytes, of an oblong one in the middle square. Raises CoverRejected if
+    they are no picture that could be a cover.
     """
     side = LARGE if detector == "strict" else SIDE
     return text_on(decode(data, side, aspect=math.inf).pixels, detector)

@@ -124,8 +124,7 @@ def load_trained(
 
 
 def at_side(covers: Tensor, side: int) -> Tensor:
-    """Covers (B, 3, S, S) at `side` pixels: bilinear, with antialiasing where that makes them
-    smaller."""
+    """Covers (B, 3, S, S) at `side` pixels: bilinear, with antialiasing where they get smaller."""
     if covers.shape[-1] == side:
         return covers
     return F.interpolate(covers, (side, side), mode="bilinear", antialias=True)

@@ -150,10 +150,10 @@ class Recovery:
         return np.tanh(scores - 1.96 / np.sqrt((self.n - 3).clip(1)))
 
     def recoverable(self) -> np.ndarray:
-        """Which features count as recoverable: a mask of ten, without absent ones. On covers that
-        show none of them well enough, as real ones, it is those with an R² above zero and a
-        correlation above zero beyond its interval; if there is none, the one that they show best,
-        so that there is something to compare."""
+        """Which features count as recoverable: a mask of ten, without absent ones. Where none is,
+        as on real covers, it is those with an R² above zero and a correlation above zero beyond its
+        interval; if there is none, the one with the highest R².
+        """
         if self.absent.all():
             return ~self.absent
         for found in (self.r2 >= RECOVERABLE, (self.low > 0) & (self.r2 > 0)):
@@ -211,9 +211,8 @@ def _recovery(read: np.ndarray, asked: np.ndarray) -> tuple[float, float]:
 
 
 def shuffled_recovery(read: np.ndarray, asked: np.ndarray, seed: int = 0) -> Recovery:
-    """The control: the same with the rows of the asked labels permuted.
-
-    In place of R², which a wrong pairing makes negative, its `r2` is the squared correlation.
+    """The control: the same with the rows of the asked labels permuted. In place of R², which a
+    wrong pairing makes negative, its `r2` is the squared correlation.
     """
     order = np.random.default_rng(seed).permutation(len(asked))
     found = label_recovery(read, asked[order])

@@ -76,9 +76,8 @@ def load_layouts(path: str | Path = FILE) -> LayoutClassifier:
 
 
 def labelled_covers(imprint: Imprint, albums: Sequence[int]) -> tuple[np.ndarray, list[str]]:
-    """Covers (N, 64, 64, 3) uint8 of albums by number, and their layouts' names.
-
-    Every other one is drawn at 128 px and shrunk, as cover sets are made.
+    """Covers (N, 64, 64, 3) uint8 of albums by number, every other one drawn at 128 px and shrunk,
+    and their layouts' names.
     """
     files = (imprint.cover(f"album/{album}", SIDE * (1 + album % 2)) for album in albums)
     pixels = np.stack([decode(file, SIDE).pixels for file in files])

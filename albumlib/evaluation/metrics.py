@@ -199,9 +199,8 @@ class Memory:
 def memorisation(fake: np.ndarray, heldout: np.ndarray, train: np.ndarray) -> Memory:
     """Nearest training covers, by features or by `thumbnails` (N, D) of the three sets.
 
-    Held-out covers were never trained on, so nothing but the ordinary likeness of covers brings
-    them near to training covers. Generated ones that come much nearer were copied. Averages of
-    many covers come near to all of them, too: look at the pairs before you conclude anything.
+    Generated covers that come much nearer than held-out ones were copied. Averages of many covers
+    come near to all of them, too: look at the pairs before you conclude anything.
     """
     distances, rows = nearest(fake, train)
     return Memory(rows, distances, nearest(heldout, train)[0])
@@ -215,9 +214,8 @@ def nearest(queries: np.ndarray, candidates: np.ndarray) -> tuple[np.ndarray, np
 
 
 def thumbnails(pixels: np.ndarray, side: int = 16) -> np.ndarray:
-    """Covers (N, S, S, 3) shrunk by averaging to (N, side * side * 3) grey levels.
-
-    Their distance is of pixels, but forgives a little shift and noise.
+    """Covers (N, S, S, 3) shrunk by averaging to (N, side * side * 3) grey levels, whose distance
+    forgives a little shift and noise.
     """
     parts = [
         F.adaptive_avg_pool2d(to_covers(pixels[start : start + 1024]), side).flatten(1)

@@ -308,8 +308,8 @@ class Explorer:
             self.upload.value = ()  # so that the same file can be chosen again
 
     def open(self, data: bytes, name: str = "") -> None:
-        """Open a picture that was saved here, or project another one; show a song's cover, or make
-        those of a table of songs. `name` is the file's, by whose ending songs and tables are known.
+        """Open a picture that was saved here, project another one, or make the covers of a song or
+        a table of songs, which are known by the ending of `name`.
         """
         self._guarded(uploads.open_file, self, data, name)
 

@@ -69,9 +69,8 @@ def cores() -> int:
 
 
 def shared(processes: int) -> dict[str, str]:
-    """What to add to the environment of each of several processes, so that they share the cores.
-
-    Empty for a single process, and where OMP_NUM_THREADS is set already.
+    """What to add to the environment of each of several processes, so that they share the cores:
+    nothing for a single one, or where OMP_NUM_THREADS is set already.
     """
     if processes < 2 or "OMP_NUM_THREADS" in os.environ:
         return {}

@@ -37,10 +37,9 @@ def spread(
     """Yield task(item) for each item, in order; with less than two workers, do it right here.
 
     Processes are for work that computes, `threads` for work that waits: there, a result comes as
-    soon as it is there. The task travels to each process once, so it may carry much. With the
-    address of a Dask scheduler it runs on that cluster instead. Whatever ends it early (an error,
-    Ctrl-C) takes back the tasks that have not begun; `stop` is called to tell those under way to
-    hurry.
+    soon as it is there. The task travels to each process once. With the address of a Dask scheduler
+    it runs on that cluster. Whatever ends it early (an error, Ctrl-C) takes back the tasks that
+    have not begun; `stop` is called to tell those under way to hurry.
     """
     if dask:
         yield from _on_cluster(task, items, dask)

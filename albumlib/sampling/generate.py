@@ -98,8 +98,7 @@ def to_file(
 def request_for(
     values: Mapping[str, float | None], seed: int = 2021, count: int = 1, **more
 ) -> Request:
-    """A request of `count` covers with successive seeds for features by name, in their units.
-
+    """A request of `count` covers with successive seeds for features by name, in their units;
     `more` are other fields of Request. Raises RequestError for a value out of its range.
     """
     seeds = tuple(range(seed, seed + count))

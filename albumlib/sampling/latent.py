@@ -67,10 +67,8 @@ def generated(generator: Generator, asked: np.ndarray | int, seed: int = 0) -> n
 
 
 def sweeps(generator: Generator, z: Tensor, labels: np.ndarray, steps: int = 9) -> np.ndarray:
-    """One latent (1, Z), each label turned in its row: covers (10, steps, S, S, 3) uint8.
-
-    A label goes from the 5 % quantile of real `labels` (N, 10) to the 95 % one, while the others
-    stay at their median.
+    """One latent (1, Z), each label turned in its row from the 5 % quantile of real `labels` (N,
+    10) to the 95 % one, the others at their median: covers (10, steps, S, S, 3) uint8.
     """
     known = pd.DataFrame(labels)  # a label that nobody knows has no quantiles, and is left open
     middle, ends = known.median().to_numpy(), known.quantile([0.05, 0.95]).to_numpy()
@@ -262,9 +260,8 @@ def _projection(
 
 
 def likeness_loss(covers: Tensor, target: Tensor) -> Tensor:
-    """Mean square difference (B,) of covers (B, 3, S, S) from one (1, 3, S, S), at four sizes.
-
-    Colours and masses count as much as details, which alone would leave the descent in the dark.
+    """Mean square difference (B,) of covers (B, 3, S, S) from one (1, 3, S, S), at four sizes, so
+    that colours and masses count as much as details.
     """
     total = covers.new_zeros(len(covers))
     for scale in (1, 2, 4, 8):
@@ -285,17 +282,14 @@ def album_label(labels: np.ndarray) -> np.ndarray:
 
 
 def most_typical(labels: np.ndarray, spread: np.ndarray) -> int:
-    """The song of an album, a row of `labels` (n, 10), that is nearest to the album's mean.
-
-    Distances are in units of `spread` (10,), the standard deviations of all labels.
+    """The song of an album, a row of `labels` (n, 10), that is nearest to the album's mean, in
+    units of `spread` (10,), the standard deviations of all labels.
     """
     return int(_distances(labels, album_label(labels)[None], spread)[:, 0].argmin())
 
 
 def medoid(labels: np.ndarray, spread: np.ndarray) -> int:
-    """The song of an album, a row of `labels` (n, 10), with the least sum of distances to the
-    others.
-    """
+    """The song of an album, a row of `labels` (n, 10), that is nearest to all others together."""
     return int(_distances(labels, labels, spread).sum(1).argmin())
 
 
@@ -307,9 +301,8 @@ def _distances(these: np.ndarray, those: np.ndarray, spread: np.ndarray) -> np.n
 
 
 def follow(label: np.ndarray, column: int, value: float, slopes: np.ndarray) -> np.ndarray:
-    """Set one feature of a label (10,) and let the others follow as they do in the data.
-
-    `slopes` (10, 10), by `regression_slopes`, says at [i, j] how much i changes with j.
+    """Set one feature of a label (10,) and let the others follow as they do in the data: `slopes`
+    (10, 10), by `regression_slopes`, says at [i, j] how much i changes with j.
     """
     moved = label + slopes[:, column] * (value - label[column])
     moved[column] = value

@@ -93,10 +93,7 @@ def _enlarged_indices(indices: np.ndarray, count: int) -> np.ndarray:
 
 
 def trace(indices: np.ndarray, palette: np.ndarray) -> str:
-    """The outlines of a flattened picture as SVG paths, those behind first.
-
-    Raises ImportError without vtracer.
-    """
+    """The outlines of a flattened picture as SVG paths, those behind first. Needs vtracer."""
     import vtracer
 
     file = io.BytesIO()

@@ -40,9 +40,8 @@ def between(first: Request, last: Request, share: float, generator: Generator) -
 def frames(
     requests: Sequence[Request], generator: Generator, each: int, loop: bool = False
 ) -> Iterator[np.ndarray]:
-    """Covers of a video through all requests, `each` frames from one to the next.
-
-    The last request is its last frame; with `loop` it goes on to where it began.
+    """Covers of a video through all requests, `each` frames from one to the next; with `loop` it
+    ends where it began.
     """
     for first, last in itertools.pairwise([*requests, *requests[: int(loop)]]):
         for number in range(each):

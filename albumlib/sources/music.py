@@ -201,9 +201,9 @@ def features_of(path: Path) -> dict[str, float]:
 
 @cache
 def _compile() -> None:
-    """Have librosa's functions compiled, once and in one process at a time. They are kept on disk
-    by numba, where two processes that compile at once spoil each other's files: whoever loads those
-    ends in a segmentation fault."""
+    """Have librosa's functions compiled, once and in one process at a time: numba keeps them on
+    disk, and a process that loads what two have written at once ends in a segmentation fault.
+    """
     clicks = np.zeros((1, 4 * RATE), np.float32)
     clicks[:, :: RATE // 2] = 1
     with FileLock(Path(tempfile.gettempdir()) / f"albumlib-{getpass.getuser()}.lock"):
@@ -266,11 +266,10 @@ def tempo(onsets: np.ndarray) -> float | None:
 
 
 def energy(mono: np.ndarray, notes: int, level: float) -> float:
-    """How loud, busy and bright a sound is: the mean of three numbers from 0 to 1.
-
-    Loud by its `level` in dB, busy by the `notes` that begin each second, bright by the centre of
-    its spectrum, on a logarithmic scale. An estimate of our own: like Spotify's it is high for
-    fast, noisy music and low for a lullaby, but the numbers are not Spotify's.
+    """How loud, busy and bright a sound is: the mean of three numbers from 0 to 1: its `level`
+    in dB, the `notes` that begin each second, and the centre of its spectrum, on a logarithmic scale. An
+    estimate of our own: high for fast, noisy music and low for a lullaby, but not Spotify's
+    numbers.
     """
     import librosa
 

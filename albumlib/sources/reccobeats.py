@@ -28,9 +28,8 @@ class ReccoBeats:
         self.web, self.api, self.put_aside = web, api, Counter()
 
     def find(self, keys: list[str]) -> dict[str, tuple[str, dict[str, float]]]:
-        """ReccoBeats' id and the popularity of each track that it knows.
-
-        An ISRC can mean several records: the most popular is taken.
+        """ReccoBeats' id and the popularity of each track that it knows; of several records of an
+        ISRC, the most popular one's.
         """
         found = self._ask("track", [key for key in keys if KEY.fullmatch(key)])
         best: dict[str, dict] = {}

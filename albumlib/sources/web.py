@@ -101,9 +101,8 @@ class Web:
         return self.send(self._transport.prepare(url), picture)
 
     def json(self, url: str, *, params: Mapping[str, Any] | None = None, needs: str = "") -> Any:
-        """The JSON at an address, an object with the list `needs` in it.
-
-        What is none is asked for again. Raises what `get` raises.
+        """The JSON at an address, an object with the list `needs` in it; what is none is asked for
+        again. Raises what `get` raises.
         """
         request = self._transport.prepare(url, params)
         return self.send(request, lambda answer: parsed(right(answer), needs))
