@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from albumlib.sources import answers, transport, web
+from albumlib.sources.answers import NotFound, Refused
 from albumlib.sources.base import SourceError
 from albumlib.sources.credentials import credentials
 from albumlib.sources.pace import Ledger
-from albumlib.sources.web import Failed, Limit, NotFound, Refused, Wait, Web
+from albumlib.sources.web import Failed, Limit, Wait, Web
 from tests.servers.hostile import Hostile
 from tests.servers.pictures import PictureServer, jpeg
 

@@ -18,11 +18,9 @@ from functools import partial
 from pathlib import Path
 
 from albumlib.sources.base import Page, SourceError, Track
-from albumlib.sources.coverart import HOSTS, MBID, CoverArtArchive, quoted, titled
+from albumlib.sources.coverart import MBID, CoverArtArchive, quoted, titled
 from albumlib.sources.records import each, identity, number, part, text
 from albumlib.sources.web import Web
-
-__all__ = ["HOSTS", "Dump", "MusicBrainz"]
 
 API = "https://musicbrainz.org/ws/2"
 WITH = "recordings+isrcs+artist-credits+release-groups+genres"

@@ -9,8 +9,9 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
+from albumlib.sources.answers import Refused
 from albumlib.sources.records import each, identity, known_features, number, text
-from albumlib.sources.web import Limit, Refused, Web
+from albumlib.sources.web import Limit, Web
 
 API = "https://api.reccobeats.com/v1"
 HOSTS = {"api.reccobeats.com": Limit(10, 5.0)}  # its own limit is not published

@@ -10,15 +10,7 @@ import pandas as pd
 
 from albumlib import features
 from albumlib.sources.base import SourceError
-from albumlib.sources.columns import (
-    TEXTS,
-    Column,
-    PutAside,
-    Scale,
-    Sheet,
-    find_scales,
-    numbers,
-)
+from albumlib.sources.columns import TEXTS, Column, PutAside, Scale, Sheet, find_scales, numbers
 from albumlib.sources.texts import as_text, first_artist, hashed, isrc, release_date, spotify_id
 
 IMPORT, ASIDE = "import.json", "put_aside.csv"

@@ -19,14 +19,9 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import default_headers
+from urllib3 import exceptions
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import (
-    LocationParseError,
-    NameResolutionError,
-    NewConnectionError,
-    ProtocolError,
-)
 from urllib3.util import Url, parse_url
 from urllib3.util.connection import create_connection
 
@@ -78,7 +73,7 @@ class Transport:
             raise Failed("addresses with white space or a backslash are not fetched")
         try:
             address = parse_url(url)
-        except LocationParseError as error:
+        except exceptions.LocationParseError as error:
             raise Failed(f"{url!a} is no address") from error
         if address.auth is not None:
             raise Failed("addresses with a user's name are not fetched")
@@ -146,9 +141,10 @@ def why_lost(error: Exception, name: str) -> tuple[str, bool]:
     """What went wrong with a request to a host, and whether it did not answer at all."""
     cause = next(iter(error.args), None)
     reason = getattr(cause, "reason", cause)
-    if isinstance(reason, NameResolutionError):
+    if isinstance(reason, exceptions.NameResolutionError):
         return f"unknown host {name}", True
-    lost = isinstance(error, requests.ConnectionError) and not isinstance(cause, ProtocolError)
+    silent = not isinstance(cause, exceptions.ProtocolError)
+    lost = isinstance(error, requests.ConnectionError) and silent
     return f"no answer ({type(reason if lost else error).__name__})", lost
 
 
@@ -212,7 +208,7 @@ class _Checked:
         try:
             numbers = exchange.find(self._dns_host, self.port)
         except OSError as error:
-            raise NameResolutionError(self.host, self, error) from error
+            raise exceptions.NameResolutionError(self.host, self, error) from error
         reason = OSError("no address")
         for number in numbers:
             try:
@@ -221,7 +217,7 @@ class _Checked:
                 )
             except OSError as error:
                 reason = error
-        raise NewConnectionError(self, str(reason)) from reason
+        raise exceptions.NewConnectionError(self, str(reason)) from reason
 
 
 class _HTTP(HTTPConnectionPool):

@@ -24,21 +24,9 @@ from urllib.parse import urljoin
 
 from albumlib import __version__
 from albumlib.runtime.paths import DATA
-from albumlib.sources.answers import (
-    BUSY,
-    Again,
-    NotFound,
-    Refused,
-    Unreachable,
-    Wait,
-    parsed,
-    picture,
-    right,
-)
+from albumlib.sources.answers import BUSY, Again, Unreachable, Wait, parsed, picture, right
 from albumlib.sources.base import Failed, SourceError
 from albumlib.sources.pace import Ledger, Limit
-
-__all__ = ["Failed", "Limit", "NotFound", "Refused", "Unreachable", "Wait", "Web"]
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response
