@@ -5,8 +5,6 @@ file is in write-ahead mode: a kill at any moment leaves the last whole transact
 position is stored with the tracks it gave, so that none is lost and none comes twice.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import re
@@ -66,7 +64,7 @@ class Catalog:
         except sqlite3.DatabaseError as error:
             raise SourceError(f"{path} is no catalogue of albumlib ({error})") from error
 
-    def __enter__(self) -> Catalog:
+    def __enter__(self) -> "Catalog":
         return self
 
     def __exit__(self, *exception: object) -> None:

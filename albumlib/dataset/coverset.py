@@ -9,8 +9,6 @@ A cover set is a folder of files that are readable without this package:
     manifest.json    sizes, filters, counts of every stage, hashes of the files, versions
 """
 
-from __future__ import annotations
-
 import json
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -51,7 +49,7 @@ class CoverSet:
     manifest: dict
 
     @classmethod
-    def open(cls, folder: str | Path, size: int | None = None) -> CoverSet:
+    def open(cls, folder: str | Path, size: int | None = None) -> "CoverSet":
         """Open a cover set, in its main size or in another one that it was made with.
 
         The folder that it was cleaned from will do, if it lies there under its usual name.
@@ -103,7 +101,7 @@ class CoverSet:
         """Whether any cover has any label."""
         return bool(np.isfinite(self.labels).any())
 
-    def with_labels(self) -> CoverSet:
+    def with_labels(self) -> "CoverSet":
         """This set. Raises CoverSetError if it has no labels to condition on."""
         if not self.has_labels:
             raise CoverSetError(

@@ -9,8 +9,6 @@
 A missing value passes no filter.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -37,7 +35,7 @@ class Filter:
     value: str
 
     @classmethod
-    def parse(cls, text: str) -> Filter:
+    def parse(cls, text: str) -> "Filter":
         """A filter from "column=value" or "column!=value". Raises FilterError.
 
         >>> table = pd.DataFrame({"year": [1968, 1991, None], "genre": ["rock", "pop", "pop"]})

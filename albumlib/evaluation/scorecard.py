@@ -9,8 +9,6 @@ A measure is a function of two samples. What is computed once for each cover (fe
 probabilities) stands in `Sample.seen`, so that another parting costs little.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -40,12 +38,12 @@ class Sample:
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def rows(self, rows: np.ndarray) -> Sample:
+    def rows(self, rows: np.ndarray) -> "Sample":
         """Some of the covers."""
         seen = {name: values[rows] for name, values in self.seen.items()}
         return Sample(self.pixels[rows], self.asked[rows], seen, self.shown)
 
-    def through(self, instruments: Mapping[str, Instrument]) -> Sample:
+    def through(self, instruments: Mapping[str, Instrument]) -> "Sample":
         """The sample with what the instruments say of it."""
         return replace(self, seen={name: see(self.pixels) for name, see in instruments.items()})
 
@@ -171,7 +169,7 @@ class Bench:
         seed: int = 0,
         least: int = LEAST,
         progress: Progress | None = None,
-    ) -> Bench:
+    ) -> "Bench":
         """From all covers (N, S, S, 3) and labels (N, L) of the test split: up to `most` of them
         are compared with as many. `measures` are by default all that have their
         instrument. Raises MetricsError if there are fewer covers than `least`."""

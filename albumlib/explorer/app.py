@@ -5,8 +5,6 @@ is sent at once as it is, and enlarged when nothing has moved for a moment. Erro
 picture, and the explorer goes on.
 """
 
-from __future__ import annotations
-
 import io
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -92,7 +90,7 @@ class Explorer:
         self.strip.mark(wanted in self.starred)
         self.newest.ask(lambda: self._guarded(self._draw, wanted))
 
-    def wait(self) -> Explorer:
+    def wait(self) -> "Explorer":
         """Until the picture shows what the widgets ask for, and long work is done."""
         self.slow.wait()
         self.newest.wait()

@@ -4,8 +4,6 @@ The file holds all it needs, the model and ONNX Runtime for the web included. Th
 features give the same picture as in Python, within one grey level.
 """
 
-from __future__ import annotations
-
 import base64
 import gzip
 import html
@@ -70,7 +68,7 @@ class Albums:
     whose: str
 
     @classmethod
-    def of_imprint(cls, count: int = ALBUMS) -> Albums:
+    def of_imprint(cls, count: int = ALBUMS) -> "Albums":
         """The first albums of the built-in imprint."""
         imprint = Imprint(albums=count)
         albums = [imprint.album(index) for index in range(count)]
@@ -79,7 +77,7 @@ class Albums:
         return cls(table.assign(**names), "the albums of an imprint that was invented")
 
     @classmethod
-    def of_coverset(cls, folder: str | Path) -> Albums:
+    def of_coverset(cls, folder: str | Path) -> "Albums":
         """The albums of a cover set, whose names and features will stand in the page. Raises
         CoverSetError if it has no labels."""
         covers = CoverSet.open(folder).with_labels()

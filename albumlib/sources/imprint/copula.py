@@ -5,8 +5,6 @@ together, and nothing about any single track: it can be shipped where the rows m
 "An Introduction to Copulas").
 """
 
-from __future__ import annotations
-
 import json
 import math
 from dataclasses import dataclass
@@ -36,7 +34,7 @@ class Copula:
     correlation: np.ndarray
 
     @classmethod
-    def fit(cls, table: pd.DataFrame, points: int = 257) -> Copula:
+    def fit(cls, table: pd.DataFrame, points: int = 257) -> "Copula":
         """Fit to a table with the ten features and `year`; rows with a gap are left out."""
         values = table[list(VARIABLES)].dropna()
         quantiles = np.quantile(values, np.linspace(0, 1, points), axis=0).T
@@ -45,7 +43,7 @@ class Copula:
         return cls(quantiles, _nearest_correlation(correlation))
 
     @classmethod
-    def of_table(cls, path: str | Path) -> Copula:
+    def of_table(cls, path: str | Path) -> "Copula":
         """Fit to a table of tracks that somebody has, of any kind that `table_reading` knows.
 
         What fewer than half of its tracks have, such as popularity or a year, keeps the shipped
@@ -69,7 +67,7 @@ class Copula:
         return cls.fit(table)
 
     @classmethod
-    def load(cls, path: Path = SHIPPED) -> Copula:
+    def load(cls, path: Path = SHIPPED) -> "Copula":
         """Read a copula, by default the one fitted to 3,069 real tracks that ships."""
         stored = json.loads(Path(path).read_text(encoding="utf-8"))
         return cls(np.array(stored["quantiles"]), np.array(stored["correlation"]))

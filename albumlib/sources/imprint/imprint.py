@@ -6,8 +6,6 @@ of it, and release year is part of it. An album's cover is drawn from the mean f
 tracks by the law in `artwork`; a small proportion is corrupted in the ways of the real world.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,7 +99,7 @@ class Imprint:
         return {"seed": self.seed, "corruption": self.corruption}
 
     @classmethod
-    def named(cls, identity: str, **settings: float) -> Imprint | None:
+    def named(cls, identity: str, **settings: float) -> "Imprint | None":
         """The imprint whose `identity` this is, with no end of albums; None for another source.
         `settings` are those that a gathered folder noted, also by their former names."""
         given = {"seed": 2021, **renamed(settings)}
