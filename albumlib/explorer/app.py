@@ -21,10 +21,9 @@ from albumlib.explorer import controls, serve, uploads
 from albumlib.explorer.extras import Extras
 from albumlib.explorer.feature_sliders import FeatureSliders
 from albumlib.explorer.files import LARGEST_LINK, Files
-from albumlib.explorer.ideas import FIRST, Ideas
 from albumlib.explorer.latent_controls import LatentControls
 from albumlib.explorer.latest_only import LatestOnly, Stopped
-from albumlib.explorer.pickers import ModelPicker, Picker
+from albumlib.explorer.pickers import FIRST, Ideas, ModelPicker, Picker
 from albumlib.explorer.state import LOST, History, Models, Shown, Stars
 from albumlib.explorer.strip import Strip
 from albumlib.explorer.view import View, side_by_side, still
