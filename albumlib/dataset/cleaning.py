@@ -21,10 +21,11 @@ from albumlib.dataset.duplicates import groups_of_duplicates
 from albumlib.dataset.filters import Filter, FilterError, outside
 from albumlib.dataset.quarantine import nothing_left, read_import, released
 from albumlib.dataset.rules import check_tracks
-from albumlib.dataset.shards import HASHES, Parts, Progress, decode_covers
+from albumlib.dataset.shards import HASHES, Parts, decode_covers
 from albumlib.dataset.splits import HELDOUT, sides
 from albumlib.dataset.text_detection import find_text
 from albumlib.dataset.writing import LAYOUT, READ
+from albumlib.runtime.progress import Progress, silent
 from albumlib.sources import Imprint
 
 
@@ -38,7 +39,7 @@ def clean(
     text: bool | str = False,
     workers: int = 2,
     dask: str = "",
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> CoverSet:
     """Clean what was gathered in `folder` into a cover set in `out` (`folder`/coverset).
 

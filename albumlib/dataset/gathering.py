@@ -21,11 +21,11 @@ from pathlib import Path
 from albumlib import AlbumlibError, features
 from albumlib.dataset.catalog import Catalog
 from albumlib.runtime.names import today
+from albumlib.runtime.progress import Progress, silent
 from albumlib.runtime.workers import spread
 from albumlib.sources.base import CoverError, Covers, Labels, Page, Source, SourceError, Track
 from albumlib.sources.web import Web
 
-Progress = Callable[[str, int, int], None]  # what, done, total
 CHUNK = 2000  # tracks a transaction
 DRAWN = 64  # covers a worker's task, and a transaction, where they are not waited for
 SUFFIXES = {  # how a picture's bytes begin
@@ -49,7 +49,7 @@ def gather(
     limit: int | None = None,
     size: int = 300,
     workers: int = 2,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     tell: Callable[[str], None] = lambda text: None,
 ) -> dict[str, int]:
     """Gather tracks, labels and covers into `folder`, going on where it was left.
@@ -146,7 +146,7 @@ def _gather_tracks(
     source: Source,
     covers: Covers | None,
     limit: int | None,
-    progress: Progress | None,
+    progress: Progress,
 ) -> None:
     done = catalog.counts()["tracks"]
     total = limit or (len(source) if hasattr(source, "__len__") else 0)
@@ -162,8 +162,7 @@ def _gather_tracks(
             done += catalog.add_tracks(part, None if rest else page.next)
             if not rest or done == limit:
                 break
-        if progress:
-            progress("tracks", done, total)
+        progress("tracks", done, total)
         if done == limit:
             return
 
@@ -186,7 +185,7 @@ def _pages(source: Source, position: str) -> Iterator[Page]:
         yield Page(chunk, str(start))
 
 
-def _gather_labels(catalog: Catalog, labels: Labels, progress: Progress | None) -> None:
+def _gather_labels(catalog: Catalog, labels: Labels, progress: Progress) -> None:
     """Ask for the labels that are missing; each answer is kept before the next request."""
     done, total = catalog.labels_asked()
     while True:
@@ -198,8 +197,7 @@ def _gather_labels(catalog: Catalog, labels: Labels, progress: Progress | None) 
             done += _measure(catalog, labels, found)
         else:
             return
-        if progress:
-            progress("labels", done, total)
+        progress("labels", done, total)
 
 
 def _find(catalog: Catalog, labels: Labels, keys: list[str]) -> int:
@@ -225,7 +223,7 @@ def _gather_covers(
     folder: Path,
     size: int,
     workers: int,
-    progress: Progress | None,
+    progress: Progress,
 ) -> None:
     counts = catalog.counts()
     total = sum(counts[f"covers {state}"] for state in ("todo", "done", "failed"))
@@ -242,8 +240,7 @@ def _gather_covers(
             catalog.cover_failed(failed)
             errors += [error] if error else []
             done += len(found) + len(failed)
-            if progress:
-                progress("covers", done, total)
+            progress("covers", done, total)
     if errors:
         raise errors[0]
 

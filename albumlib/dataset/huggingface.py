@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from albumlib.dataset.coverset import CoverSet, CoverSetError
-from albumlib.dataset.shards import Progress
 from albumlib.dataset.splits import SPLITS
 from albumlib.runtime.pictures import to_png
+from albumlib.runtime.progress import Progress, silent
 from albumlib.runtime.workers import spread
 from albumlib.sources.parquet import IMAGE, METADATA
 
@@ -36,7 +36,7 @@ def export(
     size: int | None = None,
     *,
     workers: int = 2,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> list[Path]:
     """Write a cover set, in its main size or in another that it has, as Parquet files in `out`.
 
@@ -52,8 +52,7 @@ def export(
     shards = _shards(covers)
     task = partial(_write_shard, str(coverset), size, work / "data")
     for done, _ in enumerate(spread(task, shards, workers if len(shards) > 1 else 1), 1):
-        if progress:
-            progress("files written", done, len(shards))
+        progress("files written", done, len(shards))
     (work / "README.md").write_text(_card(covers), encoding="utf-8")
     work.rename(out)
     return sorted((out / "data").iterdir())

@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,9 +20,9 @@ import PIL
 from albumlib import __version__
 from albumlib.dataset.duplicates import THUMBS, perceptual_hashes, thumbnails
 from albumlib.dataset.images import ASPECT, CoverRejected, Decoded, decode, read_cover, resized
+from albumlib.runtime.progress import Progress, silent
 from albumlib.runtime.workers import spread
 
-Progress = Callable[[str, int, int], None]
 PART = 256  # covers a file, and a task
 ABOUT = ("width", "height", "mode", "cropped", "greyscale")  # of a decoded cover, for the table
 HASHES = ("perceptual_hash", "inner_hash")  # of the whole cover, and of its inner part
@@ -66,7 +66,7 @@ def decode_covers(
     work: Path,
     sizes: tuple[int, ...],
     workers: int = 2,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     dask: str = "",
     released: frozenset[str] = frozenset(),
 ) -> Parts:
@@ -85,8 +85,7 @@ def decode_covers(
     paths = []
     for path in spread(task, tasks, workers if len(tasks) > 1 else 1, dask=dask):
         paths.append(path)
-        if progress:
-            progress("covers decoded", min(PART * len(paths), len(files)), len(files))
+        progress("covers decoded", min(PART * len(paths), len(files)), len(files))
     return _joined(paths)
 
 

@@ -30,9 +30,9 @@ from PIL import Image, ImageDraw
 
 from albumlib import AlbumlibError, __version__
 from albumlib.dataset.images import CoverRejected, decode, read_cover, resized
+from albumlib.runtime.progress import Progress, silent
 from albumlib.runtime.workers import spread
 
-Progress = Callable[[str, int, int], None]
 SIDE = 416  # pixels that a detector sees
 LARGE = 640  # pixels that "strict" sees besides
 SURE = 0.6  # of a line's reading, from 0 to 1
@@ -64,7 +64,7 @@ def find_text(
     covers: pd.DataFrame,
     work: Path,
     workers: int = 2,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     detector: str = "auto",
     dask: str = "",
 ) -> pd.DataFrame:
@@ -85,8 +85,7 @@ def find_text(
     paths = spread(task, tasks, workers if len(tasks) > 1 else 1, dask=dask)
     for done, path in enumerate(paths, 1):
         rows += json.loads(path.read_text(encoding="utf-8"))
-        if progress:
-            progress("covers searched for text", min(PART * done, len(files)), len(files))
+        progress("covers searched for text", min(PART * done, len(files)), len(files))
     return pd.DataFrame(rows, columns=[*COLUMNS, "text_boxes"]).astype(COLUMNS)
 
 

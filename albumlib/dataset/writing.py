@@ -13,7 +13,8 @@ import pandas as pd
 from albumlib import features
 from albumlib.dataset.coverset import CoverSetError, image_file
 from albumlib.dataset.quarantine import QUARANTINE, write_quarantine
-from albumlib.dataset.shards import ABOUT, Parts, Progress
+from albumlib.dataset.shards import ABOUT, Parts
+from albumlib.runtime.progress import Progress
 
 FILES = {"table.parquet", "tracks.parquet", QUARANTINE, "manifest.json"}
 IMAGES = re.compile(r"images(_\d+)?\.npy")
@@ -33,15 +34,14 @@ def write(
     quarantine: pd.DataFrame,
     manifest: dict,
     sizes: Sequence[int],
-    progress: Progress | None,
+    progress: Progress,
 ) -> None:
     """Write all of a set's files to `out`; its pictures are taken from the decoded `parts`."""
     shutil.rmtree(out, ignore_errors=True)  # what a killed run may have left
     out.mkdir(parents=True)
     for done, size in enumerate(sizes, 1):
         parts.images(out / image_file(size, sizes[0]), size, table["row"].to_numpy())
-        if progress:
-            progress("sizes written", done, len(sizes))
+        progress("sizes written", done, len(sizes))
     rows = pd.Series(np.arange(len(table)), index=table["album_id"], name="row")
     tracks = tracks[tracks["album_id"].isin(table["album_id"])]
     tracks = tracks.assign(row=tracks["album_id"].map(rows))

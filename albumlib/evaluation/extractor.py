@@ -11,7 +11,6 @@ Distances by other versions of the extractor cannot be compared: VERSION is in i
 
 import argparse
 import itertools
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,7 @@ from albumlib.models.augment import augment
 from albumlib.models.checkpoint import TrainingError, write_tensors
 from albumlib.models.networks import to_covers, to_pixels
 from albumlib.runtime.paths import PRETRAINED
-from albumlib.runtime.progress import milestones
+from albumlib.runtime.progress import Progress, milestones, silent
 from albumlib.runtime.rng import Rng
 from albumlib.sources.imprint.imprint import LAW, Imprint
 
@@ -38,8 +37,6 @@ SEED = 7  # another imprint than that of the course, whose covers are compared
 STEPS = 400  # of training: about three minutes on two CPU cores
 SOURCE_SIDE = 96  # pixels a side of the pictures it is trained on
 PIECE = 48  # pixels a side of the pieces of them that it sees
-
-Progress = Callable[[str, int, int], None]
 
 
 class Extractor(nn.Module):
@@ -129,7 +126,7 @@ def train_extractor(
     steps: int = STEPS,
     batch_size: int = 128,
     seed: int = SEED,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Extractor:
     """Train on pictures (N, 96, 96, 3) uint8, N >= batch_size, without labels."""
     torch.manual_seed(seed)
@@ -149,8 +146,7 @@ def train_extractor(
         loss.backward()
         optimiser.step()
         schedule.step()
-        if progress:
-            progress("steps of training", step + 1, steps)
+        progress("steps of training", step + 1, steps)
     extractor.eval().fit_directions(_smaller(pixels))
     return frozen(extractor)
 

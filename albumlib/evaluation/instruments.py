@@ -13,8 +13,9 @@ from albumlib.evaluation.extractor import extract, load_extractor
 from albumlib.evaluation.imagenet import installed, load_imagenet
 from albumlib.evaluation.metrics import nearest
 from albumlib.evaluation.perfect import numbers, redrawn
-from albumlib.evaluation.scorecard import Bench, Instrument, Progress, Sample, Score, check_enough
+from albumlib.evaluation.scorecard import Bench, Instrument, Sample, Score, check_enough
 from albumlib.evaluation.spectrum import grain, radial_spectrum
+from albumlib.runtime.progress import Progress, silent
 from albumlib.sources.imprint.imprint import Imprint
 
 KNOWN = 5000  # training covers among which near-duplicates are looked for
@@ -99,7 +100,7 @@ def bench_for(
     imagenet: bool = True,
     most: int = 2000,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Bench:
     """The bench that a cover set's models are measured on: its test split, and all instruments."""
     rows = coverset.rows("test")

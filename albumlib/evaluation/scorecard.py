@@ -17,11 +17,11 @@ import numpy as np
 from albumlib.evaluation import layouts, metrics, two_sample
 from albumlib.evaluation.label_recovery import label_recovery
 from albumlib.evaluation.spectrum import edge_energy
+from albumlib.runtime.progress import Progress, silent
 
 ENOUGH = 1000  # covers on each side, from which distances are worth quoting
 LEAST = 40  # test covers
 Instrument = Callable[[np.ndarray], np.ndarray]  # covers (n, S, S, 3) uint8 to (n, ...)
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class Bench:
         measures: Sequence[Measure] = (),
         seed: int = 0,
         least: int = LEAST,
-        progress: Progress | None = None,
+        progress: Progress = silent,
     ) -> "Bench":
         """From all covers (N, S, S, 3) and labels (N, L) of the test split: up to `most` of them
         are compared with as many. `measures` are by default all that have their
@@ -184,8 +184,7 @@ class Bench:
         references: dict[str, tuple[float, float]] = {}
         for done, measure in enumerate(measures, 1):
             references |= _reference(measure, real, partings)
-            if progress:
-                progress("references", done, len(measures))
+            progress("references", done, len(measures))
         return cls(real, instruments, partings, measures, references)
 
     @property

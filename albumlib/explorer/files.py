@@ -2,7 +2,7 @@
 
 import base64
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import ipywidgets as widgets
@@ -10,6 +10,7 @@ import ipywidgets as widgets
 from albumlib.explorer import controls
 from albumlib.explorer.state import unused
 from albumlib.models.networks import Generator
+from albumlib.runtime.progress import Progress
 from albumlib.sampling import video
 from albumlib.sampling.request import Request, save
 
@@ -68,7 +69,7 @@ class Files:
         self,
         frames: Sequence[Request],
         generator: Generator,
-        progress: Callable[[str, int, int], None],
+        progress: Progress,
     ) -> Path:
         """A video through the requests, in a file that was not there before."""
         path = unused(self.folder / Path(self.video_name.value).name)

@@ -4,7 +4,7 @@ The page is one small notebook, written when it is asked for; whoever opens it g
 """
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from albumlib.dataset.coverset import FOLDER, CoverSet, CoverSetError
 from albumlib.models.checkpoint import load_generator
 from albumlib.runtime.names import today
 from albumlib.runtime.paths import ASSETS, PRETRAINED
+from albumlib.runtime.progress import Progress, silent
 
 MODELS = ("acgan", "acgan_wgan_logan", "listener", "wgan_logan")  # the first is shown first
 ALBUMS = 600  # of the built-in imprint, where there is no cover set to explore
@@ -39,7 +40,6 @@ h1 { font-size: 1.5rem !important; margin: 0 0 4px !important }
 # What ipywidgets does not say of its sliders: their names, and their values without rounding.
 SCRIPT = f"<script>{(ASSETS / 'explorer.js').read_text(encoding='utf-8')}</script>"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
-Progress = Callable[[str, int, int], None]
 
 
 class ExploreError(AlbumlibError):
@@ -55,7 +55,7 @@ def pretrained() -> dict[str, Path]:
     return found
 
 
-def cover_set(folder: Path, progress: Progress | None = None, albums: int = ALBUMS) -> Path:
+def cover_set(folder: Path, progress: Progress = silent, albums: int = ALBUMS) -> Path:
     """The cover set in `folder`; if there is none, so many albums of the built-in imprint."""
     from albumlib.dataset.cleaning import clean
     from albumlib.dataset.gathering import gather

@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 
 from albumlib import AlbumlibError
 from albumlib.runtime.names import COMMANDS
-from albumlib.runtime.progress import forecast
+from albumlib.runtime.progress import Progress, forecast
 
 
 class Sentences(TyperGroup):
@@ -70,7 +70,7 @@ def say(counts: dict) -> None:
 
 
 @contextlib.contextmanager
-def bars() -> Iterator[Callable[[str, int, int], None]]:
+def bars() -> Iterator[Progress]:
     """A callback `(what, done, total)` that shows one bar after the other."""
     from tqdm import tqdm
 

@@ -5,8 +5,14 @@ notebooks.
 import time
 from collections.abc import Callable
 
+Progress = Callable[[str, int, int], None]  # what, done, total
 
-def milestones(parts: int = 5) -> Callable[[str, int, int], None]:
+
+def silent(*_: object) -> None:
+    """Progress that nobody is shown."""
+
+
+def milestones(parts: int = 5) -> Progress:
     """A callback `(what, done, total)` that prints a line at each of `parts` parts of the way.
 
     Where the total is not known (0), it prints whenever `done` has doubled. With a total the line

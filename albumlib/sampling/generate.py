@@ -4,7 +4,7 @@ import math
 import re
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from albumlib import features
 from albumlib.dataset.coverset import CoverSet
 from albumlib.models.networks import Generator
 from albumlib.runtime import LARGEST_SEED
+from albumlib.runtime.progress import Progress, silent
 from albumlib.sampling import finishing
 from albumlib.sampling.captions import CaptionError
 from albumlib.sampling.finishing import Finish
@@ -114,7 +115,7 @@ def table_to_files(
     size: int = 0,
     finish: Finish | None = None,
     ending: str = ".png",
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress = silent,
 ) -> dict[str, int]:
     """One picture for each row of a table, or each song of a folder of music, which is measured:
     its features, and its title, year and layout where the model is conditioned on them. What
@@ -141,8 +142,7 @@ def table_to_files(
         else:
             pairs = zip(features.NAMES, wanted.features, strict=True)
             at_mean.update(name for name, value in pairs if value is None)
-        if progress:
-            progress("draw", number, len(rows))
+        progress("draw", number, len(rows))
     _write_rejected(out / "rejected.csv", rejected)
     _write_sheet(out / SHEET, [path for path in written if path.suffix == ".png"])
     counts = {"covers drawn": len(written), "rows rejected": len(rejected)}

@@ -1,7 +1,6 @@
 """What one does with a trained generator: draw, steer, interpolate, mix, project, average."""
 
 import itertools
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from albumlib.models.networks import Generator, draw_latents, to_covers, to_pixels
+from albumlib.runtime.progress import Progress, silent
 
 
 def latents(generator: Generator, seeds: int | list[int], truncation: float = 1.0) -> Tensor:
@@ -205,7 +205,7 @@ def project(
     steps: int = 150,
     stages: int = 6,
     seed: int = 0,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress = silent,
 ) -> Projection:
     """Find the latent and label whose cover is most like a real one, (S, S, 3) uint8.
 
@@ -233,8 +233,7 @@ def project(
         optimiser.step()
         schedule.step()
         z.data.clamp_(-1, 1)
-        if progress:
-            progress("project", step + 1, steps)
+        progress("project", step + 1, steps)
     return _projection(generator, best, losses, shown)
 
 

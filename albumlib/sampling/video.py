@@ -1,7 +1,7 @@
 """Interpolation videos: from one request to the next, as GIF or MP4."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 
 from albumlib.models.networks import Generator
+from albumlib.runtime.progress import Progress, silent
 from albumlib.sampling import latent
 from albumlib.sampling.request import Request, RequestError, contact_sheet, enlarge
 
-Progress = Callable[[str, int, int], None]
 FRAMES_A_SECOND = 24
 
 
@@ -58,7 +58,7 @@ def write(
     seconds: float = 2.0,
     size: int = 256,
     loop: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Path:
     """Write a video that takes `seconds` from each request to the next, covers `size` px wide.
 
@@ -77,8 +77,7 @@ def write(
     def sheets() -> Iterator[np.ndarray]:
         for number, covers in enumerate(frames(requests, generator, each, loop), 1):
             yield contact_sheet(enlarge(covers, size), columns)
-            if progress:
-                progress("frames", number, count)
+            progress("frames", number, count)
 
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"unfinished_{path.name}")
