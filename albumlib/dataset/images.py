@@ -230,5 +230,6 @@ def _upright(square: Image.Image, picture: Image.Image) -> Image.Image:
         orientation = picture.getexif().get(ExifTags.Base.Orientation)
     except DAMAGE:
         return square
+    square.info = {}  # the note as it was may be too odd to be written anew
     square.getexif()[ExifTags.Base.Orientation] = orientation
     return ImageOps.exif_transpose(square)
