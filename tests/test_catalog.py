@@ -25,7 +25,7 @@ def test_tracks_come_once_however_often_they_are_added(catalog):
     assert catalog.counts() == {
         "tracks": 7, "albums": 3, "covers todo": 3, "covers done": 0, "covers failed": 0,
     }  # fmt: skip
-    assert catalog.position == "7"
+    assert catalog.noted("position") == "7"
     table = catalog.tracks()
     assert table["name"][1] == "Renamed"
     assert table["energy"].tolist() == [n / 10 for n in range(7)]
@@ -52,7 +52,7 @@ def test_tracks_and_position_enter_together_or_not_at_all(catalog):
     with pytest.raises(sqlite3.Error):
         catalog.add_tracks([track(1), track(2, name=object())], "3")
     assert catalog.counts()["tracks"] == 1
-    assert catalog.position == "1"
+    assert catalog.noted("position") == "1"
 
 
 def test_another_file_is_refused(tmp_path):

@@ -173,11 +173,6 @@ class Catalog:
         found = self._db.execute("SELECT value FROM about WHERE key = ?", (key,)).fetchone()
         return found[0] if found else default
 
-    @property
-    def position(self) -> str:
-        """How far the source has been read, in its own words; "" at the beginning."""
-        return self.noted("position")
-
     def counts(self) -> dict[str, int]:
         """Tracks, albums, and covers by state; labels too, if any are not the source's own."""
         one = "SELECT count(*), count(DISTINCT album_id) FROM tracks"

@@ -117,7 +117,7 @@ def _repair(catalog: Catalog, source: Source, folder: Path, tell: Callable[[str]
     fingerprint = getattr(source, "fingerprint", "")
     if fingerprint == catalog.noted("fingerprint"):
         return
-    if catalog.position:
+    if catalog.noted("position"):
         tell(f"{source.name} has changed since it was gathered, and is read anew")
     if hasattr(source, "known"):
         table = catalog.tracks().set_index("id")[list(features.NAMES)]
@@ -152,7 +152,7 @@ def _gather_tracks(
     total = limit or (len(source) if hasattr(source, "__len__") else 0)
     if limit and done >= limit:
         return
-    for page in _pages(source, catalog.position):
+    for page in _pages(source, catalog.noted("position")):
         rest = page.tracks
         if covers:
             rest = [replace(track, cover=covers.reference(track)) for track in rest]

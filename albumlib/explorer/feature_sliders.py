@@ -59,10 +59,8 @@ class FeatureSliders:
     def set_values(self, values: Sequence[float | None]) -> None:
         """The same for features in their units, None where one is missing."""
         mean = from_label(self.middle)
-        self._quiet = True
         for column, given in enumerate(zip(values, mean, strict=True)):
             self._place(column, next(value for value in given if value is not None))
-        self._quiet = False
         self.changed()
 
     def _moved(self, column: int, change: dict) -> None:
@@ -78,9 +76,7 @@ class FeatureSliders:
             after = features.to_unit(np.full(features.COUNT, value))[column]
             self.set(latent.follow(before, column, float(after), self.slopes))
             return
-        self._quiet = True
         self._place(column, value)
-        self._quiet = False
         self.changed()
 
     def _typed(self, column: int, value: float) -> None:
@@ -88,14 +84,14 @@ class FeatureSliders:
             return
         feature = FEATURES[column]
         if not feature.low <= value <= feature.high:  # also for NaN
-            self._quiet = True
             self._place(column, self._values[column])
-            self._quiet = False
             self.complain(out_of_range(feature, value))
         else:
             self.complain("")
             self._change(column, value)
 
     def _place(self, column: int, value: float) -> None:
+        self._quiet = True
         self._values[column] = self.sliders[column].value = value
         self.numbers[column].value = controls.short(value)
+        self._quiet = False

@@ -127,7 +127,8 @@ class Transport:
             raise Failed(f"{host} is no name of a host") from error
         if name not in self._trusted:
             self._admit(name)  # again, where it counts: however the address was read on the way
-            if not all(map(_is_public, found)):
+            numbers = map(ipaddress.ip_address, found)
+            if not all(number.is_global and not number.is_multicast for number in numbers):
                 raise Failed(f"{host} is a private address")
         return found
 
@@ -156,11 +157,6 @@ def whole_body(raw: Any, most_bytes: int = MOST_BYTES) -> bytes:
         if len(data) > most_bytes:
             raise TooMuch(f"more than {most_bytes / 2**20:.0f} MB")
     return bytes(data)
-
-
-def _is_public(number: str) -> bool:
-    address = ipaddress.ip_address(number)
-    return address.is_global and not address.is_multicast
 
 
 Find = Callable[[str, int], list[str]]  # the numbers of a host

@@ -120,9 +120,10 @@ class Web:
 
         Raises Wait if there will be none for longer than `longest_wait`.
         """
-        places = []
+        places, day = [], host + DAY
+        days = [(day, self.hosts[day])] if day in self.hosts else []
         try:
-            for gate, limit in self._rules(host):
+            for gate, limit in (*days, self._rule(host)):
                 places.append((self._enter(gate, limit), gate, limit.seconds))
             yield
         finally:
@@ -235,11 +236,6 @@ class Web:
         if "*" in self.hosts:
             return host, self.hosts["*"]
         raise Failed(f"{host} is not among the hosts that are asked")
-
-    def _rules(self, host: str) -> list[tuple[str, Limit]]:
-        day = host + DAY
-        days = [(day, self.hosts[day])] if day in self.hosts else []
-        return [*days, self._rule(host)]
 
     def _enter(self, gate: str, limit: Limit) -> int:
         while not self._stopped.is_set():

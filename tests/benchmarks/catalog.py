@@ -31,7 +31,7 @@ import sys, time
 from albumlib.dataset.catalog import Catalog
 begun = time.perf_counter()
 with Catalog(sys.argv[1]) as catalog:
-    assert catalog.position == sys.argv[2]
+    assert catalog.noted("position") == sys.argv[2]
     assert len(catalog.next_covers(64)) == 64 and len(catalog.next_labels("todo", 40)) == 40
 print(time.perf_counter() - begun)
 """

@@ -53,7 +53,8 @@ class Copula:
         table, _ = standard(read_table(path))
         years = pd.to_numeric(table["release_date"].str[:4], errors="coerce")
         table = table.assign(year=years.where(years.between(1900, 2100)))[list(VARIABLES)]
-        known = [name for name in VARIABLES if _varies(table[name])]
+        varied = (table.notna().mean() >= 0.5) & (table.nunique() > 1)
+        known = [name for name in VARIABLES if varied[name]]
         table = table.dropna(subset=known)
         if len(table) < LEAST or not set(known) & set(features.NAMES):
             raise SourceError(
@@ -125,11 +126,6 @@ def _ends() -> np.ndarray:
 def normal_rank(scores: np.ndarray) -> np.ndarray:
     """The standard normal distribution function."""
     return (1 + np.vectorize(math.erf, otypes=[float])(np.asarray(scores) / math.sqrt(2))) / 2
-
-
-def _varies(values: pd.Series) -> bool:
-    """Whether at least half of the values are known, and not all the same."""
-    return bool(values.notna().mean() >= 0.5 and values.nunique() > 1)
 
 
 def _nearest_correlation(matrix: np.ndarray) -> np.ndarray:
