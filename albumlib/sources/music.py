@@ -266,10 +266,9 @@ def tempo(onsets: np.ndarray) -> float | None:
 
 
 def energy(mono: np.ndarray, notes: int, level: float) -> float:
-    """How loud, busy and bright a sound is: the mean of three numbers from 0 to 1: its `level`
-    in dB, the `notes` that begin each second, and the centre of its spectrum, on a logarithmic scale. An
-    estimate of our own: high for fast, noisy music and low for a lullaby, but not Spotify's
-    numbers.
+    """How loud, busy and bright a sound is: the mean of three numbers from 0 to 1: its `level` in
+    dB, the `notes` that begin each second, and the centre of its spectrum, on a logarithmic scale.
+    An estimate of our own: high for fast, noisy music and low for a lullaby, but not Spotify's.
     """
     import librosa
 
