@@ -58,7 +58,7 @@ figures: $(READY)  ## run the notebooks and renew the gallery in figures/
 	$(DRAW) --valence 0.5 --energy 0.9 --acousticness 0.05 --out build/wild.png
 	$(DRAW) --valence 0.97 --energy 0.6 --acousticness 0.3 --out build/glad.png
 	$(BIN)/python -m albumlib video $(MODEL) $(addprefix build/,sad.png wild.png glad.png) \
-	  --loop --seconds 0.75 --size 64 --out figures/moods.gif
+	  --loop --seconds 0.75 --size 64 --out figures/moods.webp
 	$(BIN)/python -m albumlib generate $(MODEL) --table figures/songs.csv --finish cutout \
 	  --size 768 --out build/finished
 	$(BIN)/python tests/finished_sheet.py build/finished figures/finished.png

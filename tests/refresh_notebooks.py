@@ -88,14 +88,15 @@ def refresh(path: Path, to: Path) -> None:
 
 
 PAGE = (
-    "[page](page) is a model as a web page, made by `make page` when `acgan` had seen 200,000 "
-    "covers; `python -m http.server --directory figures/page` shows it."
+    "[page](page) is `acgan` as a web page, made by `make page`; "
+    "`python -m http.server --directory figures/page` shows it."
 )
 
 BY_HAND = {  # of the pretrained model; no notebook makes them
     "finished.png": "Twelve finished covers: the songs of songs.csv, by `make figures`",
     "beside_real.jpg": "64 generated covers, and 64 of the imprint's own for other labels",
-    "long_training.jpg": "The same latents after 16,000, 64,000, 128,000 and 192,000 covers",
+    "long_training.jpg": "`acgan_start` in its first part: the same latents after 16,000, 64,000, 128,000 and 192,000 "
+    "covers",
 }
 
 

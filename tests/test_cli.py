@@ -132,8 +132,8 @@ def test_a_dry_run_says_how_many_images_are_trained_on_and_for_how_long(tmp_path
     monkeypatch.chdir(tmp_path)
     code, said, _ = run("course", "--profile", "gpu", "--only", "5", "--dry-run")
     assert code == 0
-    assert "acgan: 80,000 steps, 10,240,000 images, about 1 h" in said
-    assert "in all 15,360,000 images, about 2.5 hours of training" in said and "GPU" in said
+    assert "acgan: 80,000 steps, 10,240,000 images, about 46 min" in said
+    assert "in all 15,360,000 images, about 1.5 hours of training" in said and "GPU" in said
     _, said, _ = run("course", "--only", "4", "-p", "steps=50", "--dry-run")
     assert "wgan_logan: 50 steps, 800 images, about 14 s" in said
 

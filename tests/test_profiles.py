@@ -28,7 +28,8 @@ def test_the_gpu_profile_is_large_enough_for_a_card():
         for plan in plans(notebook, "gpu", {}):
             assert plan.images >= 5_000_000, plan
     settings = recipe("acgan", size=128, **profile_settings("gpu", 128))
-    assert settings.batch_size >= 128 and settings.precision == "bfloat16" and settings.compile
+    assert settings.batch_size >= 128 and settings.precision == "bfloat16"
+    assert settings.compile and settings.graphs
 
 
 def test_the_laptop_profile_takes_a_quarter_of_an_hour():

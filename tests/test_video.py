@@ -46,7 +46,7 @@ def test_halfway_labels_are_in_the_middle_and_open_ones_those_of_the_nearer(gene
     assert conditions[0][0, energy] == pytest.approx(-0.8) and np.isnan(conditions[1][0, energy])
 
 
-@pytest.mark.parametrize("ending", ["gif", "mp4"])
+@pytest.mark.parametrize("ending", ["gif", "webp", "mp4"])
 def test_the_file_holds_every_frame(generator, tmp_path, ending):
     seen = []
     path = video.write(
@@ -63,7 +63,7 @@ def test_the_file_holds_every_frame(generator, tmp_path, ending):
 
 
 def frames_of(path):
-    if path.suffix == ".gif":
+    if path.suffix in (".gif", ".webp"):
         with Image.open(path) as file:
             return [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(file)]
     av = pytest.importorskip("av")
@@ -74,7 +74,7 @@ def frames_of(path):
 def test_what_cannot_become_a_video(generator, tmp_path):
     for keys, name, words in [
         ([FIRST], "a.gif", "two key frames at least"),
-        ([FIRST, LAST], "a.avi", "must end in .gif or .mp4"),
+        ([FIRST, LAST], "a.avi", "must end in .gif, .webp or .mp4"),
         ([FIRST, Request((1, 2))], "a.gif", "as many covers"),
     ]:
         with pytest.raises(RequestError, match=words):

@@ -196,7 +196,7 @@ def video(
     pictures: Annotated[
         list[Path], typer.Argument(help="Two or more, as `generate` or the explorer saved them.")
     ],
-    out: Annotated[Path, typer.Option(help="The video, .mp4 or .gif.")] = Path("video.mp4"),
+    out: Annotated[Path, typer.Option(help="The video: .mp4, .webp or .gif.")] = Path("video.mp4"),
     seconds: Annotated[float, typer.Option(min=0.1, help="From one picture to the next.")] = 2.0,
     size: Annotated[int, typer.Option(help="Pixels that a cover is wide.")] = 256,
     loop: Annotated[bool, typer.Option("--loop", help="And back to the first.")] = False,

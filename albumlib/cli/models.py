@@ -54,7 +54,7 @@ def train(
 
     \b
     Examples: python -m albumlib train data/imprint/coverset -p batch_size=32 --out data/model
-              python -m albumlib train --from data/pretrained/acgan.safetensors \\
+              python -m albumlib train --from data/pretrained/acgan_start.safetensors \\
                   --pictures my/covers --out data/mine
               python -m albumlib train data/imprint/coverset --from data/model -p size=128 \\
                   -p generator_width=8 -p critic_width=16 --out data/larger

@@ -157,7 +157,9 @@ def _preview(asked: dict) -> None:
         ahead += trainings
     images, hours = sum(t.images for t in ahead), sum(t.seconds for t in ahead) / 3600
     if ahead:
-        machine = "one GPU of today, not measured" if asked["profile"] == "gpu" else "two cores"
+        machine = (
+            "a GPU, by what was measured on an H100" if asked["profile"] == "gpu" else "two cores"
+        )
         typer.echo(f"in all {images:,} images, about {hours:.1f} hours of training "
                    f"(estimated for {machine})")  # fmt: skip
 

@@ -201,7 +201,7 @@ def read_networks(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Tensor
     the generator's shape.
 
     `path` is a run's folder, or the file of a generator with its critic beside it, as
-    `acgan.safetensors` has `acgan_critic.safetensors`. TrainingError if there is none.
+    `acgan_start.safetensors` has `acgan_start_critic.safetensors`. TrainingError if there is none.
     """
     path = Path(path)
     if path.is_dir():

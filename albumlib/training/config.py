@@ -116,7 +116,7 @@ class TrainingConfig:
     precision: str = setting("float32", PRECISIONS)
     # By torch, for GPUs; penalties and latent steps, which are differentiated twice, are not.
     compile: bool = False
-    graphs: bool = False  # whole steps as CUDA graphs; see captured.py
+    graphs: bool = False  # whole steps as CUDA graphs, in one process; see captured.py
     # Bookkeeping, in generator updates
     log_every: int = setting(50, COUNT)
     sample_every: int = setting(500, COUNT)

@@ -84,8 +84,9 @@ class Trainer:
         frozen = set(self.critic.blocks[: config.freeze_critic].parameters())
         trained = [weight for weight in self.critic.parameters() if weight not in frozen]
         generator = self.generator.prior if config.freeze_generator else self.generator
-        self.steps = Steps(self.device) if config.graphs else None
-        kept = {"capturable": config.graphs and self.device.type == "cuda"}
+        alone = self.distributed.world_size == 1  # processes exchange gradients within a step
+        self.steps = Steps(self.device) if config.graphs and alone else None
+        kept = {"capturable": self.steps is not None and self.device.type == "cuda"}
         self.critic_optimiser = torch.optim.Adam(trained, **kept)  # rates and betas: see _step
         self.generator_optimiser = torch.optim.Adam(generator.parameters(), **kept)
 

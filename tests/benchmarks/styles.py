@@ -28,7 +28,7 @@ from albumlib.training.config import recipe
 from albumlib.training.loop import train
 
 ROOT = Path(__file__).parents[2]
-START = ROOT / "data" / "pretrained" / "acgan.safetensors"
+START = ROOT / "data" / "pretrained" / "acgan_start.safetensors"
 ARTIST = 3
 COUNTS = (25, 50, 100, 200, 400)
 VARIANTS: dict[str, dict] = {

@@ -28,7 +28,7 @@ from albumlib.training.loop import train
 
 ROOT = Path(__file__).parents[2]
 PRETRAINED = ROOT / "data" / "pretrained"
-START = PRETRAINED / "acgan.safetensors"
+START = PRETRAINED / "acgan_start.safetensors"
 COUNT = 1000  # covers to measure by
 
 
