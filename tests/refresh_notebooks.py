@@ -95,8 +95,8 @@ PAGE = (
 BY_HAND = {  # of the pretrained model; no notebook makes them
     "finished.png": "Twelve finished covers: the songs of songs.csv, by `make figures`",
     "beside_real.jpg": "64 generated covers, and 64 of the imprint's own for other labels",
-    "long_training.jpg": "`acgan_start` in its first part: the same latents after 16,000, 64,000, 128,000 and 192,000 "
-    "covers",
+    "long_training.jpg": "`acgan_start` in its first part: the same latents after 16,000, 64,000, "
+    "128,000 and 192,000 covers",
 }
 
 

@@ -66,8 +66,10 @@ def test_percentiles_and_names_are_those_of_the_albums():
     )
 
 
-def test_the_committed_page_has_the_scripts_and_styles_of_today(root):
+def test_the_committed_page_has_the_scripts_styles_and_model_of_today(root):
     page = (root / "figures" / "page" / "index.html").read_text(encoding="utf-8")
     names = [f"{name}.js" for name in export.SCRIPTS] + ["page.css"]
     old = [name for name in names if (export.PAGE / name).read_text("utf-8").strip() not in page]
     assert not old, "run `make page`"
+    model = load_generator(PRETRAINED / "acgan.safetensors")
+    assert export.fingerprint(model) in page, "run `make page`: another model ships"

@@ -62,7 +62,8 @@ def write(
 ) -> Path:
     """Write a video that takes `seconds` from each request to the next, covers `size` px wide.
 
-    `path` ends in .gif, .webp or .mp4. Raises RequestError for another ending, or fewer than two requests.
+    `path` ends in .gif, .webp or .mp4. Raises RequestError for another ending, or fewer than two
+    requests.
     """
     path = Path(path)
     if len(requests) < 2:
