@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from albumlib.dataset.coverset import Batches
+from albumlib.dataset.batches import Batches
 from albumlib.models import load_generator
 from albumlib.models.checkpoint import TrainingError
 from albumlib.runtime.rng import Rng

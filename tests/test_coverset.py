@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from albumlib import features
-from albumlib.dataset.coverset import Batches, CoverSet, CoverSetError
+from albumlib.dataset.batches import Batches
+from albumlib.dataset.coverset import CoverSet, CoverSetError
 
 
 def numbered(count):

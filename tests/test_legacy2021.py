@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from albumlib.dataset.coverset import Batches
+from albumlib.dataset.batches import Batches
 from albumlib.studies.legacy2021 import (
     BUGS,
     CHOICES,

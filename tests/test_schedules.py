@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from albumlib.dataset.coverset import Batches
+from albumlib.dataset.batches import Batches
 from albumlib.models.checkpoint import TrainingError
 from albumlib.training.config import TrainingConfig
 from albumlib.training.loop import train

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from albumlib.dataset.coverset import Batches
+from albumlib.dataset.batches import Batches
 from albumlib.models import checkpoint, losses, networks
 from albumlib.training import config, loop, monitor
 from albumlib.training.config import recipe

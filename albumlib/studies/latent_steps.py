@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from albumlib.dataset.coverset import Batches
+from albumlib.dataset.batches import Batches
 from albumlib.sampling.latent import generated
 from albumlib.studies.records import Runs
 from albumlib.studies.setup import NARROW, Setup

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
-from albumlib.dataset.coverset import Batches
+from albumlib.dataset.batches import Batches
 from albumlib.models import losses
 from albumlib.models.blocks import SLOPE, GeneratorBlock
 from albumlib.models.networks import Critic, Generator, LabelScale, channels, draw_latents

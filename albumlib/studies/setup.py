@@ -17,7 +17,8 @@ import numpy as np
 from torch import Tensor
 from torch.nn import functional as F
 
-from albumlib.dataset.coverset import Batches, CoverSet
+from albumlib.dataset.batches import Batches
+from albumlib.dataset.coverset import CoverSet
 from albumlib.evaluation import label_recovery, metrics, scorecard
 from albumlib.evaluation.extractor import SIDE, extract, load_extractor
 from albumlib.evaluation.label_recovery import LabelRegressor

@@ -23,7 +23,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from albumlib.dataset.coverset import Batches, CoverSet
+from albumlib.dataset.batches import Batches
+from albumlib.dataset.coverset import CoverSet
 from albumlib.evaluation import label_recovery, metrics
 from albumlib.runtime.paths import MEASURED
 from albumlib.runtime.progress import milestones

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from albumlib.dataset.coverset import Batches
+from albumlib.dataset.batches import Batches
 from albumlib.models.checkpoint import (
     NotFiniteError,
     TrainingError,

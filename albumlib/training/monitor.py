@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from albumlib.dataset.coverset import Batches
+from albumlib.dataset.batches import Batches
 from albumlib.models.networks import Generator, draw_latents, to_pixels
 from albumlib.training.trainer import Trainer
 

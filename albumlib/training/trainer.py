@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from albumlib import __version__
-from albumlib.dataset.coverset import Batches
+from albumlib.dataset.batches import Batches
 from albumlib.models import losses
 from albumlib.models.augment import augment
 from albumlib.models.checkpoint import (

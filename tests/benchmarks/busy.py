@@ -37,7 +37,7 @@ OURS, DEFAULT = "ours", "OpenMP's own"
 WORKER = """
 import sys, time
 import numpy as np
-from albumlib.dataset.coverset import Batches
+from albumlib.dataset.batches import Batches
 from albumlib.training.config import recipe
 from albumlib.training.trainer import Trainer
 

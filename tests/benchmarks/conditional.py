@@ -22,8 +22,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from albumlib.dataset.batches import Batches
 from albumlib.dataset.cleaning import clean
-from albumlib.dataset.coverset import Batches, CoverSet
+from albumlib.dataset.coverset import CoverSet
 from albumlib.dataset.gathering import gather
 from albumlib.evaluation import label_recovery
 from albumlib.models.networks import to_pixels

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from training_step import Plain
 
-from albumlib.dataset.coverset import Batches
+from albumlib.dataset.batches import Batches
 from albumlib.models import losses
 from albumlib.models.networks import Critic, Generator
 from albumlib.training.config import recipe, widths

@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from albumlib.dataset.coverset import Batches
+from albumlib.dataset.batches import Batches
 from albumlib.sources.imprint.imprint import Imprint
 from albumlib.training.config import recipe
 from albumlib.training.trainer import Trainer

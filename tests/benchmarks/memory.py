@@ -18,7 +18,7 @@ import sys
 import numpy as np
 import torch
 
-from albumlib.dataset.coverset import Batches
+from albumlib.dataset.batches import Batches
 from albumlib.training.config import recipe, widths
 from albumlib.training.trainer import Trainer
 

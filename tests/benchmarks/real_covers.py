@@ -33,7 +33,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from albumlib.dataset import cleaning, gathering
-from albumlib.dataset.coverset import Batches, CoverSet
+from albumlib.dataset.batches import Batches
+from albumlib.dataset.coverset import CoverSet
 from albumlib.evaluation import metrics
 from albumlib.models import losses
 from albumlib.models.networks import draw_latents, to_pixels

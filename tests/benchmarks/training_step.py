@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from albumlib.dataset.coverset import Batches
+from albumlib.dataset.batches import Batches
 from albumlib.evaluation import metrics
 from albumlib.models import losses
 from albumlib.models.networks import Critic, Generator, draw_latents, to_pixels
