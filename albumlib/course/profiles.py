@@ -31,6 +31,7 @@ from albumlib.runtime.progress import spoken
 BATCH = {"smoke": 16, "laptop": 16, "gpu": 128}
 SUSTAINED = {"smoke": 0.24e12, "laptop": 0.24e12, "gpu": 32e12}  # operations a second
 STEP = {64: 2.1e9, 128: 8.7e9}  # operations of a step of `acgan`, an image, by its size
+NARROW = {"generator_width": 4, "critic_width": 8}  # a few steps show nothing, whatever the width
 LARGE = ("04_wgan_logan", "05_acgan")  # chapters that train at 128 pixels with the gpu profile
 DEARER = {"wgan_logan": 2.0, "acgan_wgan_logan": 2.0}  # than a step of `acgan`
 TRAININGS = {  # of each chapter: recipe, and its part of the chapter's steps
@@ -42,8 +43,9 @@ TRAININGS = {  # of each chapter: recipe, and its part of the chapter's steps
 }
 
 
-def profile_settings(profile: str, size: int) -> dict[str, Any]:
-    """Settings of a training that belong to the profile and not to the lesson.
+def profile_settings(profile: str, size: int, start: str | Path = "") -> dict[str, Any]:
+    """Settings of a training that belong to the profile and not to the lesson: the widths of the
+    networks, unless they are those of a model to `start` with.
 
     >>> profile_settings("laptop", 128)
     {'generator_width': 8, 'critic_width': 16}
@@ -53,7 +55,9 @@ def profile_settings(profile: str, size: int) -> dict[str, Any]:
     if profile == "gpu":
         fast = {"precision": "bfloat16", "compile": True, "graphs": True}
         return {"batch_size": BATCH["gpu"], **fast}
-    return widths(size)
+    if start:
+        return {}
+    return NARROW if profile == "smoke" else widths(size)
 
 
 @dataclass(frozen=True)
