@@ -119,14 +119,31 @@ def page(covers, pictures):
         yield address
 
 
+@pytest.fixture(scope="module")
+def opened_page(page, browser):
+    """The explorer's page in Chromium, for all tests that leave it as it is: each new one would
+    start a kernel."""
+    tab = browser.new_page()
+    tab.goto(page, timeout=PATIENCE)
+    tab.wait_for_function(READY, timeout=PATIENCE)
+    yield tab
+    tab.close()
+
+
+@pytest.fixture
+def tab(opened_page):
+    """That page, in a wide window and scrolled to its top."""
+    opened_page.set_viewport_size({"width": 1400, "height": 900})
+    opened_page.evaluate("document.querySelectorAll('*').forEach(e => { e.scrollTop = 0 })")
+    return opened_page
+
+
 @pytest.mark.parametrize(
     ("name", "width", "height"),
     [("wide", 1440, 900), ("tablet", 768, 1024), ("zoomed", 720, 450), ("phone", 390, 844)],
 )
-def test_the_page_follows_a_slider(page, browser, screenshots, name, width, height):
-    tab = browser.new_page(viewport={"width": width, "height": height})
-    tab.goto(page, timeout=PATIENCE)
-    tab.wait_for_function(READY, timeout=PATIENCE)
+def test_the_page_follows_a_slider(tab, screenshots, name, width, height):
+    tab.set_viewport_size({"width": width, "height": height})
     cover, first = (tab.locator(one).bounding_box() for one in (COVER, ".noUi-handle >> nth=0"))
     below = cover["y"] + cover["height"]
     assert first["x"] > cover["x"] + cover["width"] or 0 < first["y"] - below < 200
@@ -138,7 +155,6 @@ def test_the_page_follows_a_slider(page, browser, screenshots, name, width, heig
     assert tab.locator(COVER).bounding_box()["y"] >= 0  # in sight of the last of the ten sliders
     assert serious_findings(tab.evaluate) == []
     tab.screenshot(path=screenshots / f"explorer_{name}.png")
-    tab.close()
 
 
 def test_a_starred_cover_is_saved_for_print_and_opened_again(page, browser, pictures, tmp_path):
@@ -197,10 +213,7 @@ def test_firefox_follows_a_slider_and_keeps_a_starred_cover(page, screenshots):
         tab.screenshot(screenshots / "explorer_firefox.png")
 
 
-def test_words_stand_out_from_their_background(page, browser):
-    tab = browser.new_page(viewport={"width": 1400, "height": 900})
-    tab.goto(page, timeout=PATIENCE)
-    tab.wait_for_function(READY, timeout=PATIENCE)
+def test_words_stand_out_from_their_background(tab):
     colours = """[...document.querySelectorAll('.albumlib label, .albumlib span, .albumlib button')]
         .filter(e => e.textContent.trim() && e.checkVisibility()).map(e => {
             let behind = e;
@@ -213,13 +226,9 @@ def test_words_stand_out_from_their_background(page, browser):
     assert len(found) > 20
     for words, ink, behind in found:
         assert contrast(ink, behind) >= 4.5, words
-    tab.close()
 
 
-def test_every_slider_field_and_picture_has_a_name(page, browser):
-    tab = browser.new_page()
-    tab.goto(page, timeout=PATIENCE)
-    tab.wait_for_function(READY, timeout=PATIENCE)
+def test_every_slider_field_and_picture_has_a_name(tab):
     handles = "[...document.querySelectorAll('.noUi-handle')].filter(e => e.checkVisibility())"
     named = f"{handles}.every(e => e.getAttribute('aria-label') && e.offsetWidth >= 24)"
     tab.wait_for_function(named, timeout=PATIENCE)
@@ -236,7 +245,6 @@ def test_every_slider_field_and_picture_has_a_name(page, browser):
     assert tab.evaluate(nameless) == []
     assert tab.locator('.albumlib [title="null"]').count() == 0
     assert "energy" in tab.get_attribute(COVER, "alt")
-    tab.close()
 
 
 def test_a_report_keeps_nobody_out(browser, tmp_path, root):
@@ -293,7 +301,7 @@ def test_pages_that_were_left_leave_no_kernel_and_a_large_photograph_arrives(
         tab.wait_for_function(
             f"!document.querySelector('.albumlib-gone') && {READY}", timeout=PATIENCE
         )
-        for _ in range(10):
+        for _ in range(4):
             tab.reload(timeout=PATIENCE)
             tab.wait_for_function(READY, timeout=PATIENCE)
         [left] = kernels(server, 1)  # that of the page which is open

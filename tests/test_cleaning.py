@@ -38,13 +38,13 @@ REASONS = {
 @pytest.fixture(scope="module")
 def gathered(tmp_path_factory):
     folder = tmp_path_factory.mktemp("gathered")
-    gather(IMPRINT, folder, size=96)
+    gather(IMPRINT, folder, size=96, workers=1)
     return folder
 
 
 @pytest.fixture(scope="module")
 def cleaned(gathered):
-    return clean(gathered, size=32)
+    return clean(gathered, size=32, workers=2)
 
 
 def quarantine(gathered):
@@ -202,7 +202,9 @@ def test_several_sizes_come_from_one_pass(gathered, tmp_path):
 
 
 def test_a_window_selects_albums_and_is_noted(gathered, cleaned, tmp_path):
-    chosen = clean(gathered, tmp_path / "w", size=32, where=["year=1990..", "genre=rock,folk"])
+    chosen = clean(
+        gathered, tmp_path / "w", size=32, workers=1, where=["year=1990..", "genre=rock,folk"]
+    )
     assert chosen.manifest["selection"] == ["year=1990..", "genre=rock,folk"]
     table = cleaned.table
     inside = (table["year"] >= 1990) & table["genre"].isin(["rock", "folk"])
@@ -222,7 +224,7 @@ def test_what_is_released_comes_back_and_stays_on_its_side(gathered, cleaned, tm
     ids = {r: rejects[rejects["reason"] == r]["id"].iloc[0] for r in ("duplicate", "not square")}
     try:
         assert release(gathered, gathered / "coverset", ids.values()) == 2
-        again = clean(gathered, tmp_path / "again", size=32)
+        again = clean(gathered, tmp_path / "again", size=32, workers=1)
         assert set(ids.values()) <= set(again.table["cover"])
         assert again.manifest["released"] == sorted(ids.values())
         assert (again.table.groupby("group")["split"].nunique() == 1).all()

@@ -22,6 +22,7 @@ from albumlib.runtime import console, doctor
 from albumlib.runtime.doctor import Finding
 from albumlib.sampling import request
 from albumlib.sampling.generate import SHEET
+from albumlib.sources.music import Music
 from albumlib.training.config import RECIPES
 from tests.test_music import clicks, encode
 
@@ -390,7 +391,11 @@ def test_a_table_becomes_a_file_for_each_row_and_bad_rows_are_named(listener):
     assert "energy is from 0 to 1" in rejected["reason"][0] and "number" in rejected["reason"][1]
 
 
-def test_a_folder_of_music_becomes_covers_and_what_is_at_the_mean_is_said(listener, tmp_path):
+@pytest.mark.usefixtures("measured_at_once")
+def test_a_folder_of_music_becomes_covers_and_what_is_at_the_mean_is_said(
+    listener, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(Music.__init__, "__defaults__", (1,))  # two more processes have a test
     encode(tmp_path / "drums.flac", clicks(120))
     encode(tmp_path / "more.mp3", clicks(90))
     out = listener / "covers"
@@ -467,6 +472,7 @@ def test_titles_and_years_of_a_table_are_honoured_or_said_to_be_left_out(listene
     assert rejected.count("this model was trained without year") == 3
 
 
+@pytest.mark.usefixtures("measured_at_once")
 def test_features_of_a_music_file_are_measured(listener):
     song, out = encode(listener / "song.flac", clicks(120)), listener / "a.png"
     code, _, errors = run("generate", listener, "--music", song, "--out", out)

@@ -28,11 +28,10 @@ def test_the_command_writes_a_file_that_can_be_used(tmp_path, monkeypatch, capsy
 
 
 def test_half_precision_learns_as_well():
-    found = [training.train("text", albums=40, epochs=30, half=half)[0] for half in (False, True)]
+    network, _ = training.train("text", albums=40, epochs=30, half=True)
     imprint = training.Imprint(training.SEED, albums=training.FIRST + 40, corruption=0)
     known = training.legibility.examples(imprint, range(training.FIRST, training.FIRST + 40))
-    right = [training.legibility.accuracy(network, *known) for network in found]
-    assert min(right) > 0.8
+    assert training.legibility.accuracy(network, *known) > 0.8
 
 
 def test_the_regressor_that_ships_reads_features_off_covers():

@@ -31,8 +31,8 @@ def test_it_is_cleaned_and_a_model_is_trained(root, tmp_path, file):
     path = root / "tests" / "cases" / "tables" / f"{file}.csv"
     path = path if path.exists() else thirty_albums(tmp_path / "thirty.csv")
     table = Table(path)
-    gather(table, tmp_path / "out", size=64)
-    covers = clean(tmp_path / "out", size=32)
+    gather(table, tmp_path / "out", size=64, workers=1)
+    covers = clean(tmp_path / "out", size=32, workers=1)
     known = np.isfinite(covers.labels).any(0)
     assert [n for n, k in zip(features.NAMES, known, strict=True) if k] == list(
         table.account.columns
@@ -52,8 +52,8 @@ def undated(tmp_path_factory):
     them equally loud and no tempo known."""
     folder = tmp_path_factory.mktemp("undated")
     wanting = {"album": [f"Album {n // 2}" for n in range(90)], "loudness": -8.0, "tempo": None}
-    gather(Table(thirty_albums(folder / "thirty.csv", **wanting)), folder, size=64)
-    covers = clean(folder, size=64)
+    gather(Table(thirty_albums(folder / "thirty.csv", **wanting)), folder, size=64, workers=1)
+    covers = clean(folder, size=64, workers=1)
     config = TrainingConfig(
         size=64, labels=True, steps=1, batch_size=8, generator_width=4, critic_width=8
     )

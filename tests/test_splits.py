@@ -59,13 +59,13 @@ class Real(Imprint):
 
 
 def test_the_artist_decides_on_real_data_alone(tmp_path):
-    gather(Imprint(albums=60, corruption=0), tmp_path / "imprint", size=32)
-    invented = clean(tmp_path / "imprint", size=32)
+    gather(Imprint(albums=60, corruption=0), tmp_path / "imprint", size=32, workers=1)
+    invented = clean(tmp_path / "imprint", size=32, workers=1)
     sides = invented.table.groupby("artist")["split"].nunique()
     assert sides.max() > 1  # each album stands for itself: chance has no memory
 
-    gather(Real(albums=120, corruption=0), tmp_path / "real", size=32)
-    real = clean(tmp_path / "real", size=32)
+    gather(Real(albums=120, corruption=0), tmp_path / "real", size=32, workers=1)
+    real = clean(tmp_path / "real", size=32, workers=1)
     assert (real.table.groupby("artist")["split"].nunique() == 1).all()
     assert len(real.rows("test")) + len(real.rows("validation")) == len(real.rows("heldout")) > 0
 

@@ -40,7 +40,7 @@ def test_untrained_it_is_bicubic_interpolation(known):
 
 def test_a_few_steps_bring_covers_nearer_to_the_truth(known):
     small, large = known
-    network = train(small[:16], large[:16], steps=40)
+    network = train(small[:16], large[:16], steps=25)
     with torch.no_grad():
         found = network(to_covers(small[16:]))
     assert error(found, large[16:]) < error(bicubic(small[16:]), large[16:])
