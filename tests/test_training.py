@@ -46,6 +46,15 @@ def weights(generator):
     return torch.cat([weight.flatten() for weight in generator.state_dict().values()])
 
 
+@pytest.fixture
+def double(monkeypatch):
+    """Everything in double precision: what algebra says is equal is so on every processor."""
+    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
 @pytest.mark.parametrize("critic_loss", config.CRITIC_LOSSES)
 def test_interrupted_run_ends_with_the_same_bits(tmp_path, critic_loss):
     images, labels = covers_that_say_their_label()
@@ -187,6 +196,7 @@ def test_a_checkpoint_under_former_names_is_read(tmp_path):
     assert read_records(tmp_path)[-1]["step"] == 3
 
 
+@pytest.mark.usefixtures("double")
 def test_one_call_scores_real_and_fake_as_two_do():
     """Groups of the standard deviation stay among their own, and R1 + R2 is twice the mean."""
     torch.manual_seed(0)
@@ -372,4 +382,6 @@ def test_compiled_networks_train_alike(monkeypatch):
         for _ in range(2):  # with a penalty and without
             trainer.advance(batches)
         weights.append(torch.cat([w.detach().flatten() for w in trainer.generator.parameters()]))
-    torch.testing.assert_close(*weights, atol=1e-4, rtol=0)
+    apart = (weights[0] - weights[1]).abs()  # a gradient near zero may be rounded to any sign
+    assert apart.max() <= 2.2 * 2 * config.generator_rate
+    assert apart.mean() < 0.01 * config.generator_rate
