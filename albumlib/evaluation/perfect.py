@@ -45,14 +45,20 @@ def redrawn(
     imprint: Imprint, albums: Sequence[int], size: int, *, drawn: int = 0, seed: int = 0
 ) -> np.ndarray:
     """Covers (n, size, size, 3) uint8 of albums by number, with style and composition that follow
-    from `seed` alone; written as a file of `drawn` pixels a side and read as the cleaning does."""
-    covers = [
-        as_cleaned(imprint.picture(album, drawn or size, chance=seed * 10**6 + place), size, place)
+    from `seed` alone; written as a file of `drawn` pixels a side and read as the cleaning does.
+
+    What the cleaning let through of an album's corruption, such as a cover in greys, is done to
+    its new cover too: else these covers would follow their labels better than the real ones.
+    """
+    return np.stack([
+        as_cleaned(
+            imprint.picture(imprint.shown_on(album), drawn or size, chance=seed * 10**6 + place),
+            size, place, imprint.truth(album).defect,
+        )
         for place, album in enumerate(albums)
-    ]
-    return np.stack(covers)
+    ])  # fmt: skip
 
 
-def as_cleaned(picture: Image.Image, size: int, chance: int = 0) -> np.ndarray:
-    """A drawn picture's pixels (size, size, 3) after its way through a file."""
-    return decode(corrupted(picture, "", np.random.default_rng((chance, 5))), size).pixels
+def as_cleaned(picture: Image.Image, size: int, chance: int = 0, defect: str = "") -> np.ndarray:
+    """A drawn picture's pixels (size, size, 3) after its way through a file, corrupted or not."""
+    return decode(corrupted(picture, defect, np.random.default_rng((chance, 5))), size).pixels

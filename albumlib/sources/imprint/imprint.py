@@ -141,17 +141,19 @@ class Imprint:
         """The cover that a track's `cover` names, as JPEG or PNG bytes, corrupted or not."""
         index = _number(reference)
         truth = self.truth(index)
-        shown = self._original_of(index) if "duplicate" in truth.defect else index
+        shown = self.shown_on(index)
         picture = self.picture(shown, size)
         return corrupted(picture, truth.defect, np.random.default_rng((self.seed, shown, 5)))
 
     def truth(self, index: int) -> Truth:
         """What cover `index` really is. For tests."""
-        defect = self._defect(index)
-        shown = self._original_of(index) if "duplicate" in defect else index
-        chance = self._chance(shown)
+        chance = self._chance(self.shown_on(index))
         text = self.text and artwork.has_text(*chance)
-        return Truth(defect, text, artwork.layout_name(*chance))
+        return Truth(self._defect(index), text, artwork.layout_name(*chance))
+
+    def shown_on(self, index: int) -> int:
+        """The album that cover `index` was drawn for: another one where it is a duplicate."""
+        return self._original_of(index) if "duplicate" in self._defect(index) else index
 
     def layout_of(self, reference: str) -> str:
         """The layout of the cover that a track's `cover` names."""
