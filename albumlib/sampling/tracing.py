@@ -20,10 +20,10 @@ COLOURS = 12  # at most
 ALIKE = 0.05  # distance in OKLab below which two colours become one
 FLAT = 0.02  # gradient in OKLab, per pixel of WORK, at which a pixel counts half
 NOISE, AGREEMENT = 0.03, 2.0  # of a pixel's colour, in OKLab; weight of its neighbourhood
-GRAIN, NEAR, ROUND = 1.2, 3.0, 2.0  # widths of the three blurs, in pixels of WORK
-# What is smaller than 16 × 16 px of 512 is dropped; the rest are degrees and pixels of vtracer.
+GRAIN, NEAR, ROUND = 0.9, 2.4, 1.6  # widths of the three blurs, in pixels of WORK
+# What is smaller than 14 × 14 px of 512 is dropped; the rest are degrees and pixels of vtracer.
 TRACER = {
-    "colormode": "color", "hierarchical": "stacked", "mode": "spline", "filter_speckle": 16,
+    "colormode": "color", "hierarchical": "stacked", "mode": "spline", "filter_speckle": 14,
     "color_precision": 8, "layer_difference": 0, "corner_threshold": 60, "length_threshold": 6.0,
     "splice_threshold": 45, "path_precision": 1,
 }  # fmt: skip
