@@ -42,7 +42,7 @@ GALLERY = {  # picture in figures/: the notebook that makes it, a piece of the c
         "figures.ladder(",
         "2021, repaired step by step",
     ),
-    "averages": ("08_why_2021_failed", "Six albums, each", "albums' averages, then and now"),
+    "averages": ("08_why_2021_failed", "Eight albums, each", "albums' averages, then and now"),
     "titles": ("10_track_names", "rows = {title:", "covers from titles and nothing else"),
     "decades": (
         "12_popularity_and_time",
@@ -58,7 +58,7 @@ CHAPTERS = {  # for the README's table: a piece of the cell; left, top and width
     "05_acgan": ("figures.feature_sweeps(", (145, 330, 647)),
     "06_latent_explorer": ("sliders[NAMES.index", (0, 0, 256)),
     "07_evaluation": ("figures.damage_curves(", (0, 44, 400)),
-    "08_why_2021_failed": ("show_steps(Path(measured)", (182, 545, 205)),
+    "08_why_2021_failed": ("show_steps(Path(measured)", (186, 574, 206)),
     "09_styles": ("New albums, same latents", (70, 36, 360)),
     "10_track_names": ("rows = {title:", (100, 36, 400)),
     "11_lettering": ("The same albums and the same latents", (200, 36, 400)),

@@ -16,7 +16,7 @@ from albumlib.evaluation import label_recovery
 from albumlib.evaluation.metrics import MetricsError
 from albumlib.studies import ablations, latent_steps
 from albumlib.studies.ablations import MapCritic, measure
-from albumlib.studies.legacy2021 import BUGS, DIFFERENCES
+from albumlib.studies.legacy2021 import BUGS, DIFFERENCES, ORDERS
 from albumlib.studies.records import REAL, STRIP, read_measured
 from albumlib.studies.setup import Setup, enlarge, shrink
 
@@ -205,4 +205,22 @@ def test_what_comes_with_the_course_is_complete():
         runs = sorted((record["build"], record["seed"]) for record in records[1:])
         assert runs == sorted((build, seed) for build in builds for seed in seeds)
         assert len({record["images"] for record in records[1:]}) == 1
-        assert all((file.with_suffix("") / f"{build}.png").exists() for build in builds)
+        strips = {strip.stem for strip in file.with_suffix("").glob("*.png")}
+        assert strips <= set(builds)  # a chapter shows covers of some or of none
+
+
+def test_covers_of_each_step_and_of_each_bug_come_with_the_course():
+    for name, builds in {"ladder": ablations.STEPS, "bugs_alone": ("no bug", *BUGS)}.items():
+        assert all((ablations.MEASURED / name / f"{build}.png").exists() for build in builds)
+
+
+def test_the_orders_on_file_are_of_the_same_runs_where_they_meet():
+    """The first variant and the last; and the last is what `bugs_alone` calls no bug."""
+    found = {}
+    for name in (*ORDERS, "bugs_alone"):
+        rows = read_measured(ablations.MEASURED / f"{name}.jsonl")
+        found[name] = {(row["build"], row.get("seed")): row["label_correlation"] for row in rows}
+    for seed in (1, 2, 3):
+        assert len({found[order]["2021", seed] for order in ORDERS}) == 1
+        last = {found[order][ORDERS[order][-1], seed] for order in ORDERS}
+        assert last == {found["bugs_alone"]["no bug", seed]}

@@ -297,6 +297,18 @@ def test_where_nothing_was_rejected_or_paired_the_figure_says_so():
     assert words == ["Nothing was rejected.", "Duplicates: there are none."]
 
 
+def test_runs_compared_have_a_row_a_variant_and_share_names_only_if_they_are_the_same():
+    same = figures.comparison({"KID": {"off": [1.0, 2.0], "on": []}, "FD": {"off": [3], "on": [4]}})
+    first, second = same.axes
+    assert first.get_ylim() == second.get_ylim() == (1.5, -0.5)
+    assert second in first.get_shared_y_axes().get_siblings(first)
+    orders = {"up": {"a": [1.0], "b": [2.0], "c": [2.0]}, "down": {"b": [2.0], "a": [1.0]}}
+    axes = figures.comparison(orders).axes
+    names = [[text.get_text() for text in panel.get_yticklabels()] for panel in axes]
+    assert names == [["a", "b", "c"], ["b", "a"]]
+    assert [panel.get_ylim() for panel in axes] == [(2.5, -0.5), (1.5, -0.5)]
+
+
 def test_a_ladder_has_a_row_of_covers_and_of_dots_for_each_rung():
     names, strips = ["all", "fewer", "none"], [plain(4)[i : i + 2] for i in range(3)]
     values = {"R²": [[0.0, 0.1], [0.2, 0.4], [0.8]], "distance": [[9.0], [5.0], []]}

@@ -74,13 +74,13 @@ def comparison(measures: Mapping[str, Mapping[str, Sequence[float]]], title: str
     """A panel for each measure: what each variant reached, a dot a seed, and mean ± sd.
 
     `measures` is measure → variant → values over seeds; every variant has a row, also if it has
-    no value.
+    no value. Panels with the same variants share their names.
     """
-    columns = min(3, len(measures))
+    columns, same = min(3, len(measures)), len(set(map(tuple, measures.values()))) == 1
     rows = -(-len(measures) // columns)
     height = 0.9 + rows * (0.8 + 0.26 * max(len(variants) for variants in measures.values()))
     figure = new_figure(height, title or "Runs compared", "a dot a seed; bars: mean ± sd")
-    panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
+    panels = figure.subplots(rows, columns, sharey=same, squeeze=False).ravel()
     for axes in panels[len(measures) :]:
         axes.set_visible(False)
     for axes, (measure, variants) in zip(panels, measures.items(), strict=False):
@@ -90,7 +90,7 @@ def comparison(measures: Mapping[str, Mapping[str, Sequence[float]]], title: str
         axes.set_title(measure, fontsize=9)
         axes.xaxis.get_major_locator().set_params(nbins=4)
         axes.grid(axis="y", visible=False)
-    panels[0].set_ylim(max(map(len, measures.values())) - 0.5, -0.5)  # the first row on top
+        axes.set_ylim(len(variants) - 0.5, -0.5)  # the first row on top
     return figure
 
 
