@@ -8,6 +8,7 @@ covers, random numbers, learning rates.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping
 
 import torch
@@ -33,11 +34,11 @@ class Steps:
     def __init__(self, device: torch.device):
         self.device = device
         self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
-        self.kinds: dict[Hashable, Recorded] = {}
+        self.kinds: dict[Hashable, Recorded] = defaultdict(lambda: Recorded(device))
 
     def run(self, kind: Hashable, step: Step, draw: Draw, rng: Rng, numbers: Mapping) -> dict:
         """One step; `draw` gives the batch of each critic update. Returns the step's numbers."""
-        recorded = self.kinds.setdefault(kind, Recorded(self.device))
+        recorded = self.kinds[kind]
         recorded.fill(draw, rng, numbers)
         if self.stream is None:
             return recorded.call(step)
