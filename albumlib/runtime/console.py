@@ -78,7 +78,7 @@ def bars() -> Iterator[Progress]:
 
     def show(what: str, done: int, total: int) -> None:
         nonlocal bar
-        if not bar or bar.desc.removesuffix(": ") != what:
+        if bar is None or bar.desc.removesuffix(": ") != what:
             stack.close()
             bar = tqdm(desc=what, initial=done, total=total or None, unit_scale=True)
             stack.enter_context(bar)
