@@ -16,13 +16,13 @@ course: $(READY)  ## run the course, with PROFILE=smoke, laptop (default) or gpu
 	  $(if $(DRY),--dry-run)
 
 # Three at once: the notebooks, then the tests that need what they leave in data/smoke and the one
-# that watches over that folder; those in a browser, which wait for much of their time, and the
-# scorecard's, so that all end together; all others.
+# that watches over that folder; those in a browser, which wait for much of their time, and some
+# long ones, so that all end together; all others.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 NBVAL = --nbval-lax --nbval-current-env --nbval-cell-timeout 600 --nbval-sanitize-with tests/nbval.cfg
 CHAPTERS = $(sort $(wildcard notebooks/*.ipynb)) $(sort $(wildcard notebooks/solutions/*.ipynb))
 AFTER_CHAPTERS := tests/test_guard.py tests/test_end_to_end.py
-BROWSER := $(patsubst %,tests/test_%.py,browser page scorecard)
+BROWSER := $(patsubst %,tests/test_%.py,browser page scorecard distributed sweep cleaning)
 
 test: $(READY)  ## all tests, and all notebooks as tests
 	@rm -rf data/smoke && mkdir -p build
