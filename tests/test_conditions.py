@@ -13,6 +13,7 @@ from albumlib.models import conditions
 from albumlib.models.checkpoint import TrainingError, load_generator, read_networks
 from albumlib.models.networks import draw_latents
 from albumlib.models.titles import TOKENS, tokens
+from albumlib.runtime.paths import PRETRAINED
 from albumlib.runtime.rng import Rng
 from albumlib.sampling.request import Request
 from albumlib.sources.imprint import Imprint
@@ -268,3 +269,10 @@ def test_a_gathered_set_trains_the_recipe_that_knows_layouts(tmp_path):
     assert ((known == 1).sum(1) == 1).all() and np.isin(known, (-1, 1)).all()
     generator = loop.train(config, covers.images, rows, tmp_path / "model")
     assert generator.layouts == [f"layout_{name}" for name in conditions.LAYOUTS]
+
+
+def test_a_generator_without_its_critic_begins_no_training():
+    with pytest.raises(TrainingError, match="has no critic beside it"):
+        read_networks(PRETRAINED / "acgan.safetensors")
+    generator, critic, about = read_networks(PRETRAINED / "acgan_start.safetensors")
+    assert generator and critic and about["size"] == 64

@@ -209,7 +209,13 @@ def read_networks(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Tensor
         critic = part(tensors, "critic")
         path = path / GENERATOR
     else:
-        critic, _ = read_tensors(path.with_name(f"{path.stem}_critic{path.suffix}"))
+        beside = path.with_name(f"{path.stem}_critic{path.suffix}")
+        if path.exists() and not beside.exists():
+            raise TrainingError(
+                f"{path} has no critic beside it, and a training needs both: begin with "
+                "data/pretrained/acgan_start.safetensors, or with the folder of a training"
+            )
+        critic, _ = read_tensors(beside)
     generator, about = read_tensors(path)
     return generator, critic, about["generator"]
 
