@@ -18,7 +18,8 @@ course: $(READY)  ## run the course, with PROFILE=smoke, laptop (default) or gpu
 # Three at once: the notebooks, then the tests that need what they leave in data/smoke and the one
 # that watches over that folder; those in a browser, which wait for much of their time, and some
 # long ones, so that all end together; all others.
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+SETTINGS = env $$($(BIN)/python -m albumlib.runtime.threads)
+PYTEST = OMP_NUM_THREADS=1 $(SETTINGS) $(BIN)/python -m pytest
 NBVAL = --nbval-lax --nbval-current-env --nbval-cell-timeout 600 --nbval-sanitize-with tests/nbval.cfg
 CHAPTERS = $(sort $(wildcard notebooks/*.ipynb)) $(sort $(wildcard notebooks/solutions/*.ipynb))
 AFTER_CHAPTERS := tests/test_guard.py tests/test_end_to_end.py
@@ -34,7 +35,7 @@ test: $(READY)  ## all tests, and all notebooks as tests
 	cat build/notebooks.log build/browser.log; exit $$status
 
 lab: $(READY)  ## open the notebooks in JupyterLab
-	env $$($(BIN)/python -m albumlib.runtime.threads) $(BIN)/python -m jupyterlab notebooks
+	$(SETTINGS) $(BIN)/python -m jupyterlab notebooks
 
 explore: $(READY)  ## sliders, songs, albums and a cover, as a page in the browser
 	$(BIN)/python -m albumlib explore

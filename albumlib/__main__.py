@@ -4,6 +4,11 @@ Exit code 0 if all went well, 1 if something failed (one sentence says what), 2 
 that cannot be understood.
 """
 
+from albumlib.runtime import threads
+
+if __name__ == "__main__":
+    threads.restart()
+
 import sys
 from typing import Annotated
 
@@ -12,7 +17,6 @@ import typer
 from albumlib import __version__
 from albumlib.cli import covers, data, evaluation, models, runs
 from albumlib.cli.options import NAME
-from albumlib.runtime import threads
 from albumlib.runtime.console import Sentences
 
 app = typer.Typer(

@@ -29,7 +29,7 @@ FIGURE = """from matplotlib import pyplot as plt
 plt.plot([1, 2, seed % 7])
 plt.show()"""
 RECORD = """from albumlib.course import runner
-runner.record(data_dir, "01_first", steps=steps, swd=0.5 * rate, swd_floor=0.1)
+runner.record(data_dir, "01_first", steps=steps, swd=0.5 * rate, swd_real=0.1)
 print("profile", profile, "seed", seed)"""
 
 
@@ -80,7 +80,7 @@ def test_a_run_leaves_notebooks_numbers_and_a_report(tmp_path, notebooks):
     common = {"seed": 5, "source": "imprint"}
     report = run_course("smoke", out, notebooks, {"steps": "7"}, common, lines.append)
     results = json.loads((out / "results.json").read_text())
-    assert results == {"01_first.steps": 7, "01_first.swd": 0.25, "01_first.swd_floor": 0.1}
+    assert results == {"01_first.steps": 7, "01_first.swd": 0.25, "01_first.swd_real": 0.1}
     assert "profile smoke seed 5" in (out / "logs" / "01_first.log").read_text()
     assert (out / "01_first.ipynb").exists() and (out / "02_second.ipynb").exists()
     assert not list(notebooks[0].parent.glob("*.json")), "nothing beside the notebooks"

@@ -22,7 +22,7 @@ COURSE = [
     *("--profile", "smoke", "-p", "steps=4", "--only", "1,2,4,5", "--out", OUT),
 ]
 KEYS = {  # what later work compares itself with
-    "04_wgan_logan": ["swd", "swd_floor"],
+    "04_wgan_logan": ["swd", "swd_real"],
     "05_acgan": [
         f"{name}{control}"
         for name in ("label_correlation", "label_r2")

@@ -178,7 +178,7 @@ def test_copies_are_found_in_proportion():
         shares.append(memory.numbers()["copied"])
     assert shares == pytest.approx([0.01, 0.11, 0.51, 1], abs=0.02)
     assert memory.numbers()["nearest_ratio"] < 0.1
-    assert memory.floor()["copied"] == pytest.approx(0.01, abs=0.005)
+    assert memory.reference()["copied"] == pytest.approx(0.01, abs=0.005)
 
 
 def test_thumbnails_are_means_in_grey_levels():
@@ -262,12 +262,12 @@ def test_evaluate_has_a_reference_for_every_number_and_knows_copies(drawn):
     found = metrics.evaluate(fresh, heldout, train)
     names = {"kid", "kid_sd", "fd", "swd", "precision", "recall", "density", "coverage"}
     names |= {"copied", "nearest_ratio"}
-    assert set(found) == names | {f"{name}_floor" for name in names} | {"n", "n_heldout"}
+    assert set(found) == names | {f"{name}_real" for name in names} | {"n", "n_heldout"}
     assert found["n"] == 80 and found["copied"] < 0.1
-    assert found["fd"] < 2 * found["fd_floor"]
+    assert found["fd"] < 2 * found["fd_real"]
     copied = metrics.evaluate(train, heldout, train)
     assert copied["copied"] == 1 and copied["nearest_ratio"] < 1e-6
-    assert copied["fd"] == copied["fd_floor"], "copies pass for real"
+    assert copied["fd"] == copied["fd_real"], "copies pass for real"
 
 
 def test_evaluate_refuses_covers_of_another_size():

@@ -10,7 +10,7 @@ import pytest
 
 from albumlib.runtime import threads
 
-QUIET, BUSY = threads.QUIET, threads.BUSY
+QUIET, BUSY, MEMORY = threads.QUIET, threads.BUSY, threads.MEMORY
 
 
 @pytest.fixture(params=[1, 2, 3])
@@ -26,14 +26,15 @@ def wanted(request, monkeypatch):
 def test_threads_wait_as_the_machine_is_and_never_against_what_is_set(wanted):
     environment = {"GOMP_SPINCOUNT": "7"}
     threads.prepare(environment)
-    assert environment == wanted | {"GOMP_SPINCOUNT": "7"}
-    policy = {"OMP_WAIT_POLICY": "ACTIVE"}
+    assert environment == wanted | MEMORY | {"GOMP_SPINCOUNT": "7"}
+    set_already = {"OMP_WAIT_POLICY": "ACTIVE", "GLIBC_TUNABLES": "glibc.malloc.perturb=1"}
+    policy = dict(set_already)
     threads.prepare(policy)
-    assert policy == {"OMP_WAIT_POLICY": "ACTIVE"}
+    assert policy == set_already
 
 
 def test_each_kernel_is_given_what_is_right_when_it_starts(monkeypatch):
-    for name in QUIET:
+    for name in QUIET | MEMORY:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(threads, "_chosen", set())
     monkeypatch.setattr(threads, "crowded", lambda: False)
@@ -43,7 +44,7 @@ def test_each_kernel_is_given_what_is_right_when_it_starts(monkeypatch):
     kernel = dict(os.environ)
     threads.prepare(kernel)
     assert {name: kernel[name] for name in QUIET} == BUSY
-    for name in QUIET:
+    for name in QUIET | MEMORY:
         monkeypatch.delenv(name)
 
 
@@ -75,7 +76,7 @@ def test_processes_share_the_cores(monkeypatch, processes, given, found):
 def test_a_shell_can_ask_for_the_settings():
     command = [sys.executable, "-m", "albumlib.runtime.threads"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert dict(pair.split("=") for pair in said.split()) in (QUIET, BUSY)
+    assert dict(pair.split("=", 1) for pair in said.split()) in (QUIET | MEMORY, BUSY | MEMORY)
 
 
 def test_the_command_line_sets_them_before_torch_is_imported():
@@ -88,3 +89,19 @@ def test_the_command_line_sets_them_before_torch_is_imported():
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True
     )
     assert run.stdout.strip() in ("0", QUIET["GOMP_SPINCOUNT"]), run.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's settings")
+def test_the_command_line_has_its_memory_in_large_pages():
+    """What is written into a fresh 100 MB lies in pages of 2 MiB, and the arguments arrive."""
+    if "[never]" in Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text():
+        pytest.skip("this machine has no large pages")
+    code = (
+        "import sys; from albumlib.runtime import threads; threads.restart(); import re;"
+        "kept = bytearray(b'1' * 30_000_000); text = open('/proc/self/smaps_rollup').read();"
+        "print(sys.argv[1:], int(re.search(r'AnonHugePages: +([0-9]+)', text)[1]) > 20_000)"
+    )
+    environment = {"PATH": "/usr/bin", "PYTHONPATH": ":".join(sys.path)}
+    command = [sys.executable, "-c", code, "a b", "--c"]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert run.stdout.strip() == "['a b', '--c'] True", run.stderr

@@ -22,7 +22,6 @@ STYLE = ASSETS / "report.css"
 COMPARED = {  # endings of names that say what a number is to be compared with
     "_real": "real covers",
     "_shuffled": "labels shuffled",
-    "_floor": "real covers",
 }
 SHOWN = 0.3  # R² from which covers show a label: label_recovery.RECOVERABLE, without torch
 FIRST = 5  # headline numbers that the page begins with

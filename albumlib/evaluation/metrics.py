@@ -1,7 +1,7 @@
 """Do generated covers look like real ones? Distances and proportions, each with its reference.
 
 `evaluate` takes them all; `memorisation` looks for near-duplicates of training covers. The
-reference of a number (its key ends in `_floor`) is what fresh real covers get in the place of
+reference of a number (its key ends in `_real`) is what fresh real covers get in the place of
 the generated ones, as many of them, against the same held-out covers.
 
 Pixels are uint8 arrays (N, S, S, 3), features (N, D) arrays by `extractor.extract`.
@@ -40,7 +40,7 @@ def evaluate(
     most: int = 5000,
     seed: int = 0,
 ) -> dict[str, float]:
-    """All numbers of generated covers, with references: {"kid": ..., "kid_floor": ..., ...}.
+    """All numbers of generated covers, with references: {"kid": ..., "kid_real": ..., ...}.
 
     `fake`, `heldout` and `train` are pixels of one size; the held-out covers are what they are
     compared with, and the reference is of `n` training covers. Up to `most` generated and held-out
@@ -66,9 +66,9 @@ def evaluate(
     memory = memorisation(seen, measure, known)
     numbers = likeness(seen, measure, seed) | memory.numbers()
     numbers["swd"] = sliced_wasserstein(heldout, fake, seed=seed)
-    floor = likeness(known[rows], measure, seed) | memory.floor()
-    floor["swd"] = sliced_wasserstein(heldout, train[rows], seed=seed)
-    pairs = {name: {name: value, f"{name}_floor": floor[name]} for name, value in numbers.items()}
+    real = likeness(known[rows], measure, seed) | memory.reference()
+    real["swd"] = sliced_wasserstein(heldout, train[rows], seed=seed)
+    pairs = {name: {name: value, f"{name}_real": real[name]} for name, value in numbers.items()}
     counts = {"n": n, "n_heldout": len(heldout)}
     return counts | {key: value for pair in pairs.values() for key, value in pair.items()}
 
@@ -188,7 +188,7 @@ class Memory:
         ratio = np.median(self.distances) / np.median(self.heldout)
         return {"copied": self._nearer(self.distances), "nearest_ratio": float(ratio)}
 
-    def floor(self) -> dict[str, float]:
+    def reference(self) -> dict[str, float]:
         """The same of the held-out covers themselves: about 0.01, and 1."""
         return {"copied": self._nearer(self.heldout), "nearest_ratio": 1.0}
 

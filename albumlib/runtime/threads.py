@@ -1,12 +1,18 @@
-"""How the threads of one operation wait for each other, and how many there are.
+"""How the threads of one operation wait for each other, how many there are, and their memory.
 
 Torch's operations end at a barrier. OpenMP's threads spin there for up to 10 ms before they sleep,
 which is quickest on an idle machine and waste on a busy one. So they sleep at once where the
 machine is busy when a process starts, and spin for a millisecond where it is not.
-`tests/benchmarks/busy.py` measures it. No number that is computed depends on it.
 
-The settings take effect when torch is imported, so they are put into the environment before: by
-the command line for itself, by the course for each kernel, and by `make lab` for the notebooks, as
+Memory is taken in pages of 2 MiB where Linux has them (`transparent_hugepage`), and what a training
+step frees is kept for the next. Where processes take turns, the addresses of pages are looked up
+anew at each turn, which on a virtual machine can cost more time than the turn has.
+
+`tests/benchmarks/busy.py` measures both. No number that is computed depends on them.
+
+The settings take effect when a process starts, or when torch is imported, so they are put into the
+environment before: by the command line for itself, by the course for each kernel, and by `make lab`
+for the notebooks, as
 
     env $(python -m albumlib.runtime.threads) jupyter lab
 
@@ -14,8 +20,9 @@ What a person has set is left as it is.
 """
 
 import os
+import sys
 import time
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
 # Images of a training for each second of the processor, beside a score of other processes: 6 with
@@ -26,6 +33,14 @@ QUIET = {
     "KMP_BLOCKTIME": "1",  # libiomp and libomp, in conda's torch and on macOS: milliseconds
 }
 BUSY = {"GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
+# glibc from 2.35 on, in bytes. Pages of 2 MiB, a training step takes 0.7 to 0.85 of its time on an
+# idle machine; beside six processes on the same core 1.3 times that, where pages of 4 KiB take 2.8.
+MEMORY = {
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"
+    f":glibc.malloc.top_pad={2**26}"
+    f":glibc.malloc.mmap_threshold={2**25}"  # the most that it may be
+    f":glibc.malloc.trim_threshold={2**29}"
+}
 SAMPLES, APART = 5, 0.01  # looks at what runs, and seconds between them
 
 _chosen: set[str] = set()  # what `prepare` has put into this process's own environment
@@ -33,13 +48,26 @@ _chosen: set[str] = set()  # what `prepare` has put into this process's own envi
 
 def prepare(environment: MutableMapping[str, str] = os.environ) -> None:
     """Put the settings into an environment, such as this process's before it imports torch."""
-    if "OMP_WAIT_POLICY" in environment:
-        return
-    for name, value in (BUSY if crowded() else QUIET).items():
+    for name, value in wanted(environment).items():
         if name not in environment or name in _chosen:
             environment[name] = value
             if environment is os.environ:
                 _chosen.add(name)
+
+
+def restart() -> None:
+    """Start this process once more with the settings, before it has loaded anything: how memory is
+    taken is read at the very start, and never again."""
+    if sys.platform == "linux" and "GLIBC_TUNABLES" not in os.environ:
+        os.environ |= MEMORY
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def wanted(environment: Mapping[str, str]) -> dict[str, str]:
+    """The settings for a process that starts just now with such an environment."""
+    if "OMP_WAIT_POLICY" in environment:
+        return MEMORY
+    return MEMORY | (BUSY if crowded() else QUIET)
 
 
 def crowded() -> bool:
@@ -78,4 +106,4 @@ def shared(processes: int) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    print(*(f"{name}={value}" for name, value in (BUSY if crowded() else QUIET).items()))
+    print(*(f"{name}={value}" for name, value in wanted(os.environ).items()))

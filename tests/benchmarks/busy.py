@@ -7,10 +7,10 @@ They stand still, too, while a training imports torch, which takes a minute besi
 takes about a minute on an idle machine of two cores; none begins that would not end within
 `--minutes`, and what was measured by then is printed. `share` is the worse of `share_2` and
 `share_12`: what the training made, by what the same threads would make idle in a fair part of the
-processor time that training and spinning processes had together. `idle_loss` is what the setting of
-albumlib.runtime.threads costs on the idle machine against OpenMP's own. `quiet` is the part of its
-time that the idle training had: below 0.9 something else was running, the idle numbers are
-corrected for it, and want a quieter hour.
+processor time that training and spinning processes had together. `idle_loss` is what the settings
+of albumlib.runtime.threads cost on the idle machine against those of OpenMP and the C library
+(below 0 they save time). `quiet` is the part of the machine that nothing else used beside the idle
+training: below 0.9 the idle numbers, which are corrected for it, want a quieter hour.
 
     python tests/benchmarks/busy.py --compare GOMP_SPINCOUNT=1000 OMP_WAIT_POLICY=PASSIVE
 """
@@ -34,6 +34,7 @@ from albumlib.runtime import threads
 
 BESIDE = (0, 2, 12)
 OURS, DEFAULT = "ours", "OpenMP's own"
+OURS_SET = threads.QUIET | threads.MEMORY
 WORKER = """
 import sys, time
 import numpy as np
@@ -74,7 +75,7 @@ def running(spinning: list[psutil.Process]) -> Iterator[None]:
 
 def surroundings(setting: dict[str, str] | None, spinning: list[psutil.Process]) -> dict[str, str]:
     """The environment of a training; None is our own setting, chosen beside what spins."""
-    environment = {k: v for k, v in os.environ.items() if k not in threads.QUIET} | (setting or {})
+    environment = {k: v for k, v in os.environ.items() if k not in OURS_SET} | (setting or {})
     environment |= {"PYTHONPATH": os.pathsep.join(sys.path)}
     environment.setdefault("OMP_NUM_THREADS", str(threads.cores()))
     if setting is None:
@@ -90,19 +91,29 @@ def measure(setting: dict[str, str] | None, spinning: list[psutil.Process], seco
         text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     ) as worker:  # fmt: skip
         worker.stdout.readline()
-        before = sum(one.cpu_times().user for one in spinning)
+        before, all_before = sum(one.cpu_times().user for one in spinning), processor_time()
         with running(spinning):
             print("go", file=worker.stdin, flush=True)
             said = worker.stdout.readline()
         others = sum(one.cpu_times().user for one in spinning) - before
+        used = processor_time() - all_before
     images, took, cpu = map(float, said.split())
-    return {"rate": images / took, "cpu": cpu / took, "others": others / took}
+    elsewhere = max(0.0, used - others - cpu)  # by what has nothing to do with this
+    found = {"rate": images / took, "cpu": cpu, "others": others, "elsewhere": elsewhere}
+    return found | {name: found[name] / took for name in ("cpu", "others", "elsewhere")}
+
+
+def processor_time() -> float:
+    """Seconds that all processors together have worked."""
+    times = psutil.cpu_times()
+    return times.user + times.nice + times.system
 
 
 def summary(runs: dict[int, list[dict]], cores: int) -> dict[str, float]:
     """What a setting came to: rates are medians over the rounds, the idle one the best."""
     found = {"images_per_s": round(max(run["rate"] for run in runs[0]), 1)}
-    whole = max(run["rate"] / min(1.0, run["cpu"] / cores) for run in runs[0])
+    quiet = [1 - run["elsewhere"] / cores for run in runs[0]]
+    whole = max(run["rate"] / part for run, part in zip(runs[0], quiet, strict=True))
     for count in filter(runs.get, BESIDE[1:]):
         fair = [whole * (run["cpu"] + run["others"]) / (count + cores) for run in runs[count]]
         rates = [run["rate"] for run in runs[count]]
@@ -111,7 +122,7 @@ def summary(runs: dict[int, list[dict]], cores: int) -> dict[str, float]:
         found[f"share_{count}"] = round(statistics.median(shares), 2)
     shares = [found[name] for name in found if name.startswith("share_")]
     found |= {"share": min(shares)} if shares else {}
-    return found | {"quiet": round(max(run["cpu"] for run in runs[0]) / cores, 2)}
+    return found | {"quiet": round(max(quiet), 2)}
 
 
 def timings(settings: dict[str, dict | None], spinning: list[psutil.Process], seconds: float):

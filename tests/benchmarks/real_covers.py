@@ -202,7 +202,7 @@ def main() -> None:
             )
     last = {"n": found[0]["n"], "minutes": asked.minutes, "seeds": asked.seeds}
     for number in NUMBERS:
-        last[f"{number}_floor"] = round(found[0][f"{number}_floor"], 4)
+        last[f"{number}_real"] = round(found[0][f"{number}_real"], 4)
         for name in names:
             values = [row[number] for row in found if row["recipe"] == name]
             last[f"{number}_{name}"] = round(float(np.mean(values)), 4)

@@ -235,7 +235,7 @@ def trained(name: str, images: int, batch: int, device: str) -> dict:
     held = pictures[2000:]
     return {
         "swd": round(metrics.sliced_wasserstein(held, loop.draw(len(held))), 1),
-        "swd_floor": round(metrics.sliced_wasserstein(held, pictures[: len(held)]), 1),
+        "swd_real": round(metrics.sliced_wasserstein(held, pictures[: len(held)]), 1),
         "train_s": round(time.perf_counter() - start, 1),
     }
 
@@ -292,7 +292,7 @@ def main() -> None:
                 **{
                     f"{key}_{name}": found[name][key]
                     for name in ("ours", "plain")
-                    for key in ("swd", "swd_floor", "train_s")
+                    for key in ("swd", "swd_real", "train_s")
                     if key in found[name]
                 },
             }
