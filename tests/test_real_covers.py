@@ -8,6 +8,7 @@ from albumlib.dataset.coverset import CoverSet
 from albumlib.evaluation.metrics import MetricsError
 from albumlib.features import NAMES
 from albumlib.models.networks import Generator
+from albumlib.sampling.selection import Selector
 from albumlib.studies import real_covers as study
 from albumlib.studies.real_covers import Sample, agreement, difference
 
@@ -134,3 +135,34 @@ def test_too_few_held_out_covers_are_told(real):
 def test_a_model_does_not_take_the_place_of_a_reference(real):
     with pytest.raises(MetricsError, match="cannot be called nearest"):
         study.compare(real, {"nearest": []})
+
+
+def test_the_best_of_several_covers_shows_what_was_asked_for():
+    """Features of which one shows a label, beside many that show nothing."""
+    rng = np.random.default_rng(11)
+    labels = rng.normal(size=(N, 3))
+    labels[:250, 2] = np.nan
+    seen = rng.normal(size=(N, D))
+    seen[:, 0] += labels[:, 0]
+    selector = Selector(seen, labels, ARTISTS)
+    shown = {int(c): float(r) for one in selector.shown
+             for c, r in zip(np.flatnonzero(one.columns), one.r2, strict=True)}  # fmt: skip
+    assert shown[0] == pytest.approx(0.5, abs=0.1) and max(shown[1], shown[2]) < 0.05
+    asked, candidates = rng.normal(size=(200, 3)), rng.normal(size=(200 * 8, D))
+    asked[:50, 1] = np.nan
+    rows = selector.best(candidates, asked)
+    assert (rows // 8 == np.arange(200)).all()
+    correlation = np.corrcoef(candidates[rows, 0], asked[:, 0])[0, 1]
+    assert correlation > 0.8 > 0.2 > abs(np.corrcoef(candidates[rows, 1], asked[:, 0])[0, 1])
+
+
+def test_where_nothing_is_shown_the_first_is_taken():
+    rng = np.random.default_rng(12)
+    selector = Selector(rng.normal(size=(N, D)), np.full((N, 2), np.nan), ARTISTS)
+    assert selector.best(rng.normal(size=(12, D)), np.zeros((3, 2))).tolist() == [0, 4, 8]
+
+
+def test_models_are_compared_by_the_best_of_several(real):
+    found = study.compare(real, {"new": [Generator(32, labels=10, width=4)]}, candidates=2)
+    assert {"new, best of 2", "new, best of 2, permuted"} <= set(found)
+    assert found["new, best of 2"]["n"] == 80

@@ -7,7 +7,7 @@ held-out real covers, the most that can be reached, and with the asked labels sh
 Pixels are uint8 arrays (N, S, S, 3); labels are (N, 10) in [-1, 1], NaN where missing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -101,15 +101,20 @@ def ridge_regressor(
     network = network or strongest()
     seen = extract(network, pixels)
     weight, bias = np.zeros((seen.shape[1], labels.shape[1])), np.zeros(labels.shape[1])
-    for known in np.unique(np.isfinite(labels), axis=1).T:  # labels that the same covers have
-        columns = (np.isfinite(labels) == known[:, None]).all(0)
-        if known.sum() > 1:
-            scaler, fitted = (
-                ridge().fit(seen[known], labels[known][:, columns]).named_steps.values()
-            )
-            weight[:, columns] = (np.atleast_2d(fitted.coef_) / scaler.scale_).T
-            bias[columns] = fitted.intercept_ - scaler.mean_ @ weight[:, columns]
+    for known, columns in known_together(labels):
+        scaler, fitted = ridge().fit(seen[known], labels[known][:, columns]).named_steps.values()
+        weight[:, columns] = (np.atleast_2d(fitted.coef_) / scaler.scale_).T
+        bias[columns] = fitted.intercept_ - scaler.mean_ @ weight[:, columns]
     return RidgeRegressor(network, weight, bias).eval()
+
+
+def known_together(labels: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Which of the covers (N,) have the same labels, and which labels (L,) these are, by and by:
+    one regression serves for all of them. Labels of less than two covers are left out."""
+    finite = np.isfinite(labels)
+    for known in np.unique(finite, axis=1).T:
+        if known.sum() > 1:
+            yield known, (finite == known[:, None]).all(0)
 
 
 def load_label_regressor(path: str | Path = FILE) -> LabelRegressor:
