@@ -280,6 +280,8 @@ def test_generated_covers_follow_the_seed(model, tmp_path):
 
 def test_generate_refuses_what_the_model_cannot_do(model, tmp_path):
     assert "without labels" in fails("generate", model, "-f", "energy=0.5")
+    code, _, said = run("generate", model, "--candidates", 4)
+    assert code == 2 and "--candidates needs --data" in " ".join(said.split())
     assert ".png or .jpg" in fails("generate", model, "--out", tmp_path / "a.xyz")
     assert run("generate", model, "-f", "energie=1")[0] in (1, 2)
 

@@ -1,5 +1,7 @@
 """Differences between low and high: on covers whose differences are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,8 @@ from albumlib.dataset.coverset import CoverSet
 from albumlib.evaluation.metrics import MetricsError
 from albumlib.features import NAMES
 from albumlib.models.networks import Generator
-from albumlib.sampling.selection import Selector
+from albumlib.sampling.request import Request, RequestError
+from albumlib.sampling.selection import Selector, best_seeds
 from albumlib.studies import real_covers as study
 from albumlib.studies.real_covers import Sample, agreement, difference
 
@@ -160,6 +163,47 @@ def test_where_nothing_is_shown_the_first_is_taken():
     rng = np.random.default_rng(12)
     selector = Selector(rng.normal(size=(N, D)), np.full((N, 2), np.nan), ARTISTS)
     assert selector.best(rng.normal(size=(12, D)), np.zeros((3, 2))).tolist() == [0, 4, 8]
+
+
+def shaded(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Covers as light as values in [0, 1]."""
+    shade = np.round(200 * values)[:, None, None, None]
+    return (shade + rng.integers(0, 40, (len(values), 32, 32, 3))).astype(np.uint8)
+
+
+def lightness_of(seeds) -> np.ndarray:
+    return np.asarray(seeds) * 37 % 101 / 100
+
+
+@pytest.fixture
+def bright(monkeypatch):
+    """A set of covers that show their energy as lightness, and a generator whose covers are as
+    light as their seed says."""
+    rng = np.random.default_rng(13)
+    energy = rng.random(150)
+    images = shaded(energy, rng)
+    monkeypatch.setattr(Request, "draw", lambda self, _: shaded(lightness_of(self.seeds), rng))
+    table = pd.DataFrame(dict.fromkeys(NAMES, np.nan), range(150)).assign(
+        energy=energy, artist=[f"Artist {n // 2}" for n in range(150)],
+        album_id=[f"album-{n}" for n in range(150)], split="train")  # fmt: skip
+    return CoverSet(images, table, table, {}), Generator(32, labels=10, width=4)
+
+
+@pytest.mark.parametrize("energy", [0.02, 0.98])
+def test_the_best_seeds_are_those_that_show_the_energy(bright, energy):
+    covers, generator = bright
+    features = tuple(energy if name == "energy" else None for name in NAMES)
+    request = Request((5, 6), features)
+    chosen = best_seeds(generator, request, covers, 12)
+    assert len(set(chosen.seeds)) == 2 and set(chosen.seeds) <= set(range(5, 29))
+    assert lightness_of(chosen.seeds) == pytest.approx(energy, abs=0.15)
+
+
+def test_covers_that_show_nothing_cannot_choose(bright):
+    covers, generator = bright
+    noise = np.random.default_rng(14).integers(0, 256, covers.images.shape).astype(np.uint8)
+    with pytest.raises(RequestError, match="150 training covers with labels show nothing"):
+        best_seeds(generator, Request((1,)), replace(covers, images=noise), 4)
 
 
 def test_models_are_compared_by_the_best_of_several(real):

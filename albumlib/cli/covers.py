@@ -86,7 +86,15 @@ LayoutOption = Annotated[
 TruncationOption = Annotated[
     float, typer.Option(min=0, max=1, help="1 for variety, less for ordinary covers.")
 ]
-
+CandidatesOption = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        max=1000,
+        help="For each cover draw so many, and take the one that shows its "
+        "features best, judged by the training covers in --data.",
+    ),
+]
 
 EXAMPLES = """\b
 Examples: python -m albumlib generate data/model --energy 0.9 --valence 0.2 --out loud.png
@@ -123,6 +131,7 @@ def generate(
     layout: LayoutOption = "",
     truncation: TruncationOption = 1.0,
     seed: SeedOption = 2021,
+    candidates: CandidatesOption = 1,
 ) -> None:
     """Generate covers with a trained model.
 
@@ -142,6 +151,8 @@ def generate(
     more["title"] = title if not finish or "title" in generator.conditioned_on else ""
     count = count or (1 if labelled or finish else 16)
     request = request_for(_values(data, song, album, music) | given, seed, count, **more)
+    if candidates > 1:
+        request = _best(generator, request, data, table, candidates)
     if table:
         _table(generator, table, out, request, svg, size=size or 0, finish=wanted)
     else:
@@ -158,6 +169,21 @@ def _finish(finish, size: int | None, title: str, artist: str, style):
 
     size = Finish.size if size is None else size
     return Finish(finish.value, size, title, artist, style.value if style else "")
+
+
+def _best(generator, request, data: Path | None, table: Path | None, candidates: int):
+    """The request with the seeds of the best candidates."""
+    if table or data is None or not generator.labels:
+        raise typer.BadParameter(
+            "--candidates needs --data, real covers with labels to choose by, a model with labels, "
+            "and no --table"
+        )
+    from albumlib.dataset.coverset import CoverSet
+    from albumlib.sampling.selection import best_seeds
+
+    chosen = best_seeds(generator, request, CoverSet.open(data).with_labels(), candidates)
+    typer.echo(f"chosen: seed {', '.join(map(str, chosen.seeds))}", err=True)
+    return chosen
 
 
 def _one_of(**options) -> None:

@@ -9,14 +9,21 @@ generator makes anyhow.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import Pipeline
 
+from albumlib.dataset.coverset import CoverSet
+from albumlib.evaluation.extractor import extract
+from albumlib.evaluation.imagenet import strongest
 from albumlib.evaluation.label_recovery import known_together, ridge
-from albumlib.evaluation.visible import FOLDS, LEAST, r2
+from albumlib.evaluation.visible import FOLDS, LEAST, artists, r2
+from albumlib.models.networks import Generator
+from albumlib.sampling.request import Request, RequestError
+
+MOST = 3000  # training covers that a selector is fitted to
 
 
 @dataclass(frozen=True)
@@ -75,3 +82,26 @@ class Selector:
         many = np.repeat(asked, count, axis=0)
         distances = sum((one.distances(features, many) for one in self.shown), np.zeros(len(many)))
         return np.arange(len(asked)) * count + distances.reshape(-1, count).argmin(1)
+
+
+def best_seeds(
+    generator: Generator, request: Request, coverset: CoverSet, candidates: int
+) -> Request:
+    """The request with other seeds: for each of its covers the best of so many, by what the
+    training covers of a set show. Raises RequestError where they show nothing."""
+    rows = coverset.rows("train")
+    rows = rows[np.isfinite(coverset.labels[rows]).any(1)]
+    rows = np.sort(np.random.default_rng(0).permutation(rows)[:MOST])
+    network = strongest()
+    seen = extract(network, coverset.images[rows])
+    selector = Selector(seen, coverset.labels[rows], artists(coverset.table)[rows])
+    if not any(one.r2.any() for one in selector.shown):
+        raise RequestError(
+            f"{len(rows)} training covers with labels show nothing of their music to choose by: "
+            "leave out --candidates"
+        )
+    count = len(request.seeds)
+    seeds = np.add.outer(request.seeds, count * np.arange(candidates)).ravel()
+    drawn = replace(request, seeds=tuple(seeds.tolist())).draw(generator)
+    best = selector.best(extract(network, drawn), np.tile(request.label, (count, 1)))
+    return replace(request, seeds=tuple(seeds[best].tolist()))
