@@ -125,8 +125,7 @@ def _trained(setup: Setup, name: str, build: Build, images: int) -> tuple[dict, 
 
 def logan(setup: Setup, seed: int, images: int, builds: Sequence[str] = ()) -> Runs:
     """LOGAN's latent step at every update, as in the course and as the search on file tuned it."""
-    searched = read_measured(MEASURED / "logan_search.jsonl")
-    yield from latent_steps.logan(setup, seed, images, builds, latent_steps.variants(searched))
+    yield from latent_steps.logan(setup, seed, images, builds, latent_variants())
 
 
 STEPS = steps()
@@ -139,6 +138,11 @@ EXPERIMENTS = {  # how it is run, the builds that it compares, and the covers th
 
 
 # Many seeds, on file --------------------------------------------------------------------------
+
+
+def latent_variants() -> dict[str, dict[str, float]]:
+    """The builds of `logan` and their settings: the course's, and those of the search on file."""
+    return latent_steps.variants(read_measured(MEASURED / "logan_search.jsonl"))
 
 
 def measure(
@@ -206,7 +210,8 @@ def main() -> None:
         return
     setup = Setup.of(coverset, conditional=given.name != "logan")
     seeds = range(1, given.seeds + 1)
-    measure(given.name, setup, given.out, seeds, given.images, progress=milestones(100))
+    builds = tuple(latent_variants()) if given.name == "logan" else ()
+    measure(given.name, setup, given.out, seeds, given.images, builds, milestones(100))
 
 
 if __name__ == "__main__":
