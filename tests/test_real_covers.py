@@ -201,9 +201,12 @@ def test_the_best_seeds_are_those_that_show_the_energy(bright, energy):
 
 def test_covers_that_show_nothing_cannot_choose(bright):
     covers, generator = bright
+    wanted = Request((1,), tuple(0.5 if name == "energy" else None for name in NAMES))
     noise = np.random.default_rng(14).integers(0, 256, covers.images.shape).astype(np.uint8)
     with pytest.raises(RequestError, match="150 training covers with labels show nothing"):
-        best_seeds(generator, Request((1,)), replace(covers, images=noise), 4)
+        best_seeds(generator, wanted, replace(covers, images=noise), 4)
+    with pytest.raises(RequestError, match="nothing of the features that are asked for"):
+        best_seeds(generator, Request((1,)), covers, 4)
 
 
 def test_models_are_compared_by_the_best_of_several(real):

@@ -88,17 +88,18 @@ def best_seeds(
     generator: Generator, request: Request, coverset: CoverSet, candidates: int
 ) -> Request:
     """The request with other seeds: for each of its covers the best of so many, by what the
-    training covers of a set show. Raises RequestError where they show nothing."""
+    training covers of a set show. Raises RequestError where they show nothing of what is asked."""
     rows = coverset.rows("train")
     rows = rows[np.isfinite(coverset.labels[rows]).any(1)]
     rows = np.sort(np.random.default_rng(0).permutation(rows)[:MOST])
     network = strongest()
     seen = extract(network, coverset.images[rows])
     selector = Selector(seen, coverset.labels[rows], artists(coverset.table)[rows])
-    if not any(one.r2.any() for one in selector.shown):
+    asked = np.isfinite(request.label)
+    if not any(one.r2[asked[one.columns]].any() for one in selector.shown):
         raise RequestError(
-            f"{len(rows)} training covers with labels show nothing of their music to choose by: "
-            "leave out --candidates"
+            f"{len(rows)} training covers with labels show nothing of the features that are asked "
+            "for: ask for others, or leave out --candidates"
         )
     count = len(request.seeds)
     seeds = np.add.outer(request.seeds, count * np.arange(candidates)).ravel()
