@@ -76,6 +76,26 @@ def test_without_labels_what_labels_do_stays_as_it_was(base, tmp_path):
     assert not (before.stem.bias == after.stem.bias).all()
 
 
+def test_other_covers_choose_the_checkpoint_than_those_that_give_the_numbers(base, tmp_path):
+    folder, covers, labels = base
+    validation, test = np.arange(30, 47), np.arange(47, 64)
+    changes = {key: SMALL[key] for key in ("batch_size", "critic_width")}
+
+    def row(covers, name):
+        return finetuning.how_few(
+            folder, covers, labels, tmp_path / name, counts=[24], validation=validation, test=test,
+            steps=10, generator_rate=3e-3, critic_rate=3e-3, **changes,
+        ).iloc[0]  # fmt: skip
+
+    once = row(covers, "once")
+    assert once["kid_validation"] == best(read_history(tmp_path / "once" / "24_0"))["kid"]
+    other = covers.copy()
+    other[test] = 255 - other[test]
+    inverted = row(other, "inverted")
+    assert inverted["step"] == once["step"] and inverted["kid_validation"] == once["kid_validation"]
+    assert inverted["kid"] != once["kid"] and inverted["kid_start"] != once["kid_start"]
+
+
 def test_early_layers_of_the_critic_stay(base, tmp_path):
     folder, covers, labels = base
     frozen = config(folder, steps=4, freeze_critic=2)

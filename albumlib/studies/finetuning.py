@@ -98,25 +98,35 @@ def how_few(
     folder: str | Path,
     *,
     counts: Sequence[int],
-    heldout: np.ndarray,
+    validation: np.ndarray,
+    test: np.ndarray,
     seeds: Sequence[int] = (0,),
     **changes,
 ) -> pd.DataFrame:
-    """Fine-tune on ever more of the covers: a row for each count and seed, the best evaluation
-    of each beside the start's numbers (`kid_start`, ...). What was made is not made again."""
+    """Fine-tune on ever more of the covers: a row for each count and seed.
+
+    The covers `images[validation]` choose the checkpoint of each; the row has its numbers on
+    `images[test]`, beside those of the start (`kid_start`, ...) and, for the bias of having been
+    chosen, its distance to the covers that chose it (`kid_validation`). What was trained is not
+    trained again.
+    """
     rows = []
     for count in counts:
+        known = np.arange(count)
+        evaluate = _Evaluation(images, labels, known, test, None)
+        before = evaluate(load_generator(start))
+        first = {f"{name}_start": before[name] for name in ("kid", "coverage", "copied")}
         for seed in seeds:
             config = style_config(start, seed=seed, **changes)
             here = Path(folder) / f"{count}_{seed}"
-            fine_tune(
+            kept = fine_tune(
                 start, images, labels, here,
-                rows=np.arange(count), heldout=heldout, config=config, every=config.steps // 5,
+                rows=known, heldout=validation, config=config, every=config.steps // 5,
             )  # fmt: skip
-            history = read_history(here)
-            before = {f"{name}_start": history[0][name] for name in ("kid", "coverage", "copied")}
-            rows.append({"covers": count, "seed": seed} | before | best(history))
-    return pd.DataFrame(rows)
+            chosen = best(read_history(here))
+            row = {"covers": count, "seed": seed, "step": chosen["step"]}
+            rows.append(row | {"kid_validation": chosen["kid"]} | first | evaluate(kept))
+    return pd.DataFrame(rows).round(6)
 
 
 class _Evaluation:

@@ -4,9 +4,10 @@
     python tests/benchmarks/styles.py recipe     100 covers, one part of the recipe changed
     python tests/benchmarks/styles.py genres     real covers: a genre that the base never saw
 
-Each dot is a fine-tuning, of the pretrained model or of a base trained here, measured by its best
-look at held-out covers. `--out` keeps the table, as chapter 9 shows it; stopped, it goes on. The
-last line is JSON: the distance left, as a share of the one before, over seeds.
+Each dot is a fine-tuning, of the pretrained model or of a base trained here. Half of the held-out
+covers choose its checkpoint, the other half give the numbers. `--out` keeps the table, as chapter 9
+shows it; stopped, it goes on. The last line is JSON: the distance left, as a share of the one
+before, over seeds.
 """
 
 import argparse
@@ -44,13 +45,14 @@ GENRES = ("country", "rock")  # that the base does not see
 
 def artist(options) -> Iterator[pd.DataFrame]:
     """Of the built-in imprint: the recipe at ever more covers, or its variants at 100."""
-    covers, values = Imprint().by_artist(ARTIST, COUNTS[-1] + options.held, size=64)
+    covers, values = Imprint().by_artist(ARTIST, COUNTS[-1] + 2 * options.held, size=64)
     labels = features.to_unit(values).astype(np.float32)
+    validation, test = np.split(np.arange(COUNTS[-1], len(covers)), 2)
     few = options.what == "few"
     for name, changes in ({"the recipe": {}} if few else VARIANTS).items():
         yield finetuning.how_few(
             START, covers, labels, options.work / name.replace(" ", "_"),
-            counts=COUNTS if few else (100,), heldout=np.arange(COUNTS[-1], len(covers)),
+            counts=COUNTS if few else (100,), validation=validation, test=test,
             seeds=range(options.seeds), steps=options.steps, **changes,
         ).assign(variant=name)  # fmt: skip
 
@@ -66,9 +68,10 @@ def genres(options) -> Iterator[pd.DataFrame]:
     train(config, covers.images, None, options.work / "base", rows=others)
     for name in GENRES:
         rows, apart = learned[genre[learned] == name], held[genre[held] == name]
+        validation, test = np.array_split(len(rows) + np.arange(len(apart)), 2)
         yield finetuning.how_few(
             options.work / "base", covers.images[[*rows, *apart]], None, options.work / name,
-            counts=(100, len(rows)), heldout=len(rows) + np.arange(len(apart)),
+            counts=(100, len(rows)), validation=validation, test=test,
             seeds=range(options.seeds), steps=options.steps,
         ).assign(variant=name)  # fmt: skip
 
@@ -79,7 +82,9 @@ def main() -> None:
     parser.add_argument("what", nargs="?", choices=what, default="recipe")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--steps", type=int, default=60, help="at the most; chapter 9 shows 300")
-    parser.add_argument("--held", type=int, default=600, help="covers of the artist to measure by")
+    parser.add_argument(
+        "--held", type=int, default=600, help="covers that choose, and as many that report"
+    )
     parser.add_argument("--pictures", default=ROOT.parent / "shared/data/covers", help="for genres")
     parser.add_argument("--minutes", type=float, default=6, help="of the base of genres")
     parser.add_argument("--work", type=Path, default=ROOT / "data" / "styles")
