@@ -64,7 +64,7 @@ def genres(options) -> Iterator[pd.DataFrame]:
     genre = covers.table["cover"].str.split("_").str[0].to_numpy()
     learned, held = covers.rows("train"), covers.rows("heldout")
     others = learned[~np.isin(genre[learned], GENRES)]
-    config = recipe("small_set", augment="", steps=100_000, max_minutes=options.minutes)
+    config = recipe("small_set", augment="", steps=options.base)
     train(config, covers.images, None, options.work / "base", rows=others)
     for name in GENRES:
         rows, apart = learned[genre[learned] == name], held[genre[held] == name]
@@ -86,7 +86,7 @@ def main() -> None:
         "--held", type=int, default=600, help="covers that choose, and as many that report"
     )
     parser.add_argument("--pictures", default=ROOT.parent / "shared/data/covers", help="for genres")
-    parser.add_argument("--minutes", type=float, default=6, help="of the base of genres")
+    parser.add_argument("--base", type=int, default=1000, help="steps of the base of genres")
     parser.add_argument("--work", type=Path, default=ROOT / "data" / "styles")
     parser.add_argument("--out", type=Path, help="the table, as CSV")
     options = parser.parse_args()

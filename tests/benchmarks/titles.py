@@ -1,6 +1,6 @@
 """Titles read as characters, as words, or both: which steers a cover best, and on unknown words?
 
-Each build begins with the pretrained model of chapter 5 and learns titles for equally long. Then
+Each build begins with the pretrained model of chapter 5 and learns titles for as many steps. Then
 covers are drawn for held-out titles and nothing else, and the matcher of chapter 10 looks for each
 title among a hundred. Once the titles are as they are, once every word has an ending that no
 vocabulary holds. `--out` keeps the table that chapter 10 shows. The last line is JSON.
@@ -37,11 +37,8 @@ def bent(title: str) -> str:
     return re.sub(r"(\w{3,})", r"\1ish", title)
 
 
-def trained(covers: CoverSet, reads: str, seed: int, minutes: float, work: Path) -> Generator:
-    config = recipe(
-        "acgan", start=START, steps=100_000, seed=seed, max_minutes=minutes, titles=reads,
-        label_dropout=0.5,
-    )  # fmt: skip
+def trained(covers: CoverSet, reads: str, seed: int, steps: int, work: Path) -> Generator:
+    config = recipe("acgan", start=START, steps=steps, seed=seed, titles=reads, label_dropout=0.5)
     told, words = conditions.of_covers(covers, **config.conditions, seed=seed)
     return train(
         config, covers.images, told, work / f"{reads}_{seed}", rows=covers.rows("train"),
@@ -61,7 +58,7 @@ def found(model: Generator, matcher, known, asked: list[str], meant: list[str]) 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, help="a cover set at 64 px, in place of 800 albums")
-    parser.add_argument("--minutes", type=float, default=0.3, help="of training, each")
+    parser.add_argument("--steps", type=int, default=60, help="of training, each")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--work", type=Path, default=ROOT / "data" / "titles")
     parser.add_argument("--out", type=Path, help="the table, as CSV")
@@ -79,7 +76,7 @@ def main() -> None:
     rows = []
     for seed in range(options.seeds):
         for reads in titles.ENCODERS:
-            model = trained(covers, reads, seed, options.minutes, options.work)
+            model = trained(covers, reads, seed, options.steps, options.work)
             row = {"reads": reads, "seed": seed}
             row["as they are"] = found(model, matcher, known, meant, meant)
             row["unknown words"] = found(model, matcher, known, [bent(t) for t in meant], meant)
