@@ -5,11 +5,10 @@ file is in write-ahead mode: a kill at any moment leaves the last whole transact
 position is stored with the tracks it gave, so that none is lost and none comes twice.
 """
 
-import contextlib
 import json
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
@@ -53,7 +52,7 @@ class Catalog:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._db = sqlite3.connect(path, isolation_level=None)
+            self._db = sqlite3.connect(path, isolation_level="IMMEDIATE")
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.execute("PRAGMA cache_size=-65536")  # kB
@@ -83,7 +82,7 @@ class Catalog:
         references = {(track.cover,) for track in tracks if track.cover}
         bare = {(t.id, t.isrc) for t in tracks if len(t.features) < features.COUNT}
         ids = {track.id for track in tracks}
-        with _transaction(self._db):
+        with self._db:
             known = self._db.execute(_KNOWN, (json.dumps(list(ids)),)).fetchone()[0]
             self._db.executemany(_UPSERT, rows)
             self._db.executemany("INSERT OR IGNORE INTO covers (reference) VALUES (?)", references)
@@ -99,7 +98,7 @@ class Catalog:
 
     def cover_done(self, found: Iterable[tuple[str, str, str, int]]) -> None:
         """Covers that were fetched: (reference, file, sha256, bytes) of each."""
-        with _transaction(self._db):
+        with self._db:
             self._db.executemany(
                 "UPDATE covers SET state = 'done', file = ?2, sha256 = ?3, bytes = ?4, "
                 "reason = NULL, attempts = attempts + 1 WHERE reference = ?1",
@@ -108,7 +107,7 @@ class Catalog:
 
     def cover_failed(self, failed: Iterable[tuple[str, str]]) -> None:
         """Covers that cannot be had: (reference, reason) of each."""
-        with _transaction(self._db):
+        with self._db:
             self._db.executemany(
                 "UPDATE covers SET state = 'failed', reason = ?2, attempts = attempts + 1 "
                 "WHERE reference = ?1",
@@ -117,21 +116,20 @@ class Catalog:
 
     def retry_failed(self) -> int:
         """Put failed covers back to be fetched; returns how many."""
-        with _transaction(self._db):
-            return self._db.execute(
-                "UPDATE covers SET state = 'todo' WHERE state = 'failed'"
-            ).rowcount
+        with self._db:
+            query = "UPDATE covers SET state = 'todo' WHERE state = 'failed'"
+            return self._db.execute(query).rowcount
 
     def retry(self, references: Iterable[str]) -> None:
         """Put these covers back to be fetched, whatever became of them."""
-        with _transaction(self._db):
+        with self._db:
             self._db.executemany(
                 "UPDATE covers SET state = 'todo' WHERE reference = ?", [(r,) for r in references]
             )
 
     def begin_again(self, fingerprint: str) -> None:
         """Forget the tracks of a source that has changed, and read it from the beginning."""
-        with _transaction(self._db):
+        with self._db:
             self._db.execute("DELETE FROM tracks")
             self._note("position", "")
             self._note("fingerprint", fingerprint)
@@ -139,11 +137,10 @@ class Catalog:
 
     def drop_orphans(self) -> None:
         """Forget covers that no track has, as there may be after `begin_again`."""
-        if not self.noted("orphans"):
-            return
-        with _transaction(self._db):
-            self._db.execute("DELETE FROM covers WHERE reference NOT IN (SELECT cover FROM tracks)")
-            self._note("orphans", "")
+        if self.noted("orphans"):
+            with self._db:
+                self._db.execute(_DROP_ORPHANS)
+                self._note("orphans", "")
 
     def next_labels(self, state: str, count: int) -> list[tuple[str, str]]:
         """Up to `count` keys whose labels are in this state, each with its record."""
@@ -156,7 +153,7 @@ class Catalog:
             (state, record, *map(labels.get, features.NAMES), key)
             for key, state, record, labels in learned
         ]
-        with _transaction(self._db):
+        with self._db:
             self._db.executemany(_LABEL, rows)
 
     def labels_asked(self) -> tuple[int, int]:
@@ -166,7 +163,7 @@ class Catalog:
 
     def note(self, key: str, value: str) -> None:
         """Remember a fact about the gathering, such as its source."""
-        with _transaction(self._db):
+        with self._db:
             self._note(key, value)
 
     def noted(self, key: str, default: str = "") -> str:
@@ -195,25 +192,13 @@ class Catalog:
         self._db.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (key, value))
 
 
-@contextlib.contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """All or nothing: commits at the end, rolls back on any exception."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        if db.in_transaction:  # on a full disk SQLite has rolled back by itself
-            db.execute("ROLLBACK")
-        raise
-    db.execute("COMMIT")
-
-
 _TRACKS = (
     "SELECT "
     + ", ".join(f"tracks.{name}" for name in ABOUT)
     + "".join(f", coalesce(tracks.{name}, labels.{name}) AS {name}" for name in features.NAMES)
     + f" FROM tracks LEFT JOIN labels ON labels.key = {KEY} ORDER BY id"
 )
+_DROP_ORPHANS = "DELETE FROM covers WHERE reference NOT IN (SELECT cover FROM tracks)"
 _KNOWN = "SELECT count(*) FROM tracks WHERE id IN (SELECT value FROM json_each(?))"
 _LIST_LABEL = (
     f"INSERT OR IGNORE INTO labels (key) SELECT {KEY} FROM (SELECT ? AS id, ? AS isrc) "

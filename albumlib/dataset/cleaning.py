@@ -176,15 +176,8 @@ def orphans(kept: pd.DataFrame, table: pd.DataFrame, bad_covers: pd.DataFrame) -
     known = bad_covers.drop_duplicates("id").set_index("id").reindex(lost["cover"])
     taken = lost["cover"].isin(table["cover"]).to_numpy()
     reason = known["reason"].mask(taken, "stands for another album")
-    reasons = known["reasons"].fillna(reason)
-    return pd.DataFrame(
-        {
-            "what": "track",
-            "id": lost["id"].to_numpy(),
-            "reason": ("cover: " + reason).to_numpy(),
-            "reasons": ("cover: " + reasons).to_numpy(),
-        }
-    )
+    why = pd.DataFrame({"reason": reason, "reasons": known["reasons"].fillna(reason)})
+    return ("cover: " + why).assign(what="track", id=lost["id"].to_numpy())
 
 
 # Covers -----------------------------------------------------------------------------------------
@@ -214,8 +207,7 @@ def _labelled(
 
 def _not_fetched(covers: pd.DataFrame) -> pd.DataFrame:
     covers = covers[covers["state"] != "done"]
-    reason = covers["reason"].fillna("")
-    reason = ("not fetched: " + reason).where(reason != "", "not fetched")
+    reason = ("not fetched: " + covers["reason"].fillna("")).str.removesuffix(": ")
     return pd.DataFrame({"id": covers["reference"], "reason": reason})
 
 

@@ -4,7 +4,6 @@ Tracks go into the catalogue first, then the labels that they lack, then covers 
 each. Each answer of a service is kept before the next request.
 """
 
-import contextlib
 import errno
 import hashlib
 import itertools
@@ -24,11 +23,10 @@ from albumlib.runtime.names import today
 from albumlib.runtime.progress import Progress, silent
 from albumlib.runtime.workers import spread
 from albumlib.sources.base import CoverError, Covers, Labels, Page, Source, SourceError, Track
-from albumlib.sources.web import Web
 
 CHUNK = 2000  # tracks a transaction
 DRAWN = 64  # covers a worker's task, and a transaction, where they are not waited for
-SUFFIXES = {  # how a picture's bytes begin
+SUFFIXES = {  # how a picture's bytes begin, whatever a server says that it is
     ".jpg": rb"\xff\xd8",
     ".png": rb"\x89PNG",
     ".webp": rb"RIFF",
@@ -229,40 +227,26 @@ def _gather_covers(
     total = sum(counts[f"covers {state}"] for state in ("todo", "done", "failed"))
     done = total - counts["covers todo"]
     waits = getattr(source, "waits", False)  # for a network or a disk, so threads will do
+    web = getattr(source, "web", None)
+    references, length = catalog.next_covers(10**9), 1 if waits else DRAWN
+    rounds = (references[i : i + length] for i in range(0, len(references), length))
     errors: list[AlbumlibError] = []
-    rounds = _rounds(catalog, 1 if waits else DRAWN, errors)
+    begun = itertools.takewhile(lambda _: not errors, rounds)
     fetch = partial(_fetch_round, source, folder, size)
-    with _web_of(source) as web:
+    try:
         for found, failed, error in spread(
-            fetch, rounds, workers, threads=waits, stop=web and web.stop
+            fetch, begun, workers, threads=waits, stop=web and web.stop
         ):
             catalog.cover_done(found)
             catalog.cover_failed(failed)
             errors += [error] if error else []
             done += len(found) + len(failed)
             progress("covers", done, total)
-    if errors:
-        raise errors[0]
-
-
-@contextlib.contextmanager
-def _web_of(source: Source | Covers) -> Iterator[Web | None]:
-    """The source's client, ready for the next gathering after this one was interrupted."""
-    web = getattr(source, "web", None)
-    try:
-        yield web
     finally:
         if web:
-            web.start()
-
-
-def _rounds(catalog: Catalog, length: int, errors: list) -> Iterator[list[str]]:
-    """What to fetch, a few at a time; after an error nothing new is begun."""
-    references = catalog.next_covers(10**9)
-    for start in range(0, len(references), length):
-        if errors:
-            return
-        yield references[start : start + length]
+            web.start()  # for the next gathering, if this one was interrupted
+    if errors:
+        raise errors[0]
 
 
 def _fetch_round(
@@ -299,7 +283,8 @@ def _kept(folder: Path, reference: str) -> tuple[str, str, int] | None:
 
 def _store(folder: Path, reference: str, data: bytes) -> tuple[str, str, int]:
     """Write a cover's bytes: its file, sha256 and size."""
-    path = _place(folder, reference).with_suffix(_suffix(data))
+    suffix = next(end for end, magic in SUFFIXES.items() if re.match(magic, data, re.DOTALL))
+    path = _place(folder, reference).with_suffix(suffix)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     try:
@@ -313,8 +298,3 @@ def _store(folder: Path, reference: str, data: bytes) -> tuple[str, str, int]:
 
 def _described(folder: Path, path: Path, data: bytes) -> tuple[str, str, int]:
     return path.relative_to(folder).as_posix(), hashlib.sha256(data).hexdigest(), len(data)
-
-
-def _suffix(data: bytes) -> str:
-    """By the bytes, not by what a server says; for people who open the folder."""
-    return next(suffix for suffix, magic in SUFFIXES.items() if re.match(magic, data, re.DOTALL))

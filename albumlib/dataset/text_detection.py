@@ -163,12 +163,8 @@ def read_words(pixels: np.ndarray) -> str:
 
 def _read_lines(pixels: np.ndarray) -> np.ndarray:
     """Corners (N, 4, 2) in pixels of the lines that are found and can be read."""
-    found = [
-        quad
-        for quad, score, letters in _lines(pixels, _rapidocr())
-        if score >= SURE and letters >= LETTERS
-    ]
-    return np.array(found, dtype=float).reshape(-1, 4, 2)
+    quads, scores, letters = _lines(pixels)
+    return quads[(scores >= SURE) & (letters >= LETTERS)].astype(float)
 
 
 def _read_strictly(pixels: np.ndarray) -> np.ndarray:
@@ -184,22 +180,19 @@ def _read_strictly(pixels: np.ndarray) -> np.ndarray:
 
 def _marks(view: np.ndarray, pixel: float, box: float) -> np.ndarray:
     """Corners (N, 4, 2), as parts of the side, of what may be text; thresholds of `_rapidocr`."""
-    found = [
-        quad / len(view)
-        for quad, score, letters in _lines(view, _rapidocr(pixel, box))
-        if (score >= DOUBTFUL and letters >= FEW)
-        or (letters and _area(quad[None] / len(view)) <= MARK)
-    ]
-    return np.array(found, dtype=float).reshape(-1, 4, 2)
+    quads, scores, letters = _lines(view, pixel, box)
+    quads = quads / len(view)
+    small = np.array([_area(quad[None]) <= MARK for quad in quads], dtype=bool)
+    return quads[(scores >= DOUBTFUL) & (letters >= FEW) | (letters > 0) & small].astype(float)
 
 
-def _lines(pixels: np.ndarray, rapidocr: Callable) -> list[tuple[np.ndarray, float, int]]:
-    """Corners (4, 2) of what looks like a line, the certainty of its reading, and its letters."""
-    found = rapidocr(np.ascontiguousarray(pixels[..., ::-1]))  # it wants BGR
+def _lines(pixels: np.ndarray, *least: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Corners (N, 4, 2) of what looks like a line, how sure its reading is, and its letters."""
+    found = _rapidocr(*least)(np.ascontiguousarray(pixels[..., ::-1]))  # it wants BGR
     if not found.txts:
-        return []
-    letters = (sum(map(str.isalnum, text)) for text in found.txts)
-    return list(zip(np.asarray(found.boxes), found.scores, letters, strict=True))
+        return np.empty((0, 4, 2)), np.empty(0), np.empty(0)
+    letters = [sum(map(str.isalnum, text)) for text in found.txts]
+    return np.asarray(found.boxes), np.asarray(found.scores), np.array(letters)
 
 
 @cache
@@ -232,9 +225,8 @@ def _stroke_rows(pixels: np.ndarray) -> np.ndarray:
     grey = pixels.mean(2)
     steep = np.abs(np.diff(grey, axis=1, prepend=grey[:, :1])) > EDGE
     edges = np.pad((steep[:, 1:] & ~steep[:, :-1]).astype(np.float32), ((0, 0), (1, 0)))
-    boxes = [
-        box for height in HEIGHTS for box in _rows_of_height(edges, round(height * len(edges)))
-    ]
+    heights = (round(height * len(edges)) for height in HEIGHTS)
+    boxes = [box for height in heights for box in _rows_of_height(edges, height)]
     left, top, right, bottom = np.array(boxes, dtype=float).reshape(-1, 4).T
     return np.stack([left, top, right, top, right, bottom, left, bottom], 1).reshape(-1, 4, 2)
 
