@@ -101,13 +101,13 @@ def _titles(code: str) -> list[str]:
         nodes = list(ast.walk(ast.parse(code)))
     except SyntaxError:  # a magic of IPython's
         return []
-    values = [node.value for node in nodes if isinstance(node, ast.keyword) and node.arg == "title"]
-    values += [
+    values = [
         node.value for node in nodes
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "title"
+        if (isinstance(node, ast.keyword) and node.arg == "title")
+        or (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "title")
     ]  # fmt: skip
-    ordered = sorted(values, key=lambda value: value.lineno)
-    return [text for value in ordered if (text := _text(value))]
+    values.sort(key=lambda value: value.lineno)
+    return list(filter(None, map(_text, values)))
 
 
 def _text(value: ast.expr) -> str:
@@ -121,9 +121,7 @@ def _last_paragraph(text: str, first: bool = False) -> str:
     """The last (or first) paragraph of plain prose; headings, lists, tables and code are none."""
     blocks = re.split(r"\n\s*\n", re.sub(r"```.*?```", "", text, flags=re.S))
     prose = [b.strip() for b in blocks if b.strip() and not re.match(r"\s*([#>|*\-+$<!]|\d+\.)", b)]
-    if not prose:
-        return ""
-    return _plain(prose[0 if first else -1])
+    return _plain(prose[0 if first else -1]) if prose else ""
 
 
 def _plain(text: str) -> str:

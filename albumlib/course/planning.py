@@ -2,7 +2,6 @@
 
 import ast
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from albumlib import AlbumlibError
 from albumlib.course.state import Job, parameter_lines
 from albumlib.runtime import LARGEST_SEED
-from albumlib.runtime.names import PARAMETERS
+from albumlib.runtime.names import PARAMETERS, today
 from albumlib.runtime.paths import NOTEBOOKS
 
 TYPES = {"int": int, "float": float, "bool": bool, "str": str}
@@ -57,7 +56,10 @@ def plan(
             checked_seed(from_text("int", str(values["seed"])))
     declared = {notebook: _declared(notebook) for notebook in notebooks}
     every = sorted({name for known in declared.values() for name in known})
-    parameters = {_today(name, every): value for name, value in parameters.items()}
+    parameters = {
+        name if name in every else today(name, warn=True, former=PARAMETERS): value
+        for name, value in parameters.items()
+    }
     for name in parameters:
         if name not in every:
             raise CourseError(f"no notebook has a parameter {name!r}; known are {', '.join(every)}")
@@ -68,14 +70,6 @@ def plan(
         own = {n: _typed(notebook, n, known[n], v) for n, v in values.items() if n in known}
         jobs.append(Job(notebook, own))
     return jobs
-
-
-def _today(name: str, every: Sequence[str]) -> str:
-    """A parameter's name today, for one that no notebook has any more."""
-    if name in every or name not in PARAMETERS:
-        return name
-    warnings.warn(f"{name} is now called {PARAMETERS[name]}", FutureWarning, stacklevel=2)
-    return PARAMETERS[name]
 
 
 def checked_seed(seed: Any) -> None:

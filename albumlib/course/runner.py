@@ -115,10 +115,6 @@ class Run:
     progress: Progress = print
     kernels: Kernels = field(default_factory=Kernels)
 
-    def place(self, job: Job) -> str:
-        """Which of the notebooks this is, such as "2/13 02_cleaning"."""
-        return f"{self.jobs.index(job) + 1}/{len(self.jobs)} {job.name}"
-
 
 def run_course(
     profile: str = "laptop",
@@ -241,7 +237,7 @@ def _reason(job: Job, out: Path, data: Path) -> str:
 
 
 def _run(job: Job, run: Run) -> None:
-    place = run.place(job)
+    place = f"{run.jobs.index(job) + 1}/{len(run.jobs)} {job.name}"
     reason = _reason(job, run.out, run.data)
     if not reason:
         run.progress(f"{place}: skipped, nothing has changed")

@@ -160,7 +160,10 @@ def run_sweep(
     if dask:  # its workers are elsewhere: they have nobody to tell, and GPUs of their own
         task = partial(_attempt, sweep, out)
     else:
-        group = Group(progress, threads.shared(workers), _queue(gpus), Kernels())
+        devices = Queue() if gpus else None
+        for gpu in gpus:
+            devices.put(gpu)
+        group = Group(progress, threads.shared(workers), devices)
         task = partial(_attempt, sweep, out, group=group)
 
     def stop() -> None:
@@ -186,13 +189,6 @@ class Group:
     environment: Mapping[str, str] = field(default_factory=dict)  # added to that of the kernels
     devices: Queue | None = None  # GPUs that are free, by their CUDA numbers
     kernels: Kernels = field(default_factory=Kernels)
-
-
-def _queue(gpus: Sequence[str]) -> Queue | None:
-    devices: Queue = Queue()
-    for gpu in gpus:
-        devices.put(gpu)
-    return devices if gpus else None
 
 
 def _attempt(sweep: Sweep, out: Path, run: Run, group: Group | None = None) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Former names of settings, values, commands and files, and what to write now: the one table."""
 
 import warnings
+from collections.abc import Mapping
 
 FORMER = {
     "reading_weight": "auxiliary_weight",
@@ -16,13 +17,13 @@ COMMANDS = {"film": "video"}  # apart: networks have layers of that name (FiLM)
 PARAMETERS = {"finished": "pretrained", "reader": "label_regressor"}  # of notebooks
 
 
-def today(name: str, warn: bool = False) -> str:
+def today(name: str, warn: bool = False, former: Mapping[str, str] = FORMER) -> str:
     """The name that is written today, of each part of "a,b"; `warn` says so to the person.
 
     >>> today("year,lettering"), today("energy")
     ('year,text', 'energy')
     """
-    now = ",".join(FORMER.get(part, part) for part in name.split(","))
+    now = ",".join(former.get(part, part) for part in name.split(","))
     if warn and now != name:
         warnings.warn(f"{name} is now called {now}", FutureWarning, stacklevel=3)
     return now
