@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from albumlib import AlbumlibError
-from albumlib.cli.options import SeedOption, choices, extra_features, feature_values
+from albumlib.cli.options import ModelArgument, SeedOption, choices, extra_features, feature_values
 from albumlib.runtime.console import bars, say
 
 app = typer.Typer()
@@ -16,7 +16,6 @@ app = typer.Typer()
 # As in sampling.finishing.FINISHES and sampling.captions.STYLES, which take long to load
 FinishName = choices("FinishName", "cutout", "riso", "halftone", "sharp", "smooth")
 StyleName = choices("StyleName", "poster", "classic", "swiss", "magazine", "label", "spine")
-ModelArgument = Annotated[Path, typer.Argument(help="A checkpoint, or its folder from `train`.")]
 PictureOption = Annotated[
     Path,
     typer.Option(help="The picture to write, PNG, JPEG or (cutout) SVG; a folder with --table."),

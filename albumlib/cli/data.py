@@ -173,7 +173,7 @@ def quarantine(
     folder: Annotated[Path, typer.Argument(help="What was gathered and cleaned.")] = Path(
         "data/gathered"
     ),
-    coverset: Annotated[Path | None, typer.Option(help="The cover set [FOLDER/coverset].")] = None,
+    coverset: SetOption = None,
     sheets: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write a contact sheet for each reason.")
     ] = None,

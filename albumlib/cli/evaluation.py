@@ -6,12 +6,11 @@ from typing import Annotated
 
 import typer
 
-from albumlib.cli.options import SeedOption
+from albumlib.cli.options import ModelArgument, SeedOption
 from albumlib.runtime.console import bars
 
 app = typer.Typer()
 
-ModelArgument = Annotated[Path, typer.Argument(help="A checkpoint, or its folder from `train`.")]
 DataArgument = Annotated[
     Path, typer.Argument(help="The cover set whose test covers it is compared with.")
 ]

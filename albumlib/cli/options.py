@@ -1,6 +1,7 @@
 """Options that several commands have, and how what is given with them is read."""
 
 from enum import Enum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -67,6 +68,7 @@ ForgetOption = Annotated[
         help="Ask hosts again that asked for a pause; it is kept for a day at most.",
     ),
 ]
+ModelArgument = Annotated[Path, typer.Argument(help="A checkpoint, or its folder from `train`.")]
 SeedOption = Annotated[
     int, typer.Option(min=0, max=LARGEST_SEED, help="The same seed gives the same result.")
 ]

@@ -78,7 +78,7 @@ class Catalog:
         Returns how many of the tracks are new.
         """
         tracks = [_storable(track) for track in tracks]
-        rows = [_row(track) for track in tracks]
+        rows = [(*_about(t), *map(t.features.get, features.NAMES)) for t in tracks]
         references = {(track.cover,) for track in tracks if track.cover}
         bare = {(t.id, t.isrc) for t in tracks if len(t.features) < features.COUNT}
         ids = {track.id for track in tracks}
@@ -224,7 +224,3 @@ def _storable(track: Track) -> Track:
     if not any(isinstance(text, str) and _SURROGATE.search(text) for text in _about(track)):
         return track
     return replace(track, **{n: _SURROGATE.sub("\ufffd", getattr(track, n)) for n in ABOUT})
-
-
-def _row(track: Track) -> tuple:
-    return (*_about(track), *map(track.features.get, features.NAMES))

@@ -85,23 +85,20 @@ def _sorted_out(
     parts = decode_covers(folder, fetched, work / "parts", sizes, released=let_go, **means)
     rejects = [_not_fetched(wanted), parts.refused, _unused(covers, kept, albums, unwanted)]
     if parts.found.empty:
-        raise nothing_left(folder, out, [bad_rows, bad_tracks, _covers(rejects[:2])])
+        bad_covers = pd.concat(rejects[:2]).assign(what="cover")
+        raise nothing_left(folder, out, [bad_rows, bad_tracks, bad_covers])
     found, repeated = drop_duplicates(parts, work / "thumbs.npy", let_go)
     if text:
         found = _searched(folder, found, work / "text", text, means)
     table, unread = select(_labelled(albums, found, heldout, about), late)
     if table.empty:
         raise CoverSetError(f"not one cover of {folder} passes the filter: widen it")
-    bad_covers = _covers([*rejects, unwanted, unread, repeated])
+    bad_covers = pd.concat([*rejects, unwanted, unread, repeated]).assign(what="cover")
     bad_tracks = pd.concat([bad_tracks, orphans(kept, table, bad_covers)])
     manifest = about | _settings(sizes, heldout, (*early, *late), let_go)
     manifest["funnel"] = rows | funnel(tracks, kept, bad_tracks, covers, parts, bad_covers, table)
     manifest["tracks rejected"] = _counted(bad_tracks)
     return table, parts, kept, pd.concat([bad_rows, bad_tracks, bad_covers]), manifest
-
-
-def _covers(rejects: list[pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat(rejects).assign(what="cover")
 
 
 def _settings(

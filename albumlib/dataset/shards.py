@@ -8,7 +8,6 @@ import hashlib
 import json
 import math
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -104,7 +103,12 @@ def _decode_part(folder: Path, work: Path, sizes: tuple[int, ...], part: list) -
         else:
             covers.append(cover.pixels)
             found.append((reference, file, sha256, *_row(cover)))
-    arrays = {_pixels(size): _stacked((resized(c, size) for c in covers), size) for size in sizes}
+    arrays = {
+        _pixels(side): np.array([resized(c, side) for c in covers], np.uint8).reshape(
+            -1, side, side, 3
+        )
+        for side in sizes
+    }
     thumbs = np.array([thumbnails(pixels) for pixels in covers], dtype=THUMBS)
     temporary = path.with_suffix(".tmp.npz")
     np.savez(temporary, about=json.dumps([found, refused]), thumbs=thumbs, **arrays)
@@ -114,10 +118,6 @@ def _decode_part(folder: Path, work: Path, sizes: tuple[int, ...], part: list) -
 
 def _pixels(size: int) -> str:
     return f"pixels_{size}"
-
-
-def _stacked(pictures: Iterator[np.ndarray], size: int) -> np.ndarray:
-    return np.array(list(pictures), dtype=np.uint8).reshape(-1, size, size, 3)
 
 
 def _row(cover: Decoded) -> tuple:

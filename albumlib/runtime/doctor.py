@@ -96,19 +96,15 @@ def kernel(name: str = "python3") -> Finding:
 
 def _prefix_of(name: str) -> str:
     """Where the Python of a kernel lives, as it says itself. RuntimeError if it does not start."""
-    from jupyter_client.manager import start_new_kernel
+    from jupyter_client.manager import run_kernel
 
     said: list[str] = []
-    manager, client = start_new_kernel(kernel_name=name, startup_timeout=30, stderr=DEVNULL)
-    try:
+    with run_kernel(kernel_name=name, startup_timeout=30, stderr=DEVNULL) as client:
         client.execute_interactive(
             "import sys; print(sys.prefix)",
             timeout=30,
             output_hook=lambda message: said.append(message["content"].get("text", "")),
         )
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
     return "".join(said).strip()
 
 
