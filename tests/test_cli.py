@@ -4,6 +4,7 @@ import errno
 import io
 import subprocess
 import sys
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -171,7 +172,7 @@ def test_debug_shows_the_traceback_wherever_it_stands(tmp_path):
 
 
 def test_every_recipe_can_be_asked_for():
-    assert {recipe.value for recipe in Recipe} == set(RECIPES)
+    assert set(get_args(Recipe)) == set(RECIPES)
 
 
 # Work -------------------------------------------------------------------------------------------

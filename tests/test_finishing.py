@@ -1,6 +1,7 @@
 import json
 import re
 import xml.etree.ElementTree as ET
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -274,8 +275,8 @@ def test_an_svg_holds_one_cover_made_of_shapes(generator, tmp_path):
 
 
 def test_the_command_knows_all_finishes_and_styles():
-    assert {name.value for name in FinishName} == set(FINISHES)
-    assert {name.value for name in StyleName} == set(STYLES)
+    assert set(get_args(FinishName)) == set(FINISHES)
+    assert set(get_args(StyleName)) == set(STYLES)
 
 
 # The command ----------------------------------------------------------------------------------

@@ -2,20 +2,20 @@
 
 import subprocess
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from albumlib import AlbumlibError
-from albumlib.cli.options import ModelArgument, SeedOption, choices, extra_features, feature_values
+from albumlib.cli.options import ModelArgument, SeedOption, extra_features, feature_values
 from albumlib.runtime.console import bars, say
 
 app = typer.Typer()
 
 
 # As in sampling.finishing.FINISHES and sampling.captions.STYLES, which take long to load
-FinishName = choices("FinishName", "cutout", "riso", "halftone", "sharp", "smooth")
-StyleName = choices("StyleName", "poster", "classic", "swiss", "magazine", "label", "spine")
+FinishName = Literal["cutout", "riso", "halftone", "sharp", "smooth"]
+StyleName = Literal["poster", "classic", "swiss", "magazine", "label", "spine"]
 PictureOption = Annotated[
     Path,
     typer.Option(help="The picture to write, PNG, JPEG or (cutout) SVG; a folder with --table."),
@@ -167,7 +167,7 @@ def _finish(finish, size: int | None, title: str, artist: str, style):
     from albumlib.sampling.finishing import Finish
 
     size = Finish.size if size is None else size
-    return Finish(finish.value, size, title, artist, style.value if style else "")
+    return Finish(finish, size, title, artist, style or "")
 
 
 def _best(generator, request, data: Path | None, table: Path | None, candidates: int):

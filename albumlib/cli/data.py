@@ -10,7 +10,6 @@ from albumlib.cli.options import (
     ForgetOption,
     PicturesOption,
     SeedOption,
-    Source,
     SourceOption,
     TableOption,
 )
@@ -73,7 +72,7 @@ DaskOption = Annotated[
 
 @app.command()
 def gather(
-    source: SourceOption = Source.imprint,
+    source: SourceOption = "imprint",
     table: TableOption = "",
     pictures: PicturesOption = "",
     ask: AskOption = "",
@@ -104,7 +103,7 @@ def gather(
     from albumlib.sources.choose import open_covers, open_labels, open_source
 
     chosen = open_source(
-        source.value, table=table, pictures=pictures, ask=ask, seed=seed, albums=albums, text=text,
+        source, table=table, pictures=pictures, ask=ask, seed=seed, albums=albums, text=text,
         features=features,
     )  # fmt: skip
     with bars() as progress:
@@ -114,7 +113,7 @@ def gather(
         )  # fmt: skip
     say(counts)
     typer.echo("\n".join([*getattr(chosen, "notes", ()), *overview(out)]))
-    if source is Source.tables and not (pictures or covers):
+    if source == "tables" and not (pictures or covers):
         typer.echo("covers were drawn for the features; --pictures or --covers brings real ones")
     typer.echo(f"next: python -m albumlib clean {out}")
 

@@ -33,7 +33,7 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder for the checkpoint and samples.")] = Path(
         "data/model"
     ),
-    recipe: RecipeOption = Recipe.acgan,
+    recipe: RecipeOption = "acgan",
     steps: Annotated[int, typer.Option(min=1, help="Updates of the generator.")] = 2000,
     minutes: Annotated[float, typer.Option(help="Stop after so long; 0 for no limit.")] = 0,
     start: StartOption = None,
@@ -65,7 +65,7 @@ def train(
     if pictures:
         _learn_style(start, pictures, out, given)
         return
-    _learn_covers(data, out, recipe.value, given, start=start, device=device)
+    _learn_covers(data, out, recipe, given, start=start, device=device)
     if os.environ.get("RANK", "0") == "0":  # one of the processes that torchrun started
         typer.echo(f"next: python -m albumlib generate {out}")
 

@@ -1,8 +1,7 @@
 """Options that several commands have, and how what is given with them is read."""
 
-from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,17 +11,10 @@ from albumlib.sources.choose import NAMES
 NAME = "python -m albumlib"
 
 
-def choices(name: str, *values: str) -> type[Enum]:
-    """The values that an option may have, as typer takes them."""
-    return Enum(name, {value: value for value in values}, type=str)
-
-
-Source = choices("Source", *NAMES)
-Profile = choices("Profile", "smoke", "laptop", "gpu")
+Source = Literal[NAMES]
+Profile = Literal["smoke", "laptop", "gpu"]
 # As in training.config.RECIPES, which would load torch
-Recipe = choices(
-    "Recipe", "acgan", "acgan_wgan_logan", "wgan_logan", "acgan_long", "small_set", "style"
-)
+Recipe = Literal["acgan", "acgan_wgan_logan", "wgan_logan", "acgan_long", "small_set", "style"]
 
 SourceOption = Annotated[Source, typer.Option(help="Where tracks and covers come from.")]
 TableOption = Annotated[

@@ -50,8 +50,8 @@ DaskOption = Annotated[
 
 @app.command()
 def course(
-    profile: ProfileOption = Profile.laptop,
-    source: SourceOption = Source.imprint,
+    profile: ProfileOption = "laptop",
+    source: SourceOption = "imprint",
     table: TableOption = "",
     pictures: PicturesOption = "",
     ask: AskOption = "",
@@ -128,12 +128,12 @@ def _asked(profile: Profile, source: Source, out: Path | None, given: dict) -> d
     """What `run_course` is to be called with; a source that cannot be opened fails here."""
     from albumlib.sources.choose import open_source
 
-    ending = "" if source is Source.imprint else f"-{source.value}"
-    out = out or Path("runs") / (profile.value + ending)
-    if source in (Source.parquet, Source.music, Source.spotify, Source.legacy):
+    ending = "" if source == "imprint" else f"-{source}"
+    out = out or Path("runs") / (profile + ending)
+    if source in ("parquet", "music", "spotify", "legacy"):
         raise AlbumlibError(_other_way(source, out))
-    open_source(source.value, **given)
-    return {"profile": profile.value, "out": out, "common": {"source": source.value, **given}}
+    open_source(source, **given)
+    return {"profile": profile, "out": out, "common": {"source": source, **given}}
 
 
 def _chosen(only: str, start: str, parameter: list[str] | None) -> dict:
@@ -166,12 +166,12 @@ def _preview(asked: dict) -> None:
 
 def _other_way(source: Source, out: Path) -> str:
     """What to do with a source that notebook 01 has not."""
-    if source is Source.spotify:
+    if source == "spotify":
         return (
             "the course trains models, which Spotify's policy forbids with its content; to look "
             f"at what it has, use {NAME} gather --source spotify"
         )
     return (
-        f"notebook 01 has no {source.value}: use {NAME} gather --source {source.value} "
+        f"notebook 01 has no {source}: use {NAME} gather --source {source} "
         f"--out {out / 'data'}, then {NAME} course --from 2 --out {out}"
     )
