@@ -105,15 +105,10 @@ def retry_after(headers: Mapping[str, str]) -> float:
     try:
         seconds = float(text.removesuffix("ms")) / (1000 if text.endswith("ms") else 1)
     except ValueError:
-        seconds = _point(text) - time.time()
+        seconds = 0.0  # also for what is no date
+        with contextlib.suppress(ValueError, TypeError, OverflowError, OSError):
+            seconds = email.utils.parsedate_to_datetime(text).timestamp() - time.time()
     for unit in (1, 1000):
         if 1e9 <= seconds / unit < 1e10:
             seconds = seconds / unit - time.time()
     return 0.0 if math.isnan(seconds) else min(max(0.0, seconds), LONGEST)
-
-
-def _point(text: str) -> float:
-    """A date as seconds since 1970; 0 if it is none."""
-    with contextlib.suppress(ValueError, TypeError, OverflowError, OSError):
-        return email.utils.parsedate_to_datetime(text).timestamp()
-    return 0.0

@@ -43,11 +43,9 @@ class Source(Protocol):
 
     def tracks(self, start: int = 0) -> Iterator[Track]:
         """All tracks from position `start` on, in the same order each time."""
-        ...
 
     def cover(self, reference: str, size: int) -> bytes:
         """The picture's bytes, about `size` pixels wide. Raises CoverError if there is none."""
-        ...
 
 
 class Labels(Protocol):
@@ -59,11 +57,9 @@ class Labels(Protocol):
 
     def find(self, keys: list[str]) -> dict[str, tuple[str, dict[str, float]]]:
         """By Spotify id or ISRC: the service's own id of a track, and features known so far."""
-        ...
 
     def measure(self, records: list[str]) -> dict[str, dict[str, float]]:
         """By the service's own ids: all other features. What is left out is not known."""
-        ...
 
 
 class Covers(Protocol):
@@ -74,11 +70,9 @@ class Covers(Protocol):
 
     def reference(self, track: Track) -> str:
         """What `cover` will be asked for, the same for all tracks of an album."""
-        ...
 
     def cover(self, reference: str, size: int) -> bytes:
         """As for a source."""
-        ...
 
 
 class SourceError(AlbumlibError):

@@ -20,11 +20,11 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import default_headers
 from urllib3 import exceptions
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection
 from urllib3.util import Url, parse_url
 from urllib3.util.connection import create_connection
 
+from albumlib.sources.answers import Again
 from albumlib.sources.base import Failed, SourceError
 
 MOST_BYTES = 8 * 2**20
@@ -36,7 +36,7 @@ POOL = 32  # connections to a host that are kept open
 UNFIT = re.compile(r"[\s\\\x00-\x20\x7f]")
 
 
-class TooMuch(Exception):
+class TooMuch(Again):
     """An answer is longer than we take, or comes too slowly."""
 
 
@@ -88,8 +88,8 @@ class Transport:
         """The answer to a request, with its whole body; `answered` gets its status before the body
         comes.
 
-        Raises TooMuch, what requests and urllib3 raise, Failed for addresses that are not public,
-        or SourceError when stopped.
+        Raises Again (TooMuch for what is too long or too slow), Failed for addresses that are not
+        public, or SourceError when stopped.
         """
         request.headers["User-Agent"] = self._agent
         exchange = _Exchange(lambda: self._exchanged(request, answered), self._addresses)
@@ -101,6 +101,8 @@ class Transport:
                 if time.monotonic() > ends:
                     raise TooMuch(f"slower than {SLOW:.0f} seconds")
             return exchange.outcome.result()
+        except (requests.RequestException, exceptions.HTTPError) as error:
+            raise _lost(error, name_of(self.read(request.url))) from error
         finally:
             exchange.hang_up()
 
@@ -138,15 +140,15 @@ def name_of(address: Url) -> str:
     return address.host if address.port in (None, 443) else address.netloc
 
 
-def why_lost(error: Exception, name: str) -> tuple[str, bool]:
-    """What went wrong with a request to a host, and whether it did not answer at all."""
+def _lost(error: Exception, host: str) -> Again:
+    """What went wrong with a request to a host; `lost` if the host did not answer at all."""
     cause = next(iter(error.args), None)
     reason = getattr(cause, "reason", cause)
     if isinstance(reason, exceptions.NameResolutionError):
-        return f"unknown host {name}", True
+        return Again(f"unknown host {host}", lost=True)
     silent = not isinstance(cause, exceptions.ProtocolError)
     lost = isinstance(error, requests.ConnectionError) and silent
-    return f"no answer ({type(reason if lost else error).__name__})", lost
+    return Again(f"no answer ({type(reason if lost else error).__name__})", lost=lost)
 
 
 def whole_body(raw: Any, most_bytes: int = MOST_BYTES) -> bytes:
@@ -216,17 +218,16 @@ class _Checked:
         raise exceptions.NewConnectionError(self, str(reason)) from reason
 
 
-class _HTTP(HTTPConnectionPool):
-    ConnectionCls = type("Connection", (_Checked, HTTPConnection), {})
-
-
-class _HTTPS(HTTPSConnectionPool):
-    ConnectionCls = type("Connection", (_Checked, HTTPSConnection), {})
-
-
 class _Adapter(HTTPAdapter):
     """requests' adapter with connections of ours; those to a proxy are urllib3's."""
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         super().init_poolmanager(*arguments, **options)
-        self.poolmanager.pool_classes_by_scheme = {"http": _HTTP, "https": _HTTPS}
+        pools = self.poolmanager.pool_classes_by_scheme
+        self.poolmanager.pool_classes_by_scheme = {name: _checked(pools[name]) for name in pools}
+
+
+def _checked(pool: type) -> type:
+    """urllib3's pool, for connections of ours."""
+    connection = type("Connection", (_Checked, pool.ConnectionCls), {})
+    return type("Pool", (pool,), {"ConnectionCls": connection})

@@ -17,13 +17,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urljoin
 
 from albumlib import __version__
 from albumlib.runtime.paths import DATA
+from albumlib.runtime.progress import silent
 from albumlib.sources.answers import BUSY, Again, Unreachable, Wait, parsed, picture, right
 from albumlib.sources.base import Failed, SourceError
 from albumlib.sources.pace import Ledger, Limit
@@ -68,7 +68,7 @@ class Web:
         from albumlib.sources.transport import Transport
 
         self.hosts, self.contact = dict(hosts), contact
-        self.longest_wait, self._clock, self._watch = longest_wait, clock, watch
+        self.longest_wait, self._clock, self._watch = longest_wait, clock, watch or silent
         self._stopped = threading.Event()
         self._sleep = sleep or self._stopped.wait
         self._ledger = Ledger(memory)
@@ -99,19 +99,19 @@ class Web:
         """What `read` makes of the answer to a request; while it raises Again, the last hop is
         repeated.
         """
-        hop, begun = _Hop(request), self._clock()
+        hops, begun = [request], self._clock()
         for attempt in itertools.count():
             try:
-                result = read(self._follow(hop))
+                result = read(self._follow(hops))
             except Again as error:
-                host = self._host(hop.request.url)
+                host = self._host(hops[-1].url)
                 waited = self._clock() - begun
                 patient = self._is_offline(host, error) and waited < self.longest_wait
                 if attempt >= RETRIES and not patient:
                     raise self._given_up(host, error) from error
                 self._back_off(host, error, attempt)
             else:
-                self._failures[self._rule(self._host(hop.request.url))[0]] = 0
+                self._failures[self._rule(self._host(hops[-1].url))[0]] = 0
                 return result
 
     @contextlib.contextmanager
@@ -169,12 +169,12 @@ class Web:
         """Whether a host we count on is silent. Of many hosts, one may well be gone for good."""
         return error.lost and host in self.hosts
 
-    def _follow(self, hop: _Hop) -> Response:
-        while hop.count <= REDIRECTS:
-            answer = self._ask(hop.request)
+    def _follow(self, hops: list[PreparedRequest]) -> Response:
+        while len(hops) <= 1 + REDIRECTS:
+            answer = self._ask(hops[-1])
             if not answer.is_redirect:
                 return answer
-            hop.request, hop.count = self._next_hop(answer, hop.request), hop.count + 1
+            hops.append(self._next_hop(answer, hops[-1]))
         raise Failed("too many redirects")
 
     def _next_hop(self, answer: Response, request: PreparedRequest) -> PreparedRequest:
@@ -188,36 +188,18 @@ class Web:
 
     def _ask(self, request: PreparedRequest) -> Response:
         """One request through its gate, which is left when the headers are there."""
-        from requests import RequestException
-        from urllib3.exceptions import HTTPError
+        host, seen = self._host(request.url), 0
 
-        from albumlib.sources.transport import TooMuch, why_lost
+        def answered(status: int) -> None:
+            nonlocal seen
+            seen = status
+            held.close()
 
-        host = self._host(request.url)
         with contextlib.ExitStack() as held:
             held.enter_context(self.gate(host))
-            seen = held.enter_context(self._watched(host))
-
-            def answered(status: int) -> None:
-                seen.append(status)
-                held.close()
-
-            try:
-                return self._transport.send(request, answered)
-            except TooMuch as error:
-                raise Again(str(error)) from error
-            except (RequestException, HTTPError) as error:
-                reason, lost = why_lost(error, host)
-                raise Again(reason, lost=lost) from error
-
-    @contextlib.contextmanager
-    def _watched(self, host: str) -> Iterator[list[int]]:
-        status, sent = [], self._clock()
-        try:
-            yield status
-        finally:
-            if self._watch:
-                self._watch(sent, host, status[0] if status else 0)
+            sent = self._clock()
+            held.callback(lambda: self._watch(sent, host, seen))
+            return self._transport.send(request, answered)
 
     # Who may be asked, and when ---------------------------------------------------------------
 
@@ -248,14 +230,6 @@ class Web:
             # a place under way counts with its grace, and is free much sooner once answered
             self._sleep(max(min(ready - now, limit.seconds), 0.001))
         raise SourceError("stopped; everything gathered so far is kept")
-
-
-@dataclass
-class _Hop:
-    """How far a request has been redirected."""
-
-    request: PreparedRequest
-    count: int = 0
 
 
 def forget_pauses(memory: str | Path = MEMORY) -> int:
