@@ -31,14 +31,17 @@ def budget(tracks: int = 1_000_000, shape: Shape | None = None) -> dict[str, dic
     """Requests by host for so many tracks with labels and covers: one entry a route."""
     shape = shape or Shape()
     albums = tracks / shape.per_album
-    covers, labels = _covers(albums, shape), _labels(tracks * shape.with_code, shape.known)
+    groups, redirected = math.ceil(albums), math.ceil(albums * shape.with_cover)
+    covers = {ART: groups, **dict.fromkeys(STORES, redirected)}
+    open_road = covers | _labels(tracks * shape.with_code, shape.known)
+    # pages of albums, an empty one at the end, and a request for each album
+    searched = math.ceil(albums / musicbrainz.MOST) + 1 + groups
     asked = spotify.requests_for(tracks, round(shape.per_album))
-    pictures = {PICTURES: math.ceil(albums), **_labels(tracks, shape.known)}
-    open_road = covers | labels
+    pictures = {PICTURES: groups, **_labels(tracks, shape.known)}
     return {
         "musicbrainz dump": open_road,
         "musicbrainz by artist or label": open_road | {WEB: _browsed(tracks, albums, shape)},
-        "musicbrainz by tag or year": open_road | {WEB: _searched(albums)},
+        "musicbrainz by tag or year": open_road | {WEB: searched},
         "spotify by artist": {SPOTIFY: asked["artist"], **pictures},
         "spotify by search": {SPOTIFY: asked["search"], **pictures},
     }
@@ -70,17 +73,7 @@ def _browsed(tracks: float, albums: float, shape: Shape) -> int:
     return names * (1 + math.ceil(albums * shape.editions / names / a_page))
 
 
-def _searched(albums: float) -> int:
-    """Pages of albums, an empty one at the end, and a request for each album."""
-    return math.ceil(albums / musicbrainz.MOST) + 1 + math.ceil(albums)
-
-
 def _labels(keys: float, known: float) -> dict[str, int]:
     """Two steps: which record is it, and what are its features."""
     batch = reccobeats.ReccoBeats.batch
     return {LABELS: math.ceil(keys / batch) + math.ceil(keys * known / batch)}
-
-
-def _covers(albums: float, shape: Shape) -> dict[str, int]:
-    redirected = math.ceil(albums * shape.with_cover)
-    return {ART: math.ceil(albums), **dict.fromkeys(STORES, redirected)}

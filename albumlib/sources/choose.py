@@ -13,21 +13,12 @@ ASKED = {  # what the live sources may be asked for
 }
 
 
-# What a source cannot do without: one of these options, and how that is said.
-NEEDED = {
-    "tables": (
-        ["table"],
-        "a table (CSV, Excel, JSON lines or Parquet, packed or not), given as --table",
-    ),
-    "folder": (["pictures"], "a folder of pictures, given as --pictures"),
-    "parquet": (["pictures"], "a folder of Parquet files with pictures, given as --pictures"),
-    "music": (["pictures"], "a folder of music, given as --pictures"),
-    "legacy": (["table"], "the file of 2021, given as --table"),
-    "musicbrainz": (
-        ["ask", "table"],
-        "to know what to ask for, such as --ask 'artist:Nina Simone'",
-    ),
-    "spotify": (["ask"], "to know what to ask for, such as --ask 'artist:Nina Simone'"),
+FILES = {  # the option that says where the others are, and what must be there
+    "tables": ("table", "a table (CSV, Excel, JSON lines or Parquet, packed or not)"),
+    "folder": ("pictures", "a folder of pictures"),
+    "parquet": ("pictures", "a folder of Parquet files with pictures"),
+    "music": ("pictures", "a folder of music"),
+    "legacy": ("table", "the file of 2021"),
 }
 
 
@@ -61,24 +52,22 @@ def open_source(
         return Imprint(seed, albums, corruption, text, features)
     if features:
         raise SourceError(f"--features is of the built-in imprint, not of {name}")
-    if name not in NEEDED:
+    if name == "musicbrainz":
+        return _musicbrainz(ask, table)
+    if name == "spotify":
+        return _spotify(ask)
+    if name not in FILES:
         raise SourceError(f"there is no source {name!r}; there are {', '.join(NAMES)}")
-    given = {"table": table, "pictures": pictures, "ask": ask}
-    of, words = NEEDED[name]
-    if not any(given[one] for one in of):
-        raise SourceError(f"the source {name!r} needs {words}")
-    if name in ASKED:
-        return _musicbrainz(ask, table) if name == "musicbrainz" else _spotify(ask)
-    return _of_files(name, table, pictures)
-
-
-def _of_files(name: str, table: str, pictures: str) -> Source:
+    option, what = FILES[name]
+    path = {"table": table, "pictures": pictures}[option]
+    if not path:
+        raise SourceError(f"the source {name!r} needs {what}, given as --{option}")
     if name == "tables":
         from albumlib.sources.tables import Table
 
-        return Table(table, covers=pictures or "draw")
+        return Table(path, covers=pictures or "draw")
     kind = getattr(import_module(f"albumlib.sources.{name}"), name.capitalize())
-    return kind(pictures if NEEDED[name][0] == ["pictures"] else table)
+    return kind(path)
 
 
 def _musicbrainz(ask: str, dump: str) -> Source:
@@ -86,7 +75,7 @@ def _musicbrainz(ask: str, dump: str) -> Source:
 
     kinds = "|".join(ASKED["musicbrainz"])
     before, *parts = re.split(rf"(?:^|[\s,]+)({kinds}):", ask.strip())
-    if before:
+    if before or not (ask or dump):
         raise _refused("musicbrainz", ask)
     wish = dict(zip(parts[::2], map(str.strip, parts[1::2]), strict=True))
     covers = open_covers("coverart")
@@ -94,39 +83,41 @@ def _musicbrainz(ask: str, dump: str) -> Source:
 
 
 def _spotify(ask: str) -> Source:
-    from albumlib.sources.spotify import HOSTS, Spotify
-    from albumlib.sources.web import Web
+    from albumlib.sources import spotify, web
 
     kind, _, words = ask.partition(":")
     if kind not in ASKED["spotify"]:
         raise _refused("spotify", ask)
-    return Spotify(Web(HOSTS), **{kind: words})
+    return spotify.Spotify(web.Web(spotify.HOSTS), **{kind: words})
 
 
 def _refused(name: str, ask: str) -> SourceError:
+    if not ask:
+        example = "--ask 'artist:Nina Simone'"
+        return SourceError(f"the source {name!r} needs to know what to ask for, such as {example}")
     known = ", ".join(f"{kind}:" for kind in ASKED[name])
     return SourceError(f"{name} cannot be asked for {ask!r}: begin with one of {known}")
 
 
 def open_covers(name: str) -> Covers | None:
     """The service that covers come from instead of the source: "coverart", or "" for none."""
-    if not name:
+    if not _is_asked(name, "coverart", "covers"):
         return None
-    if name != "coverart":
-        raise SourceError(f"there is no service {name!r} for covers; there is coverart")
-    from albumlib.sources.coverart import HOSTS, CoverArtArchive, contact
-    from albumlib.sources.web import Web
+    from albumlib.sources import coverart, web
 
-    return CoverArtArchive(Web(HOSTS, contact=contact()))
+    return coverart.CoverArtArchive(web.Web(coverart.HOSTS, contact=coverart.contact()))
 
 
 def open_labels(name: str) -> Labels | None:
     """The service that is asked for missing features: "reccobeats", or "" for none."""
-    if not name:
+    if not _is_asked(name, "reccobeats", "features"):
         return None
-    if name != "reccobeats":
-        raise SourceError(f"there is no service {name!r} for features; there is reccobeats")
-    from albumlib.sources.reccobeats import HOSTS, ReccoBeats
-    from albumlib.sources.web import Web
+    from albumlib.sources import reccobeats, web
 
-    return ReccoBeats(Web(HOSTS))
+    return reccobeats.ReccoBeats(web.Web(reccobeats.HOSTS))
+
+
+def _is_asked(name: str, known: str, what: str) -> bool:
+    if name and name != known:
+        raise SourceError(f"there is no service {name!r} for {what}; there is {known}")
+    return bool(name)

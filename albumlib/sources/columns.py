@@ -206,7 +206,8 @@ def find_scales(
     usual = max(clear, key=clear.count) if clear else None
     for name, scale in found.items():
         if scale is UNDECIDED:
-            found[name] = usual or _alone(known[name])
+            large = (known[name] > 1).mean() if len(known[name]) else 0
+            found[name] = usual or (PERCENT if large >= 0.5 else SHARE)
         if usual is not PERCENT and _is_flag(columns[name], known[name]):
             found[name] = None
     return found
@@ -225,10 +226,6 @@ def _share(known: np.ndarray, about: Column) -> Scale | None:
     if np.mean(known <= 10) >= MOST:
         return TEN
     return PERCENT if np.mean(known <= 100) >= MOST else None
-
-
-def _alone(known: np.ndarray) -> Scale:
-    return PERCENT if len(known) and np.mean(known > 1) >= 0.5 else SHARE
 
 
 def _popularity(known: np.ndarray, about: Column) -> Scale | None:

@@ -15,6 +15,7 @@ SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff",
     *((".avif",) if PIL.features.check("avif") else ()),
 )  # fmt: skip
+NO_TEXT = re.compile("[\ud800-\udfff]")  # what stands for bytes that are no UTF-8
 KINDS = 8  # kinds of files passed over that are named
 
 
@@ -27,18 +28,12 @@ class Folder:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
+        self.identity = f"folder:{self.path.name}"
         self._names, self.notes = files_in(self.path, SUFFIXES)
         if not self._names:
             passed = "".join(f"; {note}" for note in self.notes)
             raise SourceError(f"{self.path} holds no pictures ({', '.join(SUFFIXES)}){passed}")
-
-    @property
-    def identity(self) -> str:
-        return f"folder:{self.path.name}"
-
-    @property
-    def fingerprint(self) -> str:
-        return fingerprint_of(self._names)
+        self.fingerprint = fingerprint_of(self._names)
 
     def __len__(self) -> int:
         return len(self._names)
@@ -92,7 +87,8 @@ def files_in(path: Path, suffixes: tuple[str, ...]) -> tuple[list[str], list[str
         raise SourceError(f"there is no folder {path}")
     found = [file for file in path.rglob("*") if file.is_file()]
     names = sorted(file.relative_to(path).as_posix() for file in found)
-    fine = [name for name in names if _is_text(name)]
+    odd = list(filter(NO_TEXT.search, names))
+    fine = [name for name in names if not NO_TEXT.search(name)]
     wanted = [name for name in fine if _suffix(name) in suffixes]
     other = Counter(_suffix(name) or "no suffix" for name in fine if _suffix(name) not in suffixes)
     notes = []
@@ -100,7 +96,7 @@ def files_in(path: Path, suffixes: tuple[str, ...]) -> tuple[list[str], list[str
         kinds = [f"{kind} {count:,}" for kind, count in other.most_common(KINDS)]
         kinds += ["..."] if len(other) > KINDS else []
         notes.append(f"{other.total():,} files of other kinds passed over: {', '.join(kinds)}")
-    if odd := [name for name in names if not _is_text(name)]:
+    if odd:
         shown = ascii(odd[0].encode("utf-8", "surrogateescape"))[2:-1]
         notes.append(f"{len(odd)} files passed over whose names are not UTF-8, such as {shown}")
     return wanted, notes
@@ -110,14 +106,6 @@ def _suffix(name: str) -> str:
     """In small letters; "" for what a system hides beside a file, whatever that is called."""
     file = PurePosixPath(name)
     return file.suffix.lower() if not file.name.startswith("._") else ""
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def fingerprint_of(parts: Iterable[object]) -> str:
@@ -133,10 +121,10 @@ def read_file(path: Path) -> bytes:
         raise CoverError(f"cannot be read ({error.strerror})") from error
 
 
-def size_of(path: Path | None) -> int | None:
+def size_of(path: Path) -> int | None:
     """A file's bytes, None if there is none."""
     try:
-        return path.stat().st_size if path else None
+        return path.stat().st_size
     except OSError:
         return None
 

@@ -42,6 +42,7 @@ class Legacy:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
+        self.identity = f"legacy:{self.path.name}"
         found = read_pickle(self.path)
         if not isinstance(found, dict) or any(key not in found for key in KEYS):
             raise SourceError(
@@ -52,10 +53,6 @@ class Legacy:
         if len(set(lengths)) > 1:
             counts = ", ".join(f"{n} {key}" for n, key in zip(lengths, KEYS, strict=True))
             raise SourceError(f"the parts of {self.path} do not fit together: {counts}")
-
-    @property
-    def identity(self) -> str:
-        return f"legacy:{self.path.name}"
 
     def __len__(self) -> int:
         return len(self._pictures)

@@ -54,14 +54,11 @@ class Music:
 
     def __init__(self, path: str | Path, workers: int = 2):
         self.path, self.workers = Path(path), workers
+        self.identity = f"music:{self.path.name}"
         self._files, self.notes = files_in(self.path, SUFFIXES)
         if not self._files:
             raise SourceError(f"{self.path} holds no music ({', '.join(SUFFIXES)})")
         self.known: dict[str, dict[str, float]] = {}  # what was measured by earlier gatherings
-
-    @property
-    def identity(self) -> str:
-        return f"music:{self.path.name}"
 
     @property
     def fingerprint(self) -> str:

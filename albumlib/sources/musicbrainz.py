@@ -45,14 +45,11 @@ class MusicBrainz:
         self, web: Web, covers: CoverArtArchive | None = None, *, api: str = API, **wishes: str
     ):
         self.web, self.api, self.covers = web, api, covers or CoverArtArchive(web)
-        self.put_aside = self.covers.put_aside
+        self.cover, self.put_aside = self.covers.cover, self.covers.put_aside
         self.wish = _wish(**wishes)
+        self.identity = f"musicbrainz:{_said(self.wish)}"
         if self.wish.keys() not in ({"artist"}, {"label"}, {"tag"}, {"year"}, {"tag", "year"}):
             raise SourceError("MusicBrainz needs one artist, one label, or a tag, a year, or both")
-
-    @property
-    def identity(self) -> str:
-        return f"musicbrainz:{_said(self.wish)}"
 
     def pages(self, position: str = "") -> Iterator[Page]:
         """Pages of tracks. Whatever was learned on the way is in the position."""
@@ -61,9 +58,6 @@ class MusicBrainz:
         while not state.get("end"):
             tracks, state = step(state)
             yield Page(tracks, json.dumps(state))
-
-    def cover(self, reference: str, size: int) -> bytes:
-        return self.covers.cover(reference, size)
 
     def _browse(self, state: dict) -> tuple[list[Track], dict]:
         [(what, name)] = self.wish.items()
@@ -130,16 +124,13 @@ class Dump:
 
     def __init__(self, path: str | Path, covers: CoverArtArchive, **wishes: str):
         self.path, self.covers, self.web = Path(path), covers, covers.web
-        self.put_aside = self.covers.put_aside
+        self.cover, self.put_aside = covers.cover, covers.put_aside
         self.wish = _wish(**wishes)
+        self.identity = f"musicbrainz:{self.path.name}:{_said(self.wish)}"
         if not self.path.is_file():
             raise SourceError(
                 f"there is no dump {path}: get release.tar.xz from MusicBrainz's JSON dumps"
             )
-
-    @property
-    def identity(self) -> str:
-        return f"musicbrainz:{self.path.name}:{_said(self.wish)}"
 
     def pages(self, position: str = "") -> Iterator[Page]:
         """Pages of tracks. The position is a line of the dump."""
@@ -154,9 +145,6 @@ class Dump:
                     yield Page(_tracks(wanted, self.put_aside), str(start))
         except (OSError, EOFError, lzma.LZMAError, tarfile.TarError) as error:
             raise SourceError(f"{self.path} is damaged, fetch it again ({error})") from error
-
-    def cover(self, reference: str, size: int) -> bytes:
-        return self.covers.cover(reference, size)
 
     def _chosen(self, release: dict) -> list[dict]:
         """The release if it is asked for, or nothing. Raises Odd."""
@@ -217,9 +205,8 @@ def _credited(entity: object) -> str:
 
 def _first_genre(entity: dict) -> str:
     genres = part(entity, "genres", kind=list)
-    return text(
-        max(genres, key=lambda one: number(part(one).get("count")) or 0, default={}), "name"
-    )
+    most = max(genres, key=lambda one: number(part(one).get("count")) or 0, default={})
+    return text(most, "name")
 
 
 def _matches(release: dict, what: str, wish: str) -> bool:
@@ -227,10 +214,8 @@ def _matches(release: dict, what: str, wish: str) -> bool:
     group = part(release, "release-group") or release
     if what == "year":
         return (text(group, "first-release-date") or text(release, "date")).startswith(wish)
-    if what == "artist":
-        named = [part(credit, "artist") for credit in part(release, "artist-credit", kind=list)]
-    elif what == "label":
-        named = [part(company, "label") for company in part(release, "label-info", kind=list)]
+    if listed := {"artist": "artist-credit", "label": "label-info"}.get(what):
+        named = [part(one, what) for one in part(release, listed, kind=list)]
     else:
         kinds = itertools.product((release, group), ("genres", "tags"))
         named = itertools.chain.from_iterable(part(one, kind, kind=list) for one, kind in kinds)

@@ -20,6 +20,9 @@ from albumlib.sources.base import SourceError
 GRACE = 5.0  # seconds after which a request whose answer nobody lived to see has been counted
 LONGEST = 86_400.0  # seconds that a pause is believed
 ODD = 3600.0  # seconds: what is farther off than it can be by so much, a wrong clock wrote
+READY = """SELECT max(
+    ifnull((SELECT until FROM closed WHERE gate = ?1), 0),
+    ifnull((SELECT free FROM places WHERE gate = ?1 ORDER BY free DESC LIMIT 1 OFFSET ?2), 0))"""
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,7 @@ class Ledger:
         with self._transaction():
             self._forget("places", "free", gate, now, free + ODD)
             self._forget("closed", "until", gate, now, now + LONGEST + ODD)
-            last = "SELECT free FROM places WHERE gate = ? ORDER BY free DESC LIMIT 1 OFFSET ?"
-            closed = self._one("SELECT until FROM closed WHERE gate = ?", (gate,))
-            ready = max(closed, self._one(last, (gate, limit.requests - 1)))
+            [ready] = self._db.execute(READY, (gate, limit.requests - 1)).fetchone()
             if ready > now:
                 return 0, ready
             row = self._db.execute("INSERT INTO places (gate, free) VALUES (?, ?)", (gate, free))
@@ -100,7 +101,3 @@ class Ledger:
                 yield
             finally:
                 self._db.execute("COMMIT")
-
-    def _one(self, query: str, values: tuple) -> float:
-        found = self._db.execute(query, values).fetchone()
-        return found[0] if found else 0.0

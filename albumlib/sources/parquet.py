@@ -45,16 +45,10 @@ class Parquet:
             raise SourceError(f"there are no Parquet files in {path}")
         self.files = {file.relative_to(self.folder).as_posix(): file for file in files}
         raw = [_labels(name, file) for name, file in self.files.items()]
+        self.identity = f"parquet:{self.folder.name}"
         self.table, self.account = _complete(pd.concat(raw, ignore_index=True))
+        self.notes = self.account.lines()
         self._row_group = lru_cache(maxsize=2)(self._read_row_group)
-
-    @property
-    def identity(self) -> str:
-        return f"parquet:{self.folder.name}"
-
-    @property
-    def notes(self) -> list[str]:
-        return self.account.lines()
 
     @property
     def fingerprint(self) -> str:

@@ -71,26 +71,22 @@ class Spotify:
         memory: str | Path = MEMORY,
     ):
         wishes = {"search": search, "artist": artist, "albums": albums, "playlists": playlists}
-        self.wish = {name: text.strip() for name, text in wishes.items() if text.strip()}
-        if len(self.wish) != 1:
+        wished = [(kind, words.strip()) for kind, words in wishes.items() if words.strip()]
+        if len(wished) != 1:
             raise SourceError(
                 "Spotify needs one thing to gather: a search, an artist, albums, or playlists"
             )
         from albumlib.sources.spotify_client import Client
 
         _tell(POLICY)
+        [(self._kind, self._words)] = wished
+        self.identity = f"spotify:{self._kind}:{self._words}"
         self.web, self.put_aside = web, Counter()
         self._client = Client(web, api, tokens, login, bool(playlists), Path(memory))
 
-    @property
-    def identity(self) -> str:
-        [(kind, text)] = self.wish.items()
-        return f"spotify:{kind}:{text}"
-
     def pages(self, position: str = "") -> Iterator[Page]:
         """Tracks as they come; what the position is depends on the wish."""
-        [(kind, text)] = self.wish.items()
-        yield from getattr(self, f"_by_{kind}")(text, position)
+        yield from getattr(self, f"_by_{self._kind}")(self._words, position)
 
     def cover(self, reference: str, size: int) -> bytes:
         """The smallest of the album's pictures that is wide enough. Raises CoverError."""
@@ -118,21 +114,14 @@ class Spotify:
                 return
 
     def _by_artist(self, artist: str, position: str) -> Iterator[Page]:
-        done, artist_id = int(position or 0), self._artist(artist)
-        while True:
-            options = {"include_groups": "album,single", "limit": PAGE, "offset": done}
-            found = self._client.ask("artist_albums", artist_id, **options)
-            for tracks, albums in self._albums(self._ids(found["items"])):
-                done += albums
-                yield Page(tracks, str(done))
-            if not _goes_on(found, done):
-                return
+        done, about = int(position or 0), {"include_groups": "album,single"}
+        for found in self._paged("artist_albums", PAGE, done, self._artist(artist), **about):
+            yield from self._albums(self._ids(found), done)
+            done += len(found)
 
     def _by_albums(self, albums: str, position: str) -> Iterator[Page]:
         done = int(position or 0)
-        for tracks, count in self._albums(re.split(r"[\s,]+", albums)[done:]):
-            done += count
-            yield Page(tracks, str(done))
+        return self._albums(re.split(r"[\s,]+", albums)[done:], done)
 
     def _by_playlists(self, playlists: str, position: str) -> Iterator[Page]:
         last, _, seen = position.partition(" ")
@@ -156,9 +145,11 @@ class Spotify:
         known = [list(each(_named, [one], self.put_aside)) for one in found]
         return [one[0][0] if one else "" for one in known]
 
-    def _paged(self, what: str, length: int, offset: int, *about: str) -> Iterator[list]:
+    def _paged(
+        self, what: str, length: int, offset: int, *about: str, **options: str
+    ) -> Iterator[list]:
         while True:
-            found = self._client.ask(what, *about, limit=length, offset=offset)
+            found = self._client.ask(what, *about, limit=length, offset=offset, **options)
             if found["items"]:
                 yield found["items"]
             offset += len(found["items"])
@@ -180,18 +171,20 @@ class Spotify:
 
     # Albums and tracks --------------------------------------------------------------------------
 
-    def _albums(self, ids: list[str]) -> Iterator[tuple[list[Track], int]]:
-        """The tracks of these albums and how many albums, many a request, or one where that is
+    def _albums(self, ids: list[str], done: int) -> Iterator[Page]:
+        """The tracks of these albums, after `done` others: many a request, or one where that is
         gone.
         """
         for some in _parts(ids, MANY_ALBUMS):
             found = self._client.try_many("albums", list(filter(None, some)))
             if found is not None:
-                yield self._album_tracks(found["albums"]), len(some)
+                done += len(some)
+                yield Page(self._album_tracks(found["albums"]), str(done))
                 continue
             for album_id in some:
                 album = [self._client.ask("album", album_id)] if album_id else []
-                yield self._album_tracks(album), 1
+                done += 1
+                yield Page(self._album_tracks(album), str(done))
 
     def _album_tracks(self, albums: Iterable[object]) -> list[Track]:
         tracks = []

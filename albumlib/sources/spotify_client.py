@@ -231,18 +231,12 @@ def _session(web: Web) -> requests.Session:
 
 def _login(session: requests.Session, tokens: str, user: bool) -> Any:
     """The app's own login, or the user's, from credentials; the token is kept in memory alone."""
-    secrets = credentials(
-        "SPOTIPY_CLIENT_ID", "SPOTIPY_CLIENT_SECRET", where=f"make an app at {DASHBOARD}"
-    )
-    options = {
-        "client_id": secrets["SPOTIPY_CLIENT_ID"],
-        "client_secret": secrets["SPOTIPY_CLIENT_SECRET"],
-        "requests_session": session,
-        "cache_handler": cache_handler.MemoryCacheHandler(),
-    }
+    names, where = ("SPOTIPY_CLIENT_ID", "SPOTIPY_CLIENT_SECRET"), f"make an app at {DASHBOARD}"
+    secrets = credentials(*names, where=where).values()
+    memory = {"requests_session": session, "cache_handler": cache_handler.MemoryCacheHandler()}
     if user:
-        login = oauth2.SpotifyOAuth(**options, redirect_uri=REDIRECT, scope=SCOPE)
+        login = oauth2.SpotifyOAuth(*secrets, REDIRECT, scope=SCOPE, **memory)
     else:
-        login = oauth2.SpotifyClientCredentials(**options)
+        login = oauth2.SpotifyClientCredentials(*secrets, **memory)
     login.OAUTH_TOKEN_URL = tokens
     return login

@@ -1,6 +1,7 @@
 """Cells to tracks: our columns in our units, and the rows that disagree put aside with a reason."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -47,8 +48,7 @@ class Account:
     @property
     def reasons(self) -> dict[str, int]:
         """How many rows were put aside for each reason, the most frequent first."""
-        reasons = pd.Series([row.reason for row in self.put_aside], dtype=object)
-        return {str(reason): int(count) for reason, count in reasons.value_counts().items()}
+        return dict(Counter(row.reason for row in self.put_aside).most_common())
 
     def write(self, folder: Path) -> None:
         """Write `import.json`, and each row that was put aside to `put_aside.csv`."""
@@ -158,10 +158,10 @@ def _about(column: Column, scale: Scale) -> dict:
 
 
 def _doubles(columns: Mapping[str, Column]) -> list[str]:
-    doubled = {name: column for name, column in columns.items() if column.passed_over}
     return [
         f"{name} is taken from {column.header!r}, not from {', '.join(column.passed_over)}"
-        for name, column in doubled.items()
+        for name, column in columns.items()
+        if column.passed_over
     ]
 
 
@@ -177,9 +177,8 @@ def _texts(cells: pd.Series | None, name: str) -> pd.Series:
         texts = cells.map(as_text).astype(object)
     if name not in WAYS:
         return texts
-    codes, different = pd.factorize(texts)  # many rows share an artist or a date
-    read = np.array([*map(WAYS[name], different)], dtype=object)
-    return pd.Series(read[codes], texts.index) if len(read) else texts
+    # each text once, as many rows share an artist or a date
+    return texts.map({text: WAYS[name](text) for text in texts.unique()}).astype(object)
 
 
 def _unknown_dates(sheet: Sheet, table: pd.DataFrame) -> list[str]:

@@ -1,23 +1,39 @@
 """A table's file to its cells, each row there or put aside: CSV with any separator, Excel, JSON,
-JSON lines and Parquet, each also within gzip or zip.
+JSON lines and Parquet, each also within gzip or zip, texts in whatever encoding they have.
 """
 
 import codecs
+import gzip
 import io
+import itertools
 import json
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import pandas as pd
+from charset_normalizer import CharsetMatch, from_bytes
 
 from albumlib.sources.base import SourceError
 from albumlib.sources.columns import BEFORE, PutAside, Sheet, find_columns, header_place
-from albumlib.sources.packing import decoded, unpacked
 from albumlib.sources.text_table import read_text
 
 DAMAGE = (OSError, ValueError, EOFError, RuntimeError, KeyError, zlib.error, zipfile.BadZipFile)
+BOMS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+# Encodings in which tables are saved, the likeliest of two that explain a text equally well first.
+ENCODINGS = (
+    "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp932", "gb18030", "big5", "cp949",
+    "mac_roman",
+)  # fmt: skip
 
 
 def read_table(path: str | Path) -> Sheet:
@@ -28,7 +44,7 @@ def read_table(path: str | Path) -> Sheet:
     try:
         with unpacked(path) as file:
             head = file.read(4096)
-        return _reader(head)(path)
+        return _read(path, head)
     except ImportError as error:
         raise SourceError(f"{path} is an Excel file: pip install openpyxl to read it") from error
     except DAMAGE as error:
@@ -36,22 +52,18 @@ def read_table(path: str | Path) -> Sheet:
         raise SourceError(f"{path} cannot be read as a table ({reason})") from error
 
 
-def _reader(head: bytes) -> Callable[[Path], Sheet]:
-    """What reads a file that begins with these bytes."""
+def _read(path: Path, head: bytes) -> Sheet:
+    """The table in a file of whichever kind begins with these bytes."""
     if head.startswith(b"PAR1"):
-        return _read_parquet
+        with unpacked(path) as file:
+            return framed(pd.read_parquet(io.BytesIO(file.read())))
     if head.startswith(b"PK"):
-        return _read_excel
+        return _read_excel(path)
     if head.startswith(b"\xd0\xcf\x11\xe0"):
         raise ValueError("an Excel file of before 2007; save it as .xlsx or CSV")
-    if head.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in (b"{", b"["):
-        return _read_json
-    return read_text
-
-
-def _read_parquet(path: Path) -> Sheet:
-    with unpacked(path) as file:
-        return framed(pd.read_parquet(io.BytesIO(file.read())))
+    is_json = head.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in (b"{", b"[")
+    with decoded(path) as file:
+        return _read_json(file) if is_json else read_text(file)
 
 
 def _read_excel(path: Path) -> Sheet:
@@ -65,23 +77,21 @@ def _read_excel(path: Path) -> Sheet:
     return framed(table.set_axis(table.index + 1, axis=0))
 
 
-def _read_json(path: Path) -> Sheet:
+def _read_json(file: io.TextIOWrapper) -> Sheet:
     """JSON lines, or one list of objects; what is nested gets a name of its own."""
-    with decoded(path) as (file, _):
-        first = file.read(1)
-        file.seek(0)
-        if first == "[":
-            rows = list(enumerate(_parsed(file.read()), 1))
-            bad: list[PutAside] = []
-        else:
-            rows, bad = _json_lines(file)
-    bad += [PutAside(n, "no JSON object", str(row)) for n, row in rows if not isinstance(row, dict)]
-    rows = [(line, row) for line, row in rows if isinstance(row, dict)]
-    if not rows:
+    first = file.read(1)
+    file.seek(0)
+    rows = dict(enumerate(_parsed(file.read()), 1) if first == "[" else _json_lines(file))
+    objects = {line: row for line, row in rows.items() if isinstance(row, dict)}
+    if not objects:
         raise ValueError("no line of it is a JSON object")
-    flat = pd.json_normalize([row for _, row in rows], sep="_")
-    sheet = framed(flat.set_axis([line for line, _ in rows], axis=0))
-    return Sheet(sheet.cells, sheet.columns, sheet.headers, sorted(bad, key=lambda row: row.line))
+    flat = pd.json_normalize(list(objects.values()), sep="_")
+    others = [
+        PutAside(line, "no JSON object", str(row))
+        for line, row in rows.items()
+        if line not in objects
+    ]
+    return replace(framed(flat.set_axis(list(objects), axis=0)), put_aside=others)
 
 
 def _parsed(text: str) -> object:
@@ -92,15 +102,14 @@ def _parsed(text: str) -> object:
     return json.loads(json.dumps(said, ensure_ascii=False).encode("utf-8", "replace"))
 
 
-def _json_lines(file: io.TextIOWrapper) -> tuple[list[tuple[int, object]], list[PutAside]]:
-    rows, bad = [], []
+def _json_lines(file: io.TextIOWrapper) -> Iterator[tuple[int, object]]:
+    """Number of each line and what it says, or its text if it is no JSON."""
     for number, line in enumerate(file, 1):
         try:
             if line.strip():
-                rows.append((number, _parsed(line)))
+                yield number, _parsed(line)
         except (ValueError, RecursionError):
-            bad.append(PutAside(number, "no JSON object", line.strip()))
-    return rows, bad
+            yield number, line.strip()
 
 
 def framed(raw: pd.DataFrame) -> Sheet:
@@ -111,3 +120,63 @@ def framed(raw: pd.DataFrame) -> Sheet:
     if isinstance(raw.index, pd.RangeIndex) or not raw.index.is_unique:
         cells.index = pd.RangeIndex(1, len(raw) + 1)
     return Sheet(cells, columns, headers)
+
+
+# The text within a file -------------------------------------------------------------------------
+
+
+def unpacked(path: Path) -> BinaryIO:
+    """The file, or what is packed in it."""
+    with path.open("rb") as file:
+        magic = file.read(4)
+    if magic.startswith(b"\x1f\x8b"):
+        return gzip.open(path)
+    if magic == b"PK\x03\x04" and (name := _member(path)):
+        return zipfile.ZipFile(path).open(name)
+    return path.open("rb")
+
+
+def _member(path: Path) -> str:
+    """The one table within a zip; "" if the zip is an Excel file."""
+    with zipfile.ZipFile(path) as packed:
+        names = [name for name in packed.namelist() if not name.endswith("/")]
+    if "[Content_Types].xml" in names:
+        return ""
+    names = [name for name in names if not Path(name).name.startswith((".", "__"))]
+    names = [name for name in names if not name.startswith("__MACOSX")]
+    if len(names) != 1:
+        listed = ", ".join(names[:8]) or "nothing"
+        raise ValueError(f"the zip holds {listed}; unpack the one table that is meant")
+    return names[0]
+
+
+def decoded(path: Path) -> io.TextIOWrapper:
+    """The text of a file in the encoding that it has; bytes that are wrong become U+FFFD."""
+    with unpacked(path) as file:
+        encoding = find_encoding(file)
+    return io.TextIOWrapper(unpacked(path), encoding=encoding, errors="replace")
+
+
+def find_encoding(file: BinaryIO) -> str:
+    """The encoding of a text: by its byte order mark, as UTF-8, or the likeliest of ENCODINGS.
+
+    A text most of whose lines are UTF-8 is UTF-8, with some bytes that are wrong.
+    """
+    head = file.read(4096)
+    for mark, encoding in BOMS.items():
+        if head.startswith(mark):
+            return encoding
+    if b"\0" in head:
+        return "utf-16-le" if head[1::2].count(0) >= head[::2].count(0) else "utf-16-be"
+    lines = itertools.chain([head + file.readline()], file)
+    lines = (line for block in lines for line in block.split(b"\n"))
+    odd = list(itertools.islice((line for line in lines if not line.isascii()), 2000))
+    right = [line for line in odd if line.decode("utf-8", "ignore").encode() == line]
+    if 2 * len(right) >= len(odd):
+        return "utf-8"
+    found = from_bytes(b"\n".join(odd[:500]), cp_isolation=list(ENCODINGS))
+    return min(found, key=_unlikeliness).encoding if found else ENCODINGS[0]
+
+
+def _unlikeliness(match: CharsetMatch) -> tuple[float, float, int]:
+    return round(match.chaos, 2), -round(match.coherence, 2), ENCODINGS.index(match.encoding)

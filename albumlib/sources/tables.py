@@ -1,5 +1,6 @@
 """A table of tracks that somebody already has, whatever its kind and its columns' names."""
 
+import contextlib
 import hashlib
 from collections.abc import Iterator
 from functools import cached_property
@@ -42,18 +43,12 @@ class Table:
             raise SourceError(f"{self.path} has no column of cover addresses (such as cover_url)")
         if self.waits and covers != "url" and not Path(covers).is_dir():
             raise SourceError(f"there is no folder of covers {covers}")
+        self._pictures = NamedPictures(Path(covers)) if covers not in ("draw", "url") else None
         self.web = web or (Web({"*": POLITE}) if covers == "url" else None)
         self._albums = self.table.groupby("album_id", sort=False)
-
-    @property
-    def identity(self) -> str:
-        return f"tables:{self.path.name}:{self.covers}"
-
-    @property
-    def notes(self) -> list[str]:
-        """What became of the rows, and which files of a folder of covers are no pictures."""
-        beside = self._pictures.notes if self.waits and self.covers != "url" else []
-        return [*self.account.lines(), *beside]
+        self.identity = f"tables:{self.path.name}:{covers}"
+        # what became of the rows, and which files of a folder of covers are no pictures
+        self.notes = [*self.account.lines(), *(self._pictures.notes if self._pictures else [])]
 
     @cached_property
     def fingerprint(self) -> str:
@@ -74,8 +69,8 @@ class Table:
         """The album's cover: drawn, fetched from its address, or read from the folder."""
         if self.covers == "draw":
             return self._drawn(reference, size)
-        if self.covers != "url":
-            return self._from_folder(reference)
+        if self._pictures:
+            return read_file(self._find(reference))
         try:
             return self.web.picture(reference)
         except Failed as error:
@@ -98,28 +93,24 @@ class Table:
 
     def size_of(self, reference: str) -> int | None:
         """The bytes of a cover's file as it is now, None if it is in no folder."""
-        in_folder = self.waits and self.covers != "url" and reference in self._albums.groups
-        return size_of(self._find(reference)) if in_folder else None
+        with contextlib.suppress(CoverError):
+            if self._pictures and reference in self._albums.groups:
+                return size_of(self._find(reference))
+        return None
 
-    def _find(self, album_id: str) -> Path | None:
-        """The picture that is named after the album or one of its tracks."""
+    def _find(self, album_id: str) -> Path:
+        """The picture named after the album or one of its tracks. Raises CoverError without one."""
         rows = self._albums.get_group(album_id)
         title, artist = rows.iloc[0][["album", "artist"]]
-        names = [album_id, *rows["id"], f"{artist} - {title}"]
-        names += [title] if self._titles[folded(title)] == 1 else []
-        return next((path for name in names if (path := self._pictures.find(name))), None)
-
-    def _from_folder(self, album_id: str) -> bytes:
-        if path := self._find(album_id):
-            return read_file(path)
-        title, artist = self._albums.get_group(album_id).iloc[0][["album", "artist"]]
-        shared = self._titles[folded(title)] > 1
-        alike = f" (other albums have this title: call it {artist} - {title})" if shared else ""
+        names, alike = [album_id, *rows["id"], f"{artist} - {title}"], ""
+        if self._titles[folded(title)] == 1:
+            names.append(title)
+        else:
+            alike = f" (other albums have this title: call it {artist} - {title})"
+        for name in names:
+            if path := self._pictures.find(name):
+                return path
         raise CoverError(f"no file named {album_id} or {title[:SHOWN]} in {self.covers}{alike}")
-
-    @cached_property
-    def _pictures(self) -> NamedPictures:
-        return NamedPictures(Path(self.covers))
 
     @cached_property
     def _titles(self) -> pd.Series:

@@ -10,7 +10,6 @@ import itertools
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
@@ -24,7 +23,6 @@ from albumlib.sources.columns import (
     header_place,
     numbers,
 )
-from albumlib.sources.packing import decoded
 
 SEPARATORS = ",;\t|"
 SAMPLE = 20  # rows that show whether each begins with a name that has no header
@@ -61,71 +59,61 @@ class _Layout:
 
     def fits(self, cells: list[str]) -> bool:
         """Whether these may be a row's cells: as many as headers, and numbers where they belong."""
-        cells = self.trimmed(cells)
+        cells = _trimmed(cells, self.width)
         if len(cells) != self.width:
             return False
         measured = pd.Series([cells[place] for place in self.measured], dtype=object)
         return not numbers(measured)[1].any()
 
-    def trimmed(self, cells: list[str]) -> list[str]:
-        """Without the empty cells that separators at the end of a row make."""
-        while len(cells) > self.width and not cells[-1].strip():
-            cells = cells[:-1]
-        return cells
+
+def _trimmed(cells: list[str], width: int = 1) -> list[str]:
+    """At least `width` cells, without the empty ones that separators at the end of a row make."""
+    while len(cells) > width and not cells[-1].strip():
+        cells = cells[:-1]
+    return cells
 
 
-def read_text(path: Path) -> Sheet:
-    with decoded(path) as (file, encoding):
-        lines = _Lines(file)
-        headers, layout, columns = _header(lines)
-        table = _Builder(list(columns), [column.place for column in columns.values()])
-        put_aside = []
-        for number, text, cells in _rows(lines, layout):
-            cells = layout.trimmed(cells) if cells else cells
-            if cells and len(cells) == layout.width:
-                table.add(number, cells)
-            else:
-                put_aside.append(PutAside(number, _misfit(cells, layout), text[:LONGEST_TEXT]))
-    return Sheet(table.finished(), columns, headers, put_aside, _notes(table, encoding))
+def read_text(file: io.TextIOWrapper) -> Sheet:
+    """The rows of an open text table. Raises ValueError if it is empty."""
+    lines = _Lines(file)
+    headers, layout, columns = _header(lines)
+    put_aside: list[PutAside] = []
+    places = [column.place for column in columns.values()]
+    cells = _frame(_usable(lines, layout, places, put_aside), list(columns))
+    return Sheet(cells, columns, headers, put_aside, _notes(cells, file.encoding))
 
 
-def _misfit(cells: list[str] | None, layout: _Layout) -> str:
-    if cells is None:
-        return "a quote that is never closed"
-    return "more cells than headers" if len(cells) > layout.width else "fewer cells than headers"
+def _usable(
+    lines: _Lines, layout: _Layout, places: list[int], put_aside: list[PutAside]
+) -> Iterator[tuple[int, list[str]]]:
+    """Line and known cells of each row that has as many as there are headers."""
+    for number, text, cells in _rows(lines, layout):
+        cells = _trimmed(cells, layout.width) if cells else cells
+        if cells and len(cells) == layout.width:
+            yield number, [cells[place] for place in places]
+            continue
+        reason = "fewer cells than headers"
+        if cells is None:
+            reason = "a quote that is never closed"
+        elif len(cells) > layout.width:
+            reason = "more cells than headers"
+        put_aside.append(PutAside(number, reason, text[:LONGEST_TEXT]))
 
 
-class _Builder:
+def _frame(rows: Iterator[tuple[int, list[str]]], names: list[str]) -> pd.DataFrame:
     """Rows to columns, a chunk at a time, so that a million rows need little memory."""
-
-    def __init__(self, names: list[str], places: list[int]):
-        self.names, self.places = names, places
-        self.rows: list[list[str]] = []
-        self.lines: list[int] = []
-        self.spoiled: list[int] = []  # lines with bytes that could not be decoded
-        self.parts: list[pd.DataFrame] = []
-
-    def add(self, line: int, cells: list[str]) -> None:
-        row = [cells[place] for place in self.places]
-        self.rows.append(row)
-        self.lines.append(line)
-        if any("\ufffd" in cell for cell in row):
-            self.spoiled.append(line)
-        if len(self.rows) >= CHUNK:
-            self._pack()
-
-    def _pack(self) -> None:
-        self.parts.append(pd.DataFrame(self.rows, self.lines, self.names, dtype="string[pyarrow]"))
-        self.rows, self.lines = [], []
-
-    def finished(self) -> pd.DataFrame:
-        self._pack()
-        return pd.concat(self.parts)
+    parts = []
+    while (chunk := list(itertools.islice(rows, CHUNK))) or not parts:
+        lines, cells = [line for line, _ in chunk], [row for _, row in chunk]
+        parts.append(pd.DataFrame(cells, lines, names, dtype="string[pyarrow]"))
+    return pd.concat(parts)
 
 
-def _notes(table: _Builder, encoding: str) -> list[str]:
+def _notes(table: pd.DataFrame, encoding: str) -> list[str]:
+    """The encoding if it is none of Unicode's, and the lines with bytes that are wrong in it."""
     notes = [] if encoding.startswith("utf") else [f"read in the encoding {encoding}"]
-    if lines := table.spoiled:
+    spoiled = (cells[cells.str.contains("\ufffd", regex=False)].index for _, cells in table.items())
+    if lines := sorted({*itertools.chain.from_iterable(spoiled)}):
         listed = ", ".join(map(str, lines[:5])) + (", ..." if len(lines) > 5 else "")
         notes.append(
             f"bytes that are no {encoding} became \ufffd: rows {len(lines)}, line {listed}"
@@ -142,9 +130,9 @@ def _header(lines: _Lines) -> tuple[list[str], _Layout, dict[str, Column]]:
     if first[0][1].lower().startswith("sep="):  # a word to Excel
         separator = first.pop(0)[1][4:5]
     separator = separator or max(SEPARATORS, key=lambda one: _most_cells(first, one))
-    rows = [_loose(text, separator) for _, text in first]
+    rows = [_split(text, separator) for _, text in first]
     place = header_place(rows)
-    headers = _without_empty_end(rows[place])
+    headers = _trimmed(rows[place])
     lines.back(first[place + 1 :])
     headers = _with_index(headers, lines, separator)
     columns = find_columns(headers)
@@ -155,19 +143,13 @@ def _header(lines: _Lines) -> tuple[list[str], _Layout, dict[str, Column]]:
 
 def _most_cells(lines: list[tuple[int, str]], separator: str) -> tuple[int, int]:
     """How many columns are known, and how many there are, if this separates cells."""
-    rows = [_loose(text, separator) for _, text in lines[:BEFORE]]
+    rows = [_split(text, separator) for _, text in lines]
     headers = rows[header_place(rows)]
     return len(find_columns(headers)), len(headers)
 
 
-def _loose(text: str, separator: str) -> list[str]:
-    return next(csv.reader([text], delimiter=separator), [])
-
-
-def _without_empty_end(cells: list[str]) -> list[str]:
-    while len(cells) > 1 and not cells[-1].strip():
-        cells = cells[:-1]
-    return cells
+def _split(text: str, separator: str, strict: bool = False) -> list[str]:
+    return next(csv.reader([text], delimiter=separator, strict=strict), [])
 
 
 def _with_index(headers: list[str], lines: _Lines, separator: str) -> list[str]:
@@ -176,7 +158,7 @@ def _with_index(headers: list[str], lines: _Lines, separator: str) -> list[str]:
     R gives it no header at all; pandas may give it one in a line of its own.
     """
     sample = list(itertools.islice(lines, SAMPLE))
-    rows = [_without_empty_end(_loose(text, separator)) for _, text in sample if text.strip()]
+    rows = [_trimmed(_split(text, separator)) for _, text in sample if text.strip()]
     if rows and len(rows[0]) == 1 and rows[0][0].strip() and not headers[0].strip():
         headers, sample = [rows[0][0], *headers[1:]], sample[1:]
     elif rows and all(len(row) == len(headers) + 1 and row[0].isdigit() for row in rows):
@@ -206,15 +188,11 @@ def _quoted_row(text: str, lines: _Lines, layout: _Layout) -> list[str] | None:
     if layout.literal and '""' not in text and layout.fits(plain):
         return plain
     try:
-        return _strict(text, layout)
+        return _split(text, layout.separator, strict=True)
     except csv.Error as error:
         if layout.fits(plain):
             return plain
         return _joined(text, lines, layout) if _is_open(error) else None
-
-
-def _strict(text: str, layout: _Layout) -> list[str]:
-    return next(csv.reader([text], delimiter=layout.separator, strict=True), [])
 
 
 def _is_open(error: csv.Error) -> bool:
@@ -229,7 +207,7 @@ def _joined(text: str, lines: _Lines, layout: _Layout) -> list[str] | None:
         if '"' not in line:
             continue
         try:
-            cells = _strict(text, layout)
+            cells = _split(text, layout.separator, strict=True)
         except csv.Error as error:
             if _is_open(error):
                 continue

@@ -161,13 +161,10 @@ def whole_body(raw: Any, most_bytes: int = MOST_BYTES) -> bytes:
     return bytes(data)
 
 
-Find = Callable[[str, int], list[str]]  # the numbers of a host
-
-
 class _Exchange(threading.Thread):
-    """A request on its way, and the connection that it uses."""
+    """A request on its way, and the connection that it uses; `find` gives the numbers of a host."""
 
-    def __init__(self, work: Callable[[], Any], find: Find):
+    def __init__(self, work: Callable[[], Any], find: Callable[[str, int], list[str]]):
         super().__init__(daemon=True)
         self.find, self.outcome = find, Future()
         self._work, self._connection, self._left = work, None, False

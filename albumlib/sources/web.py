@@ -38,7 +38,6 @@ COME_BACK = 600.0  # seconds, where a host does not say itself
 MEMORY = DATA / "requests.sqlite"  # of the clone, where all run
 DAY = " in a day"  # behind a host's name: its second limit, of a day
 
-Monitor = Callable[[float, str, int], None]  # time sent, host, status (0: no answer)
 Result = TypeVar("Result")
 
 
@@ -50,7 +49,7 @@ class Web:
     `contact` goes into the User-Agent. `trusted` hosts (name:port), of one's own, may be spoken to
     in plain http and at private addresses. No wait is longer than `longest_wait` seconds: the run
     ends with `Wait` instead. `memory` is the file that remembers the requests, ":memory:" for this
-    client alone. `watch` is called after every request.
+    client alone. `watch` gets when a request was sent, its host, and its status (0: no answer).
     """
 
     def __init__(
@@ -63,12 +62,12 @@ class Web:
         memory: str | Path = MEMORY,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], object] | None = None,
-        watch: Monitor | None = None,
+        watch: Callable[[float, str, int], None] = silent,
     ):
         from albumlib.sources.transport import Transport
 
         self.hosts, self.contact = dict(hosts), contact
-        self.longest_wait, self._clock, self._watch = longest_wait, clock, watch or silent
+        self.longest_wait, self._clock, self._watch = longest_wait, clock, watch
         self._stopped = threading.Event()
         self._sleep = sleep or self._stopped.wait
         self._ledger = Ledger(memory)
