@@ -52,9 +52,7 @@ class Refused(Failed):
 class Again(Exception):
     """It went wrong this time. `lost`: the host did not even answer; `seconds`: so it asks."""
 
-    def __init__(
-        self, reason: str, *, status: int = 0, seconds: float = 0.0, lost: bool = False
-    ):  # fmt: skip
+    def __init__(self, reason: str, *, status: int = 0, seconds: float = 0.0, lost: bool = False):
         super().__init__(reason)
         self.status, self.seconds, self.lost = status, seconds, lost
 

@@ -198,8 +198,8 @@ def find_scales(
     """
     known = {name: column[np.isfinite(column)].to_numpy() for name, column in values.items()}
     found = {name: _SCALES.get(name, _share)(known[name], columns[name]) for name in values}
-    clear = [scale for name, scale in found.items() if name in SHARES and scale]
-    clear = [scale for scale in clear if scale is not UNDECIDED]
+    shares = [scale for name, scale in found.items() if name in SHARES]
+    clear = [scale for scale in shares if scale not in (None, UNDECIDED)]
     if PERCENT in clear:  # values up to 10 among percentages are small percentages
         clear = [PERCENT if scale is TEN else scale for scale in clear]
         found = {name: PERCENT if scale is TEN else scale for name, scale in found.items()}

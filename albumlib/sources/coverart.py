@@ -63,10 +63,9 @@ class CoverArtArchive:
         artist, album = json.loads(reference)
         query = f"releasegroup:{quoted(album)} AND artist:{quoted(artist)}"
         params = {"query": query, "fmt": "json", "limit": "10"}
-        answer = self.web.json(
-            f"{self.search}/release-group", params=params, needs="release-groups"
-        )
-        for mbid, title in each(titled, answer["release-groups"], self.put_aside):
+        url, what = f"{self.search}/release-group", "release-groups"
+        found = self.web.json(url, params=params, needs=what)[what]
+        for mbid, title in each(titled, found, self.put_aside):
             if _plain(title) == _plain(album):
                 return f"release-group/{mbid}"
         raise CoverError(f"MusicBrainz knows no album {album!r} by {artist!r}")

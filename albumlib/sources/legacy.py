@@ -64,7 +64,10 @@ class Legacy:
             original = first.setdefault(_digest(picture) or b"%d" % row, str(row))
             if row < start:
                 continue
-            album, name = _album_and_name(self._names[row])
+            # a track's name, or an album's and a track's
+            names = self._names[row]
+            names = names if isinstance(names, (list, tuple)) and len(names) == 2 else ("", names)
+            album, name = (text if isinstance(text, str) else "" for text in names)
             known = _features(self._labels[row])
             yield Track(str(row), name, "", original, album, cover=original, features=known)
 
@@ -97,13 +100,6 @@ def _pixels(picture: object) -> np.ndarray:
     if kind != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in CHANNELS or not pixels.size:
         raise CoverError(f"no picture but {'x'.join(map(str, shape)) or 'one'} {kind}")
     return np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-
-
-def _album_and_name(text: object) -> tuple[str, str]:
-    """What the entry is called: a track's name, or an album's and a track's."""
-    names = text if isinstance(text, (list, tuple)) and len(text) == 2 else ("", text)
-    album, name = (name if isinstance(name, str) else "" for name in names)
-    return album, name
 
 
 def _features(label: object) -> dict[str, float]:
@@ -139,8 +135,8 @@ def read_pickle(path: str | Path) -> object:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     try:
         _skip_header(mapped)
-        with _without_collector():
-            found = _Unpickler(mapped).load()
+        gc.disable()  # to look for cycles among millions of new objects takes longer than to read
+        found = _Unpickler(mapped).load()
         return found.values().item() if isinstance(found, Array) and not found.shape else found
     except _Refused as error:
         raise SourceError(
@@ -149,6 +145,8 @@ def read_pickle(path: str | Path) -> object:
         ) from error
     except DAMAGE as error:
         raise SourceError(f"{path} is damaged, or no pickle of arrays ({error})") from error
+    finally:
+        gc.enable()
 
 
 def _skip_header(mapped: mmap.mmap) -> None:
@@ -158,16 +156,6 @@ def _skip_header(mapped: mmap.mmap) -> None:
         if b"'|O'" not in mapped[10 : 10 + length]:
             raise ValueError("an array of numbers")
         mapped.seek(10 + length)
-
-
-@contextlib.contextmanager
-def _without_collector() -> Iterator[None]:
-    """Looking for cycles among millions of new objects takes longer than reading them."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 class _Refused(Exception):

@@ -68,17 +68,14 @@ class Parquet:
         if name not in self.files:
             raise CoverError("its Parquet file is gone")
         try:
-            picture = self._picture(name, int(row))
+            starts = _starts(self.files[name])
+            group = bisect_right(starts, int(row)) - 1
+            picture = self._row_group(name, group)[int(row) - starts[group]].as_py()
         except (OSError, IndexError, pa.ArrowException) as error:
             raise CoverError(f"cannot be read ({error})") from error
         if not picture or not picture["bytes"]:
             raise CoverError("only a name in the Parquet file, no picture")
         return picture["bytes"]
-
-    def _picture(self, name: str, row: int) -> dict | None:
-        starts = _starts(self.files[name])
-        group = bisect_right(starts, row) - 1
-        return self._row_group(name, group)[row - starts[group]].as_py()
 
     def _read_row_group(self, name: str, group: int) -> pa.ChunkedArray:
         with pq.ParquetFile(self.files[name]) as file:

@@ -198,12 +198,7 @@ class Spotify:
 
     def _whole(self, tracks: list[dict]) -> list[dict]:
         """Tracks as they stand on albums, with popularity and ISRC where the app still may."""
-        whole: dict[str, dict] = {}
-        for some in _parts(list(_by_id(tracks)), MANY_TRACKS):
-            found = self._client.try_many("tracks", some)
-            if found is None:
-                break
-            whole |= _by_id(found["tracks"])
+        whole = self._details("tracks", tracks, MANY_TRACKS)
         return [whole.get(str(track.get("id")), {}) | track for track in tracks]
 
     def _tracks(self, found: list[Any]) -> list[Track]:
@@ -211,14 +206,20 @@ class Spotify:
         no tracks of Spotify's."""
         own = (isinstance(one, dict) and one.get("is_local") and not one.get("id") for one in found)
         known = [one for one, is_own in zip(found, own, strict=True) if one and not is_own]
-        measured: dict[str, dict] = {}
-        for some in _parts(list(_by_id(known)), MANY_FEATURES):
-            answer = self._client.try_many("audio_features", some)
-            if answer is None:
-                _tell(NO_FEATURES)
-                break
-            measured |= _by_id(answer)
+        measured = self._details("audio_features", known, MANY_FEATURES)
         return list(each(functools.partial(_track, measured=measured), known, self.put_aside))
+
+    def _details(self, what: str, tracks: list, length: int) -> dict[str, dict]:
+        """What the app may still ask about several tracks at once, by their ids."""
+        details: dict[str, dict] = {}
+        for some in _parts(list(_by_id(tracks)), length):
+            found = self._client.try_many(what, some)
+            if found is None:
+                if what == "audio_features":
+                    _tell(NO_FEATURES)
+                break
+            details |= _by_id(found["tracks"] if what == "tracks" else found)
+        return details
 
 
 def _track(found: dict, measured: dict[str, dict]) -> Track:
@@ -268,9 +269,7 @@ def _named(found: object) -> tuple[str, str]:
 def _goes_on(page: dict, seen: int) -> bool:
     """Whether there is a page after this one, with which so much has been seen."""
     total = number(page.get("total"))
-    return bool(
-        page["items"] and page.get("next") and seen < (math.inf if total is None else total)
-    )
+    return bool(page["items"] and page.get("next")) and (total is None or seen < total)
 
 
 def _parts(ids: list[str], length: int) -> Iterator[list[str]]:

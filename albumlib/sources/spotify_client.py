@@ -29,12 +29,8 @@ GONE_FOR = 30 * 86_400.0  # seconds until we ask again for what was gone
 REDIRECT = "http://127.0.0.1:8888/callback"
 SCOPE = "playlist-read-private playlist-read-collaborative"
 DASHBOARD = "https://developer.spotify.com/dashboard"
-# Where an answer has what was asked for; features are a list themselves.
-PARTS = {
-    "artist": "id", "artist_albums": "items", "album": "id", "albums": "albums",
-    "album_tracks": "items", "tracks": "tracks", "playlist_items": "items",
-    "current_user_playlists": "items",
-}  # fmt: skip
+# Where an answer has what was asked for, if not in its items; features are a list themselves.
+PARTS = {"artist": "id", "album": "id", "albums": "albums", "tracks": "tracks"}
 WRONG = {"invalid_client", "invalid_grant", "unauthorized_client", "access_denied"}
 BAD_LOGIN = (
     "Spotify does not accept your credentials: compare SPOTIPY_CLIENT_ID and "
@@ -55,11 +51,8 @@ class QuotaUsed(Wait):
 
     def __init__(self, whose: str, until: datetime):
         self.until = until
-        SourceError.__init__(
-            self,
-            f"{whose} is used up: start again after {until:%H:%M on %d %B %Y}, everything "
-            "gathered so far is kept",
-        )
+        after = f"{until:%H:%M on %d %B %Y}, everything gathered so far is kept"
+        SourceError.__init__(self, f"{whose} is used up: start again after {after}")
 
 
 class Client:
@@ -142,7 +135,8 @@ def _is_right(found: Any, what: str, kind: str) -> bool:
     if kind:
         page = found.get(f"{kind}s")
         return isinstance(page, dict) and isinstance(page.get("items"), list)
-    return isinstance(found.get(PARTS[what]), str if what in ("artist", "album") else list)
+    name = PARTS.get(what, "items")
+    return isinstance(found.get(name), str if name == "id" else list)
 
 
 def _out_of_order(reason: str) -> SourceError:

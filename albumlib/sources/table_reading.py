@@ -86,12 +86,9 @@ def _read_json(file: io.TextIOWrapper) -> Sheet:
     if not objects:
         raise ValueError("no line of it is a JSON object")
     flat = pd.json_normalize(list(objects.values()), sep="_")
-    others = [
-        PutAside(line, "no JSON object", str(row))
-        for line, row in rows.items()
-        if line not in objects
-    ]
-    return replace(framed(flat.set_axis(list(objects), axis=0)), put_aside=others)
+    others = {line: row for line, row in rows.items() if line not in objects}
+    put_aside = [PutAside(line, "no JSON object", str(row)) for line, row in others.items()]
+    return replace(framed(flat.set_axis(list(objects), axis=0)), put_aside=put_aside)
 
 
 def _parsed(text: str) -> object:

@@ -14,15 +14,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from albumlib import features
-from albumlib.sources.columns import (
-    BEFORE,
-    Column,
-    PutAside,
-    Sheet,
-    find_columns,
-    header_place,
-    numbers,
-)
+from albumlib.sources.columns import BEFORE, PutAside, Sheet, find_columns, header_place, numbers
 
 SEPARATORS = ",;\t|"
 SAMPLE = 20  # rows that show whether each begins with a name that has no header
@@ -76,9 +68,12 @@ def _trimmed(cells: list[str], width: int = 1) -> list[str]:
 def read_text(file: io.TextIOWrapper) -> Sheet:
     """The rows of an open text table. Raises ValueError if it is empty."""
     lines = _Lines(file)
-    headers, layout, columns = _header(lines)
-    put_aside: list[PutAside] = []
+    headers, separator, literal = _header(lines)
+    columns = find_columns(headers)
+    measured = tuple(columns[name].place for name in features.NAMES if name in columns)
+    layout = _Layout(separator, len(headers), measured, literal)
     places = [column.place for column in columns.values()]
+    put_aside: list[PutAside] = []
     cells = _frame(_usable(lines, layout, places, put_aside), list(columns))
     return Sheet(cells, columns, headers, put_aside, _notes(cells, file.encoding))
 
@@ -121,8 +116,8 @@ def _notes(table: pd.DataFrame, encoding: str) -> list[str]:
     return notes
 
 
-def _header(lines: _Lines) -> tuple[list[str], _Layout, dict[str, Column]]:
-    """The headers, the layout of what follows them, and the columns that are known."""
+def _header(lines: _Lines) -> tuple[list[str], str, bool]:
+    """The headers, what separates cells, and whether quotes are letters like others."""
     first = list(itertools.islice((line for line in lines if line[1].strip()), BEFORE))
     if not first:
         raise ValueError("it is empty")
@@ -134,11 +129,8 @@ def _header(lines: _Lines) -> tuple[list[str], _Layout, dict[str, Column]]:
     place = header_place(rows)
     headers = _trimmed(rows[place])
     lines.back(first[place + 1 :])
-    headers = _with_index(headers, lines, separator)
-    columns = find_columns(headers)
-    measured = tuple(columns[name].place for name in features.NAMES if name in columns)
     literal = separator == "\t" and '"' not in first[place][1]
-    return headers, _Layout(separator, len(headers), measured, literal), columns
+    return _with_index(headers, lines, separator), separator, literal
 
 
 def _most_cells(lines: list[tuple[int, str]], separator: str) -> tuple[int, int]:

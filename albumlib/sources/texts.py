@@ -6,6 +6,7 @@ import json
 import re
 from calendar import monthrange
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date, datetime
 
 import numpy as np
@@ -47,10 +48,8 @@ def first_artist(text: str) -> str:
     """
     if text[:1] in ("[", "{"):
         for read in (json.loads, ast.literal_eval):
-            try:
+            with suppress(ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
                 return as_text(read(text))
-            except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-                continue
     return text.split(";")[0].strip()
 
 
@@ -86,11 +85,9 @@ def release_date(text: str) -> str:
     if found := re.match(r"(\d\d?)[-/.](\d\d?)[-/.](\d{4})(?!\d)", text):
         return _possible(found[3], *_month_and_day(int(found[1]), int(found[2])))
     for form in WRITTEN:
-        try:
+        with suppress(ValueError):
             read = datetime.strptime(text, form)
-        except ValueError:
-            continue
-        return _possible(read.year, read.month, read.day if "%d" in form else None)
+            return _possible(read.year, read.month, read.day if "%d" in form else None)
     return ""
 
 
