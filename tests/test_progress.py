@@ -4,7 +4,7 @@ import pytest
 
 from albumlib.runtime import progress
 from albumlib.runtime.progress import milestones, training_milestones
-from albumlib.training import pace
+from albumlib.training import loop
 
 
 def test_one_line_at_each_part_and_at_the_end(capsys):
@@ -47,7 +47,7 @@ def test_a_training_tells_its_steps(capsys):
 def clock(monkeypatch):
     """A clock that a test sets."""
     now = [100.0]
-    for module in (progress, pace):
+    for module in (progress, loop):
         monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
     return now
 
@@ -61,7 +61,7 @@ def test_the_time_that_is_left_is_told_where_it_is_long(capsys, clock):
 
 
 def test_a_training_says_after_some_seconds_how_long_it_will_take(capsys, clock):
-    tell, known = training_milestones(), pace.Pace(1000, cycle=4)
+    tell, known = training_milestones(), loop.Pace(1000, cycle=4)
     for step in range(201, 240):
         if found := known.after(step):
             tell({"step": step, "steps": 1000, **found})
@@ -71,7 +71,7 @@ def test_a_training_says_after_some_seconds_how_long_it_will_take(capsys, clock)
 
 
 def test_a_training_that_is_soon_over_says_nothing(clock):
-    known = pace.Pace(4, cycle=1)
+    known = loop.Pace(4, cycle=1)
     for step in range(1, 5):
         assert known.after(step) == {}
         clock[0] += 2

@@ -3,7 +3,7 @@ its one training loop. Pixels are uint8 arrays (N, S, S, 3).
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,7 +21,10 @@ Loss = Callable[[Network, Tensor, Tensor], Tensor]  # of the network, covers and
 
 
 class CoverNetwork(nn.Module):
-    """Covers (B, 3, S, S) in [-1, 1] to `outputs` numbers each, (B, outputs)."""
+    """Covers (B, 3, S, S) in [-1, 1] to `outputs` numbers each, (B, outputs). Where a kind of it
+    has a `side`, covers of any size are first brought to that many pixels."""
+
+    side: int | None = None
 
     def __init__(self, outputs: int, width: int = 24):
         super().__init__()
@@ -35,7 +38,7 @@ class CoverNetwork(nn.Module):
         )
 
     def forward(self, covers: Tensor) -> Tensor:
-        x = self.stem(covers)
+        x = self.stem(at_side(covers, self.side) if self.side else covers)
         for block in self.blocks:
             x = block(x)
         # The mean over the whole cover, and over its quarters: where things are matters too.
@@ -63,8 +66,9 @@ def fit(
     network: Network,
     pixels: np.ndarray,
     loss: Loss,
-    steps: int,
+    steps: int = 0,
     *,
+    epochs: float = 8,
     batch_size: int = 64,
     rate: float = 4e-3,
     seed: int = 0,
@@ -72,10 +76,12 @@ def fit(
 ) -> Network:
     """Train a network on covers by AdamW, one cycle of learning rates up to `rate`; freeze it.
 
+    It takes so many `steps`, or else `epochs`, passes over the covers; `progress` is told of them.
     `loss` is called with the network, covers (B, 3, S, S) in [-1, 1] and their rows (B,). The
     weights that it begins with are the caller's, who seeds them; `seed` chooses the batches, which
     are no larger than the whole set.
     """
+    steps = steps or max(1, round(epochs * len(pixels) / batch_size))
     batch_size = min(batch_size, len(pixels))
     rng = torch.Generator().manual_seed(seed)
     network.to(memory_format=torch.channels_last).train()
@@ -130,12 +136,16 @@ def at_side(covers: Tensor, side: int) -> Tensor:
     return F.interpolate(covers, (side, side), mode="bilinear", antialias=True)
 
 
-def apply(network: Callable[[Tensor], Tensor], pixels: np.ndarray) -> np.ndarray:
-    """What a network says of covers, in batches: (N, ...) float32."""
-    parts = range(0, len(pixels), BATCH)
-    with torch.no_grad():
-        found = [network(to_covers(pixels[start : start + BATCH])) for start in parts]
-    return torch.cat(found).numpy()
+def in_parts(pixels: np.ndarray, size: int = BATCH) -> Iterator[Tensor]:
+    """Covers (size, 3, S, S) in [-1, 1] of pixels (N, S, S, 3) uint8, one part after the other."""
+    for start in range(0, len(pixels), size):
+        yield to_covers(np.array(pixels[start : start + size]))
+
+
+@torch.no_grad()
+def apply(network: Callable[[Tensor], Tensor], pixels: np.ndarray, size: int = BATCH) -> np.ndarray:
+    """What a network says of covers, `size` at a time: (N, ...) float32."""
+    return torch.cat([network(covers) for covers in in_parts(pixels, size)]).numpy()
 
 
 def halved(network: nn.Module) -> dict[str, Tensor]:

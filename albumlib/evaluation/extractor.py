@@ -19,7 +19,7 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from albumlib.evaluation.cover_network import at_side, frozen, load_trained
+from albumlib.evaluation.cover_network import apply, at_side, frozen, in_parts, load_trained
 from albumlib.models.augment import augment
 from albumlib.models.checkpoint import TrainingError, write_tensors
 from albumlib.models.networks import to_covers, to_pixels
@@ -36,6 +36,7 @@ FEATURES = 64  # few, so that some hundred covers are enough for their covarianc
 SEED = 7  # another imprint than that of the course, whose covers are compared
 STEPS = 400  # of training: about three minutes on two CPU cores
 SOURCE_SIDE = 96  # pixels a side of the pictures it is trained on
+BATCH = 64  # covers that it sees at a time
 PIECE = 48  # pixels a side of the pieces of them that it sees
 
 
@@ -82,7 +83,7 @@ class Extractor(nn.Module):
     @torch.no_grad()
     def fit_directions(self, pixels: np.ndarray) -> None:
         """Take mean and principal directions from pictures (N, S, S, 3) uint8."""
-        seen = torch.cat([self.summary(part) for part in _parts(pixels)])
+        seen = torch.from_numpy(apply(self.summary, pixels, BATCH))
         self.mean.copy_(seen.mean(0))
         spread = seen.std(0).clamp_min(1e-6)  # of each activation, so that no stage drowns out
         _, lengths, axes = torch.linalg.svd((seen - self.mean) / spread, full_matrices=False)
@@ -108,13 +109,7 @@ def load_extractor(path: str | Path = FILE) -> Extractor:
 def extract(extractor: nn.Module, pixels: np.ndarray) -> np.ndarray:
     """The features (N, D) float32 of covers (N, S, S, 3) uint8: by this extractor D is 64, by
     `imagenet.load_imagenet` 1,280."""
-    with torch.no_grad():
-        return torch.cat([extractor(part) for part in _parts(pixels)]).numpy()
-
-
-def _parts(pixels: np.ndarray, size: int = 64):
-    for start in range(0, len(pixels), size):
-        yield to_covers(np.array(pixels[start : start + size]))
+    return apply(extractor, pixels, BATCH)
 
 
 # Training -------------------------------------------------------------------------------------
@@ -171,7 +166,7 @@ def pieces(covers: Tensor, rng: Rng) -> Tensor:
 
 
 def _smaller(pixels: np.ndarray) -> np.ndarray:
-    return np.concatenate([to_pixels(at_side(part, SIDE)) for part in _parts(pixels)])
+    return np.concatenate([to_pixels(at_side(part, SIDE)) for part in in_parts(pixels, BATCH)])
 
 
 def training_pictures(covers: int, photos: str | Path = "", seed: int = SEED) -> np.ndarray:

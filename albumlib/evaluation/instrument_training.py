@@ -33,7 +33,7 @@ class Task:
     examples: Callable
     train: Callable[..., nn.Module]
     right: Callable[[nn.Module, np.ndarray, np.ndarray], float]
-    albums: int
+    albums: int = 20_000
 
 
 def covers_and_labels(imprint: Imprint, albums: range) -> tuple[np.ndarray, np.ndarray]:
@@ -50,9 +50,7 @@ def mean_r2(regressor: nn.Module, pixels: np.ndarray, labels: np.ndarray) -> flo
 
 
 TASKS = {
-    "layouts": Task(
-        layouts.FILE, layouts.labelled_covers, layouts.train_layouts, layouts.accuracy, 20_000
-    ),
+    "layouts": Task(layouts.FILE, layouts.labelled_covers, layouts.train_layouts, layouts.accuracy),
     "text": Task(
         legibility.FILE,
         legibility.examples,
@@ -61,11 +59,7 @@ TASKS = {
         3000,
     ),
     "labels": Task(
-        label_recovery.FILE,
-        covers_and_labels,
-        label_recovery.train_label_regressor,
-        mean_r2,
-        20_000,
+        label_recovery.FILE, covers_and_labels, label_recovery.train_label_regressor, mean_r2
     ),
 }
 

@@ -1,6 +1,5 @@
 """The instruments of `scorecard`: extractors, classifiers and spectra, as functions of pixels."""
 
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -52,12 +51,7 @@ def instruments_for(
 
 
 def regressor_for(
-    coverset: CoverSet,
-    imprint: Imprint | None = None,
-    progress: Callable[[dict], None] | None = None,
-    *,
-    epochs: float = 8,
-    seed: int = 0,
+    coverset: CoverSet, imprint: Imprint | None = None, *, epochs: float = 8, seed: int = 0
 ) -> recovery.LabelRegressor | recovery.RidgeRegressor:
     """The label regressor that ships for an imprint's covers, or one fitted to the training split.
 
@@ -78,9 +72,7 @@ def regressor_for(
     if not (recovery.label_recovery(read, coverset.labels[other]).r2 >= recovery.RECOVERABLE).any():
         return recovery.ridge_regressor(pixels, labels)
     epochs = min(epochs, STEPS * 64 / max(1, len(train)))
-    return recovery.train_label_regressor(
-        pixels, labels, epochs=epochs, seed=seed, progress=progress
-    )
+    return recovery.train_label_regressor(pixels, labels, epochs=epochs, seed=seed)
 
 
 def near_duplicates(coverset: CoverSet, embed: Instrument) -> Instrument:

@@ -7,7 +7,7 @@ held-out real covers, the most that can be reached, and with the asked labels sh
 Pixels are uint8 arrays (N, S, S, 3); labels are (N, 10) in [-1, 1], NaN where missing.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,14 +48,10 @@ class LabelRegressor(CoverNetwork):
 
 
 def train_label_regressor(
-    pixels: np.ndarray,
-    labels: np.ndarray,
-    *,
-    epochs: float = 8,
-    seed: int = 0,
-    progress: Callable[[dict], None] | None = None,
+    pixels: np.ndarray, labels: np.ndarray, *, seed: int = 0, **how
 ) -> LabelRegressor:
-    """Train on real covers (N, S, S, 3) uint8 and their labels (N, 10), some missing."""
+    """Train on real covers (N, S, S, 3) uint8 and their labels (N, 10), some missing; `epochs`,
+    `progress` and what else `cover_network.fit` is told may be given."""
     torch.manual_seed(seed)
     targets = torch.as_tensor(labels, dtype=torch.float32)
     regressor = LabelRegressor(labels.shape[1])
@@ -67,8 +63,7 @@ def train_label_regressor(
         known = wanted.isfinite()
         return (error * known).sum() / known.sum().clamp_min(1)
 
-    steps = max(1, round(epochs * len(pixels) / 64))
-    return fit(regressor, pixels, loss, steps, seed=seed, progress=progress)
+    return fit(regressor, pixels, loss, seed=seed, **how)
 
 
 class RidgeRegressor(nn.Module):

@@ -1,12 +1,7 @@
 """Does a generated cover have a layout that one can name? A classifier of layouts answers.
 
 Only for covers of the built-in imprint; trained on albums of another seed (`instrument_training`).
-
-    recognised   proportion of covers whose family it names with probability 0.9 or more
-    balance      total variation between the families' proportions in two sets of covers, 0 to 1
-    rarest       the least proportion of a family, relative to the same in real covers
-
-All are to be read beside what real covers get: the classifier is sure of nine in ten of them.
+What it says is to be read beside what real covers get: it is sure of nine in ten of them.
 """
 
 from collections.abc import Sequence
@@ -18,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from albumlib.dataset.images import decode
-from albumlib.evaluation.cover_network import CoverNetwork, apply, at_side, fit, load_trained
+from albumlib.evaluation.cover_network import CoverNetwork, apply, fit, load_trained
 from albumlib.runtime.paths import PRETRAINED
 from albumlib.sources.imprint.imprint import Imprint
 
@@ -31,12 +26,11 @@ SURE = 0.9  # probability from which a layout counts as recognised
 class LayoutClassifier(CoverNetwork):
     """Covers (B, 3, S, S) in [-1, 1], of any size, to logits (B, L) of the L families `names`."""
 
+    side = SIDE
+
     def __init__(self, names: list[str], width: int = 24):
         super().__init__(len(names), width)
         self.names = names
-
-    def forward(self, covers: Tensor) -> Tensor:
-        return super().forward(at_side(covers, SIDE))
 
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
         """The probability (N, L) of each family for covers (N, S, S, 3) uint8."""
@@ -44,7 +38,8 @@ class LayoutClassifier(CoverNetwork):
 
 
 def recognised(probabilities: np.ndarray) -> float:
-    """Proportion of covers, from `LayoutClassifier.probabilities`, of which it is sure."""
+    """Proportion of covers, from `LayoutClassifier.probabilities`, whose family it names with
+    probability 0.9 or more."""
     return float((probabilities.max(1) >= SURE).mean())
 
 
@@ -85,19 +80,17 @@ def labelled_covers(imprint: Imprint, albums: Sequence[int]) -> tuple[np.ndarray
 
 
 def train_layouts(
-    pixels: np.ndarray, layouts: list[str], *, epochs: float = 8, seed: int = 0, progress=None
+    pixels: np.ndarray, layouts: list[str], *, seed: int = 0, **how
 ) -> LayoutClassifier:
-    """Train on covers (N, 64, 64, 3) uint8 and the names of their layouts."""
+    """Train on covers (N, 64, 64, 3) uint8 and the names of their layouts, as `fit` is told."""
     torch.manual_seed(seed)
     names, classes = np.unique(layouts, return_inverse=True)
     targets = torch.from_numpy(classes)
-    classifier = LayoutClassifier(names.tolist())
 
     def loss(network: LayoutClassifier, covers: Tensor, rows: Tensor) -> Tensor:
         return F.cross_entropy(network(covers), targets[rows])
 
-    steps = max(1, round(epochs * len(pixels) / 64))
-    return fit(classifier, pixels, loss, steps, seed=seed, progress=progress)
+    return fit(LayoutClassifier(names.tolist()), pixels, loss, seed=seed, **how)
 
 
 def accuracy(classifier: LayoutClassifier, pixels: np.ndarray, layouts: list[str]) -> float:

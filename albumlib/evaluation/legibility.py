@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from albumlib.dataset.text_detection import SIDE as OCR_SIDE
 from albumlib.dataset.text_detection import read_words
-from albumlib.evaluation.cover_network import CoverNetwork, apply, at_side, fit, load_trained
+from albumlib.evaluation.cover_network import CoverNetwork, apply, fit, load_trained
 from albumlib.evaluation.perfect import as_cleaned
 from albumlib.runtime.paths import PRETRAINED
 from albumlib.sources.imprint.imprint import Imprint
@@ -32,11 +32,10 @@ LETTERS = 3  # that a word has at least
 class TextReader(CoverNetwork):
     """Covers (B, 3, S, S) in [-1, 1], of any size, to logits (B, 1): legible text or none."""
 
+    side = SIDE
+
     def __init__(self, width: int = 24):
         super().__init__(1, width)
-
-    def forward(self, covers: Tensor) -> Tensor:
-        return super().forward(at_side(covers, SIDE))
 
 
 def legible(classifier: TextReader, pixels: np.ndarray) -> np.ndarray:
@@ -106,18 +105,17 @@ def _shuffled(picture: Image.Image, reach: int, rng: np.random.Generator) -> Ima
 
 
 def train_text_reader(
-    pixels: np.ndarray, answers: np.ndarray, *, epochs: float = 8, seed: int = 0,
-    progress=None,
-) -> TextReader:  # fmt: skip
-    """Train on covers (N, 64, 64, 3) uint8 and whether they bear legible text (N,)."""
+    pixels: np.ndarray, answers: np.ndarray, *, seed: int = 0, **how
+) -> TextReader:
+    """Train on covers (N, 64, 64, 3) uint8 and whether they bear legible text (N,), as `fit` is
+    told."""
     torch.manual_seed(seed)
     targets = torch.from_numpy(answers.astype(np.float32))
 
     def loss(network: TextReader, covers: Tensor, rows: Tensor) -> Tensor:
         return F.binary_cross_entropy_with_logits(network(covers).squeeze(1), targets[rows])
 
-    steps = max(1, round(epochs * len(pixels) / 64))
-    return fit(TextReader(), pixels, loss, steps, seed=seed, progress=progress)
+    return fit(TextReader(), pixels, loss, seed=seed, **how)
 
 
 def accuracy(classifier: TextReader, pixels: np.ndarray, answers: np.ndarray) -> float:

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from albumlib import AlbumlibError
+from albumlib.evaluation.cover_network import apply
 from albumlib.evaluation.extractor import Extractor, extract, load_extractor
 from albumlib.models.networks import to_covers
 
@@ -68,9 +69,10 @@ def evaluate(
     numbers["swd"] = sliced_wasserstein(heldout, fake, seed=seed)
     real = likeness(known[rows], measure, seed) | memory.reference()
     real["swd"] = sliced_wasserstein(heldout, train[rows], seed=seed)
-    pairs = {name: {name: value, f"{name}_real": real[name]} for name, value in numbers.items()}
-    counts = {"n": n, "n_heldout": len(heldout)}
-    return counts | {key: value for pair in pairs.values() for key, value in pair.items()}
+    found = {"n": n, "n_heldout": len(heldout)}
+    for name, value in numbers.items():
+        found |= {name: value, f"{name}_real": real[name]}
+    return found
 
 
 def likeness(fake: np.ndarray, real: np.ndarray, seed: int = 0) -> dict[str, float]:
@@ -97,29 +99,19 @@ def kid(fake: np.ndarray, real: np.ndarray, *, seed: int = 0) -> tuple[float, fl
     if size < 2:
         raise MetricsError(f"KID needs four covers or more, got {len(fake)} and {len(real)}")
     rng = np.random.default_rng(seed)
-    found = [
-        mmd2(
-            *(features[rng.choice(len(features), size, replace=False)] for features in (fake, real))
-        )
-        for _ in range(SUBSETS)
-    ]
+    found = []
+    for _ in range(SUBSETS):
+        rows = [rng.choice(len(features), size, replace=False) for features in (fake, real)]
+        found.append(mmd2(fake[rows[0]], real[rows[1]]))
     return float(np.mean(found)), float(np.std(found, ddof=1))
 
 
 def mmd2(x: np.ndarray, y: np.ndarray) -> float:
     """The unbiased squared maximum mean discrepancy, kernel (a·b / D + 1)³ (arXiv 1801.01401)."""
     x, y = x.astype(np.float64), y.astype(np.float64)
-    within = sum(_mean_off_diagonal(_kernel(a, a)) for a in (x, y))
-    return float(within - 2 * _kernel(x, y).mean())
-
-
-def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return (x @ y.T / x.shape[1] + 1) ** 3
-
-
-def _mean_off_diagonal(matrix: np.ndarray) -> float:
-    count = len(matrix)
-    return (matrix.sum() - np.trace(matrix)) / (count * (count - 1))
+    xx, yy, xy = ((a @ b.T / a.shape[1] + 1) ** 3 for a, b in ((x, x), (y, y), (x, y)))
+    within = sum((k.sum() - np.trace(k)) / (len(k) * (len(k) - 1)) for k in (xx, yy))
+    return float(within - 2 * xy.mean())
 
 
 def frechet(fake: np.ndarray, real: np.ndarray) -> float:
@@ -217,11 +209,8 @@ def thumbnails(pixels: np.ndarray, side: int = 16) -> np.ndarray:
     """Covers (N, S, S, 3) shrunk by averaging to (N, side * side * 3) grey levels, whose distance
     forgives a little shift and noise.
     """
-    parts = [
-        F.adaptive_avg_pool2d(to_covers(pixels[start : start + 1024]), side).flatten(1)
-        for start in range(0, len(pixels), 1024)
-    ]
-    return torch.cat(parts).numpy() * 127.5
+    shrunk = apply(lambda covers: F.adaptive_avg_pool2d(covers, side).flatten(1), pixels, 1024)
+    return shrunk * 127.5
 
 
 # Sliced Wasserstein distance ------------------------------------------------------------------

@@ -6,7 +6,6 @@ which one was asked for, it ranks them: chance is 1 %, real covers give the ceil
 """
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -44,17 +43,11 @@ class TitleMatcher(nn.Module):
 
 
 def train_matcher(
-    pixels: np.ndarray,
-    titles: np.ndarray,
-    words: int,
-    *,
-    epochs: float = 6,
-    batch_size: int = 128,
-    seed: int = 0,
-    progress: Callable[[dict], None] | None = None,
+    pixels: np.ndarray, titles: np.ndarray, words: int, *, epochs: float = 6, seed: int = 0, **how
 ) -> TitleMatcher:
     """Train on real covers (N, S, S, 3) uint8 and tokens of their titles, (N, K, TOKENS): K titles
-    a cover, one of which is drawn by chance each time. `words` is the vocabulary's size."""
+    a cover, one of which is drawn by chance each time. `words` is the vocabulary's size, and `how`
+    as in `cover_network.fit`."""
     torch.manual_seed(seed)
     rng, tokens = Rng(seed), torch.from_numpy(titles)
 
@@ -62,11 +55,8 @@ def train_matcher(
         ones = rng.randint(tokens.shape[1], len(rows))
         return _contrast(matcher, covers, forget_words(tokens[rows, ones], 0.1, rng))
 
-    steps = max(1, round(epochs * len(pixels) / batch_size))
-    return fit(
-        TitleMatcher(words), pixels, loss, steps, batch_size=batch_size, rate=3e-3, seed=seed,
-        progress=progress,
-    )  # fmt: skip
+    settings = {"epochs": epochs, "batch_size": 128, "rate": 3e-3, "seed": seed}
+    return fit(TitleMatcher(words), pixels, loss, **settings | how)
 
 
 def load_matcher(path: str | Path) -> tuple[TitleMatcher, tuple[str, ...]]:

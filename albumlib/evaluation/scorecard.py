@@ -243,20 +243,13 @@ def _reference(
     # A part of the covers varies less than fresh ones do, and the reference is not exact either.
     part = n / len(real)
     factor = np.sqrt((1 + part) / (1 - part)) if measure.alone else 1.0
-    return {
-        name: (
-            float(np.mean([numbers[name] for numbers in found])),
-            _spread([numbers[name] for numbers in found], n, measure, factor),
-        )
-        for name in found[0]
-    }
-
-
-def _spread(values: list[float], n: int, measure: Measure, factor: float) -> float:
     least = 1 / n if measure.alone else 1e-9  # a proportion moves by no less than one cover
-    if measure.spread:
-        least = measure.spread(n)
-    return max(float(factor * np.std(values, ddof=1)), least)
+    least = measure.spread(n) if measure.spread else least
+    values = {name: [numbers[name] for numbers in found] for name in found[0]}
+    return {
+        name: (float(np.mean(some)), max(float(factor * np.std(some, ddof=1)), least))
+        for name, some in values.items()
+    }
 
 
 def flat(scores: Mapping[str, Score]) -> dict[str, float]:

@@ -38,9 +38,8 @@ def by_features(fake: np.ndarray, real: np.ndarray, seed: int = 0) -> float:
     values, classes = (values - values.mean(0)) / (values.std(0) + 1e-9), classes.numpy()
     right = []
     for train, test in ((half, ~half), (~half, half)):
-        model = LogisticRegression(
-            C=500 / train.sum(), max_iter=1000
-        )  # |w|² / 1000 beside the mean
+        # |w|² / 1000 beside the mean
+        model = LogisticRegression(C=500 / train.sum(), max_iter=1000)
         guesses = model.fit(values[train], classes[train]).predict(values[test])
         right.append(guesses == classes[test])
     return float(np.concatenate(right).mean())

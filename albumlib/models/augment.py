@@ -1,7 +1,5 @@
 """Differentiable augmentation of real and fake covers alike (DiffAugment, arXiv 2006.10738)."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -3,8 +3,6 @@ generator doubles the side, a block of the critic halves it. Z' is the width of 
 latents and all else that the generator is conditioned on.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Sequence

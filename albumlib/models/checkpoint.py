@@ -4,8 +4,6 @@ A training's folder holds the two newest ones, of which the older is in `previou
 finite is neither written nor read.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

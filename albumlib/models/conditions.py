@@ -4,8 +4,6 @@ A row is the ten features, then the extras that were asked for, then a title's t
 scaled to [-1, 1], NaN where missing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -3,8 +3,6 @@
 Scores are a critic's outputs, (B,). `critic` stands for a function from covers to scores (B,).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

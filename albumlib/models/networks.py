@@ -12,8 +12,6 @@ numbers, or 0 for none. C is the width of a row of conditions: the labels, then 
 where the networks read titles. Z' is the width of the latents and an encoded row together.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Sequence
 
@@ -73,9 +71,8 @@ class LabelScale(nn.Module):
         these covers the label may be unknown."""
         before = torch.tensor(learned).to(self.learned)
         low, high = self.learned[:, : before.shape[1]]
-        self.learned[:, : before.shape[1]] = torch.stack(
-            [low.minimum(before[0]), high.maximum(before[1])]
-        )
+        low.copy_(low.minimum(before[0]))
+        high.copy_(high.maximum(before[1]))
 
     @property
     def limits(self) -> Tensor:
@@ -142,9 +139,8 @@ class Generator(nn.Module):
         self.extras, self.words = tuple(extras), tuple(words)
         self.residual, self.noise = residual, noise
         self.layouts = [name for name in extras if name.startswith("layout")]
-        directions = torch.randn(
-            latent, len(self.layouts), generator=torch.Generator().manual_seed(1)
-        )
+        rng = torch.Generator().manual_seed(1)
+        directions = torch.randn(latent, len(self.layouts), generator=rng)
         self.register_buffer("choice", F.normalize(directions, dim=0), persistent=False)
         first, *rest = channels(size, width, limit)
         self.scale = LabelScale(labels, learned)

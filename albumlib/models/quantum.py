@@ -11,8 +11,6 @@ re-uploads, and the latent priors of LaSt-QGAN (arXiv 2406.02668). Up to about t
 simulation costs less than the generator does.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -139,7 +137,7 @@ def prior_shape(prior: nn.Module) -> dict:
 # Qiskit ------------------------------------------------------------------------------------------
 
 
-def circuit(qubits: int, layers: int) -> QuantumCircuit:
+def circuit(qubits: int, layers: int) -> "QuantumCircuit":
     """The circuit in Qiskit, with parameters u[...] for the inputs and w[...] for the weights."""
     from qiskit import QuantumCircuit
     from qiskit.circuit import ParameterVector

@@ -6,8 +6,6 @@ as words of a vocabulary, which carry more as long as they are known. Both kinds
 one row of TOKENS numbers, 0 where there is none, so that titles travel beside the labels.
 """
 
-from __future__ import annotations
-
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -98,7 +96,7 @@ def forget_words(titles: Tensor, proportion: float, rng: Rng) -> Tensor:
 
 
 def titles_to_labels(
-    encoder: TrackNameEncoder, titles: Tensor, wanted: Tensor, forgotten: float, seed: int = 0
+    encoder: "TrackNameEncoder", titles: Tensor, wanted: Tensor, forgotten: float, seed: int = 0
 ) -> None:
     """Train an encoder to predict which labels a title leads to expect (`guess`), by regression.
 

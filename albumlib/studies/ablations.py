@@ -12,11 +12,9 @@ where it was stopped. `logan_search` chooses the settings of `logan`, on the val
 What is measured, and by which covers, is in `setup`.
 """
 
-from __future__ import annotations
-
 import argparse
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,14 +27,11 @@ from albumlib.dataset.coverset import CoverSet
 from albumlib.models.blocks import StridedBlock
 from albumlib.models.networks import Critic, to_pixels
 from albumlib.runtime.paths import MEASURED
-from albumlib.runtime.progress import milestones
+from albumlib.runtime.progress import Progress, milestones
 from albumlib.studies import latent_steps
 from albumlib.studies.legacy2021 import ORDERS, Build, bugs_alone, build_config, ladder
 from albumlib.studies.records import REAL, Runs, append, keep_strip, read_measured
 from albumlib.studies.setup import NARROW, SIZE, Setup
-
-Progress = Callable[[str, int, int], None]
-
 
 # Experiments: each yields a record and covers for each build that is wanted --------------------
 

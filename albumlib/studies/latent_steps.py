@@ -7,8 +7,6 @@ turn by turn in one process, so that whatever slows the machine slows all alike,
 is trained for as long as the dearest needs for the covers.
 """
 
-from __future__ import annotations
-
 import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence

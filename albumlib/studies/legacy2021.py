@@ -11,8 +11,6 @@ is compared.
 Shapes: B covers a batch, S pixels a side, L labels, Z latents; labels and covers in [-1, 1].
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Iterable
 
@@ -173,10 +171,7 @@ class Build:
             loss = losses.wasserstein_critic(real, fake)
         else:
             loss = losses.relativistic(real, fake)
-        if "signs" in self.differences:
-            loss = loss - self.label_error(reading, labels)
-        else:
-            loss = loss + self.label_error(reading, labels)
+        loss = loss + self._sign() * self.label_error(reading, labels)
         if "head on generated covers" in self.differences:
             loss = loss + self.label_error(echo, asked)
         return loss
@@ -188,9 +183,11 @@ class Build:
             loss = losses.wasserstein_generator(fake)
         else:
             loss = losses.relativistic(fake, self.scores)
-        if "signs" in self.differences:
-            return loss - self.label_error(echo, asked)
-        return loss + self.label_error(echo, asked)
+        return loss + self._sign() * self.label_error(echo, asked)
+
+    def _sign(self) -> int:
+        """Of the label error in both losses."""
+        return -1 if "signs" in self.differences else 1
 
     def label_error(self, reading: Tensor, labels: Tensor) -> Tensor:
         """The weighted error of predicted labels."""

@@ -3,8 +3,6 @@ them, and how that of generated covers agrees with that of real ones: in directi
 interval over artists and a control of permuted labels.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,12 +27,12 @@ class Sample:
     image_statistics: np.ndarray
     groups: np.ndarray
 
-    def rows(self, rows: np.ndarray) -> Sample:
+    def rows(self, rows: np.ndarray) -> "Sample":
         """Some of the covers."""
         return Sample(*(values[rows] for values in vars(self).values()))
 
     @classmethod
-    def joined(cls, parts: Sequence[Sample]) -> Sample:
+    def joined(cls, parts: Sequence["Sample"]) -> "Sample":
         """The covers of all parts."""
         return cls(*map(np.concatenate, zip(*(vars(part).values() for part in parts), strict=True)))
 

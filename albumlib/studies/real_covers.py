@@ -13,8 +13,6 @@ labels, the control of that.
     python -m albumlib.studies.real_covers data/mine --model NAME=RUN[,RUN...] --out FILE
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from collections.abc import Mapping, Sequence
@@ -107,21 +105,16 @@ class RealCovers:
     def selector(self, shuffled: bool = False) -> Selector:
         """What tells which covers show the ten features, from the training covers; `shuffled`, from
         the same with their labels permuted."""
-        labels, count = self.train.labels[:, : len(NAMES)], len(self.train.labels)
-        order = (
-            np.random.default_rng(self.seed).permutation(count) if shuffled else np.arange(count)
-        )
-        return Selector(self.train.features, labels[order], self.train.groups)
+        labels = self.train.labels[:, : len(NAMES)]
+        if shuffled:
+            labels = np.random.default_rng(self.seed).permutation(labels)
+        return Selector(self.train.features, labels, self.train.groups)
 
-    def candidates(self, model: Generator, asked: np.ndarray, count: int) -> Sample:
-        """`count` covers for each of the labels (n, L), one after the other."""
-        return self.generated(model, np.repeat(asked, count, axis=0))
-
-    def turned(self, model: Generator, name: str, count: int = SWEPT) -> Sample:
+    def turned(self, model: Generator, name: str) -> Sample:
         """Covers for labels of which one feature alone is low, then high, from the same latents."""
         column, parts = COLUMNS.index(name), []
         for end in np.nanquantile(self.train.labels[:, column], TURNED):
-            asked = self.asked(count).copy()
+            asked = self.asked(SWEPT)
             asked[:, column] = end
             parts.append(self.generated(model, asked))
         return Sample.joined(parts)
@@ -215,7 +208,8 @@ def selected(
     """What the best of so many candidates are like, by ending of the name: the models' with the
     selector, and with the control."""
     asked = real.asked()
-    every = [real.candidates(model, asked, candidates) for model in models]
+    repeated = np.repeat(asked, candidates, axis=0)  # those of one song in a row
+    every = [real.generated(model, repeated) for model in models]
     found = {}
     for ending, shuffled in {"": False, ", permuted": True}.items():
         selector = real.selector(shuffled)

@@ -1,7 +1,5 @@
 """Runs on file: a line of JSON for each, appended as they are done, and compared seed by seed."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -7,24 +7,22 @@ each number has its reference, real against real, with its spread over partings.
 predicted by an independent regressor, which is of 64 px and sees the covers enlarged.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import numpy as np
-from torch import Tensor
 from torch.nn import functional as F
 
 from albumlib.dataset.batches import Batches
 from albumlib.dataset.coverset import CoverSet
 from albumlib.evaluation import label_recovery, metrics, scorecard
+from albumlib.evaluation.cover_network import in_parts
 from albumlib.evaluation.extractor import SIDE, extract, load_extractor
 from albumlib.evaluation.label_recovery import LabelRegressor
 from albumlib.evaluation.scorecard import Bench, Measure, Sample
 from albumlib.evaluation.spectrum import grain, radial_spectrum
-from albumlib.models.networks import to_covers, to_pixels
+from albumlib.models.networks import to_pixels
 from albumlib.training.config import TrainingConfig
 
 SIZE = 32  # pixels a side of the covers that are learned
@@ -73,7 +71,7 @@ class Setup:
         conditional: bool = True,
         split: str = "test",
         most: int = COUNT,
-    ) -> Setup:
+    ) -> "Setup":
         """The setup of a cover set of 32 px or more, to be compared with covers of a split.
 
         Without a `regressor`, the pretrained one, which knows covers of the built-in imprint; none
@@ -135,16 +133,13 @@ class Setup:
 
 def shrink(pixels: np.ndarray, side: int = SIZE) -> np.ndarray:
     """Covers (N, S, S, 3) uint8 at `side` px, each pixel the mean of those that it replaces."""
-    return _in_parts(pixels, lambda covers: F.adaptive_avg_pool2d(covers, side))
+    parts = [F.adaptive_avg_pool2d(covers, side) for covers in in_parts(pixels, 1024)]
+    return np.concatenate(list(map(to_pixels, parts)))
 
 
 def enlarge(pixels: np.ndarray, side: int) -> np.ndarray:
     """Covers (N, S, S, 3) uint8 at `side` px, bicubic."""
     if pixels.shape[1] == side:
         return pixels
-    return _in_parts(pixels, lambda covers: F.interpolate(covers, side, mode="bicubic"))
-
-
-def _in_parts(pixels: np.ndarray, change: Callable[[Tensor], Tensor]) -> np.ndarray:
-    parts = np.array_split(pixels, -(-len(pixels) // 1024))
-    return np.concatenate([to_pixels(change(to_covers(part))) for part in parts])
+    parts = [F.interpolate(covers, side, mode="bicubic") for covers in in_parts(pixels, 1024)]
+    return np.concatenate(list(map(to_pixels, parts)))

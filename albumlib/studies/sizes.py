@@ -10,8 +10,6 @@ in place of the size, one of them nothing else. All are measured at 64 px, to be
 `swd` by their own pixels.
 """
 
-from __future__ import annotations
-
 import argparse
 import tempfile
 import time

@@ -6,10 +6,9 @@ graphs"). So whatever changes from step to step has to lie in a buffer that is w
 covers, random numbers, learning rates.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping
+from functools import partialmethod
 
 import torch
 from torch import Tensor
@@ -97,20 +96,6 @@ class Recorded:
             self.batches[update] = self.draw(update)
         return self.batches[update]
 
-    # Random numbers as Rng gives them, but on the device
-
-    def rand(self, *sides: int) -> Tensor:
-        return self._drawn("rand", *sides)
-
-    def randn(self, *sides: int) -> Tensor:
-        return self._drawn("randn", *sides)
-
-    def randint(self, *sides: int) -> Tensor:
-        return self._drawn("randint", *sides)
-
-    def whole(self, *sides: int) -> Tensor:
-        return self._drawn("whole", *sides)
-
     def _drawn(self, method: str, *sides: int) -> Tensor:
         if self.place == len(self.drawn):
             fresh = getattr(self.rng, method)(*sides).to(self.device)
@@ -120,3 +105,9 @@ class Recorded:
             raise RuntimeError(f"a step asked for {(method, *sides)} where it had taken {call}")
         self.place += 1
         return buffer
+
+    # Random numbers as Rng gives them, but on the device
+    rand = partialmethod(_drawn, "rand")
+    randn = partialmethod(_drawn, "randn")
+    randint = partialmethod(_drawn, "randint")
+    whole = partialmethod(_drawn, "whole")

@@ -8,8 +8,6 @@ penalty or a latent step runs through the networks backwards twice. An explicit 
 backward pass is right for all of them.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass

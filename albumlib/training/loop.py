@@ -4,8 +4,6 @@ The step itself is in trainer.py. The loop knows nothing of notebooks or progres
 `progress` with a record of numbers every `log_every` steps.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import math
@@ -32,7 +30,6 @@ from albumlib.training.beginning import begin_from, read_titles
 from albumlib.training.config import TrainingConfig
 from albumlib.training.distributed import Distributed, best_device, join
 from albumlib.training.monitor import CollapseWarning, Monitor
-from albumlib.training.pace import Pace
 from albumlib.training.resume import (
     alone,
     forget_former_run,
@@ -42,17 +39,10 @@ from albumlib.training.resume import (
 )
 from albumlib.training.trainer import Trainer
 
-__all__ = [
-    "CollapseWarning",
-    "TrainingConfig",
-    "TrainingDiverged",
-    "TrainingError",
-    "load_generator",
-    "read_records",
-    "train",
-]
+__all__ = ["CollapseWarning", "TrainingDiverged", "load_generator", "read_records", "train"]
 
 Progress = Callable[[dict], None]
+SECONDS = 4.0  # of training before anything is said of how long it will take
 
 
 class TrainingDiverged(TrainingError):
@@ -97,8 +87,9 @@ def train(
         known = vocabulary(words, folder if resumed else None, start)
         if config.titles:
             labels = renumbered(labels, words, known)
-        trainer = Trainer(config, _rows(labels, rows), device, known, distributed)
-        _begin(trainer, _rows(labels, rows), folder, resumed, start)
+        learned = None if labels is None else torch.from_numpy(labels[rows])
+        trainer = Trainer(config, learned, device, known, distributed)
+        _begin(trainer, learned, folder, resumed, start)
         batches = Batches(images, labels, rows, config.batch_size, config.seed, device)
         _finish(trainer, batches, folder, progress)
     return trainer.ema
@@ -112,10 +103,6 @@ def _finish(trainer: Trainer, batches: Batches, folder: Path, progress: Progress
         _save(trainer, folder)
         raise
     _save(trainer, folder)
-
-
-def _rows(labels: np.ndarray | None, rows: np.ndarray) -> torch.Tensor | None:
-    return None if labels is None else torch.from_numpy(labels[rows])
 
 
 def _begin(
@@ -159,10 +146,8 @@ def _loop(trainer: Trainer, batches: Batches, folder: Path, progress: Progress |
             now = time.monotonic()
             pace = config.log_every * config.batch_size / (now - since)
             since = now
-            numbers = {
-                key: round(trainer.distributed.mean(v).item(), 5) for key, v in record.items()
-            }
-            numbers = {"step": trainer.step, "steps": config.steps, **numbers}
+            numbers = {"step": trainer.step, "steps": config.steps}
+            numbers |= {k: round(trainer.distributed.mean(v).item(), 5) for k, v in record.items()}
             _guard(numbers, folder)
             numbers |= monitor.news() | {"images_per_s": round(pace, 1)}
             if trainer.distributed.main:
@@ -244,3 +229,27 @@ def _diverged(step: int, what: str, folder: Path) -> str:
         + (f"there is a good checkpoint of {' and of '.join(kept)}" if kept else "nothing is saved")
         + "; lower the learning rates or raise penalty, and start it again"
     )
+
+
+class Pace:
+    """Measures the first seconds of a training, and says once how long the rest will take.
+
+    The first step is left out: memory is found and code is compiled in it. Dear steps, such as
+    those with a penalty, come every `cycle` steps, so whole cycles are counted.
+    """
+
+    def __init__(self, steps: int, cycle: int):
+        self.steps, self.cycle = steps, cycle
+        self.first, self.began, self.said = 0, 0.0, False
+
+    def after(self, step: int) -> dict[str, float]:
+        """What is known after a step: "seconds_left", once, if it is worth saying; else {}."""
+        now = time.monotonic()
+        if not self.began:
+            self.first, self.began = step, now
+        done = step - self.first
+        if self.said or now - self.began < SECONDS or done % self.cycle or step >= self.steps:
+            return {}
+        self.said = True
+        left = (now - self.began) / done * (self.steps - step)
+        return {"seconds_left": round(left)} if left > SECONDS else {}

@@ -1,7 +1,5 @@
 """Sample grids of a training while it goes on, and a warning when covers become alike."""
 
-from __future__ import annotations
-
 import warnings
 from pathlib import Path
 
@@ -34,11 +32,14 @@ class Monitor:
     def __init__(self, trainer: Trainer, batches: Batches, folder: Path):
         self.trainer, self.folder, self.best, self.seen = trainer, folder, 0.0, {}
         self.last = 0  # step of the last measurement
-        self.grid = fixed_latents(trainer, batches)
+        rng = torch.Generator().manual_seed(trainer.config.seed)
+        latents = draw_latents(GRID, trainer.config.latent, rng).to(trainer.device)
         wanted = range(max(1, COVERS // batches.batch_size))
         pairs = [batches.batch(step) for step in wanted if step < batches.per_epoch]
         self.real = torch.cat([covers for covers, _ in pairs])
         self.conditions = None if pairs[0][1] is None else torch.cat([rows for _, rows in pairs])
+        rows = torch.arange(GRID) % batches.batch_size
+        self.grid = latents, pairs[0][1][rows] if trainer.generator.columns else None
         rng = torch.Generator().manual_seed(trainer.config.seed + 1)
         self.z = draw_latents(len(self.real), trainer.config.latent, rng).to(trainer.device)
 
@@ -78,16 +79,6 @@ class Monitor:
         real, fake = (F.adaptive_avg_pool2d(x, 8).flatten(1) for x in (self.real, generated))
         reach = torch.cdist(real, real).kthvalue(NEIGHBOURS + 1, dim=1).values
         return (torch.cdist(real, fake) < reach[:, None]).any(1).float().mean().item()
-
-
-def fixed_latents(trainer: Trainer, batches: Batches) -> tuple:
-    """The latents and labels of the sample grids: the same at every step of a run."""
-    rng = torch.Generator().manual_seed(trainer.config.seed)
-    z = draw_latents(GRID, trainer.config.latent, rng).to(trainer.device)
-    if not trainer.generator.columns:
-        return z, None
-    labels = batches.batch(0)[1]
-    return z, labels[torch.arange(GRID) % len(labels)]
 
 
 @torch.no_grad()

@@ -2,8 +2,6 @@
 that may be changed, a vocabulary that only grows.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import shutil

@@ -6,8 +6,6 @@ Each keeps its first value for a burn-in, then goes to its last by half a cosine
 rough distribution; late, small ones bring the details.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 
@@ -32,7 +30,9 @@ def scheduled(config: TrainingConfig, seen: int) -> Scheduled:
     >>> [round(scheduled(config, seen).penalty, 2) for seen in (0, 500, 1000, 5000)]
     [2.0, 1.1, 0.2, 0.2]
     """
-    way = _way(seen, config.burn_in, config.schedule)
+    length = max(1, config.schedule - config.burn_in)
+    done = min(max(0, seen - config.burn_in), length) if config.schedule else 0
+    way = (1 - math.cos(math.pi * done / length)) / 2  # from 0 to 1
 
     def between(first: float, last: float) -> float:
         return first + way * (last - first)
@@ -44,12 +44,3 @@ def scheduled(config: TrainingConfig, seen: int) -> Scheduled:
         beta2=between(config.beta2, config.final_beta2),
         ema_halflife=between(config.ema_halflife, config.final_ema_halflife),
     )
-
-
-def _way(seen: int, burn_in: int, end: int) -> float:
-    """From 0, until the burn-in is over, to 1, from the end on. 0 without a schedule."""
-    if not end or seen <= burn_in:
-        return 0.0
-    if seen >= end:
-        return 1.0
-    return (1 - math.cos(math.pi * (seen - burn_in) / (end - burn_in))) / 2

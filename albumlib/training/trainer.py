@@ -5,8 +5,6 @@ the seed and the step alone, so that a run which was interrupted goes on exactly
 been, and a seed means the same latents on every device.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Sequence
 from dataclasses import asdict, astuple
@@ -284,10 +282,8 @@ class Trainer:
         """Write `generator.safetensors` (to use) and `training.safetensors` (to go on from), and
         keep the ones before. Raises NotFiniteError, and writes nothing, if weights are not finite.
         """
-        tensors = {}
-        for name in ("generator", "critic", "ema"):
-            state = getattr(self, name).state_dict()
-            tensors |= {f"{name}.{key}": value for key, value in state.items()}
+        networks = {name: getattr(self, name) for name in ("generator", "critic", "ema")}
+        tensors = nn.ModuleDict(networks).state_dict()
         for name in ("generator_optimiser", "critic_optimiser"):
             tensors |= store_optimiser(name, getattr(self, name))
         check_finite(tensors, f"step {self.step}")

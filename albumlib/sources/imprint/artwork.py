@@ -109,7 +109,8 @@ def draw_cover(
     _lit(sheet, law)
     picture = _grained(sheet.image.reduce(finer), style, seed)
     if has_text(seed, artist_seed) if text is None else text:
-        _set_names(picture, (title, artist), palette, style.font, seed)
+        rng = np.random.default_rng((seed, 4))
+        typography.set_names(picture, title, artist, palette, font=style.font, rng=rng)
     return picture
 
 
@@ -218,21 +219,3 @@ def _grained(picture: Image.Image, style: Style, seed: int) -> Image.Image:
     noise = rng.standard_normal((picture.height, picture.width, 1), dtype=np.float32)
     pixels = np.asarray(picture, dtype=np.float32) + style.grain * noise
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
-
-
-def _set_names(
-    picture: Image.Image, names: tuple[str, str], palette: dict, font: int, seed: int
-) -> None:
-    """Title and artist on a patch in a colour of the palette, in one of six places."""
-    rng = np.random.default_rng((seed, 4))
-    paper = palette[("mount", "ground", "figure")[rng.integers(3)]]
-    wanted = [palette[name] for name in ("accent", "figure", "ground", "mount")]
-    typography.set_names(
-        picture,
-        *names,
-        font=font,
-        size=rng.choice([0.065, 0.09, 0.13]),
-        corner=(rng.choice([0, 0, 1]), rng.choice([0, 0.5, 1])),
-        ink=typography.readable_ink([paper], wanted),
-        paper=paper,
-    )

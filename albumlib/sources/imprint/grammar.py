@@ -1,45 +1,35 @@
 """Names of tracks, albums and artists: a small grammar whose words lean on the features."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from albumlib import features
 
-# For each feature, words that a low and a high value call for.
-WORDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "valence": (
-        ("Grief", "November", "Shadow", "Ash", "Lonely", "Grey", "Winter", "Farewell", "Rain"),
-        ("Sunshine", "Happy", "Golden", "Summer", "Laughing", "Honey", "Parade", "Bright"),
-    ),
-    "energy": (
-        ("Quiet", "Sleeping", "Slow", "Feather", "Still", "Soft", "Hush", "Lull"),
-        ("Fire", "Riot", "Thunder", "Voltage", "Burning", "Engine", "Storm", "Blaze"),
-    ),
-    "acousticness": (
-        ("Neon", "Circuit", "Chrome", "Signal", "Laser", "Digital", "Static"),
-        ("Wooden", "Cedar", "River", "Porch", "Hollow", "Meadow", "Birch", "Barn"),
-    ),
-    "danceability": (
-        ("Wandering", "Drift", "Broken", "Fog", "Crooked", "Standing"),
-        ("Dancing", "Groove", "Disco", "Floor", "Hips", "Sway", "Shuffle"),
-    ),
-    "tempo": (
-        ("Waiting", "Heavy", "Anchor", "Crawl", "Patience"),
-        ("Running", "Racing", "Hurry", "Chase", "Rapid", "Sprint"),
-    ),
-    "liveness": (
-        ("Room", "Studio", "Alone", "Closed"),
-        ("Crowd", "Encore", "Arena", "Tonight", "Applause"),
-    ),
-    "instrumentalness": (
-        ("Singing", "Voice", "Word", "Chorus"),
-        ("Étude", "Theme", "Interlude", "Opus", "Nocturne", "№"),
-    ),
-    "speechiness": (
-        ("Melody", "Hum", "Tune"),
-        ("Talking", "Preacher", "Sermon", "Verse", "Rumour"),
-    ),
-    "loudness": (("Whisper", "Distant", "Faint"), ("Loud", "Amplifier", "Roar", "Wall")),
-    "popularity": (("Hidden", "Attic", "Demo"), ("Everybody", "Famous", "Radio")),
+# For each feature, the words that a low value calls for, and a high one.
+LOW = {
+    "valence": "Grief November Shadow Ash Lonely Grey Winter Farewell Rain",
+    "energy": "Quiet Sleeping Slow Feather Still Soft Hush Lull",
+    "acousticness": "Neon Circuit Chrome Signal Laser Digital Static",
+    "danceability": "Wandering Drift Broken Fog Crooked Standing",
+    "tempo": "Waiting Heavy Anchor Crawl Patience",
+    "liveness": "Room Studio Alone Closed",
+    "instrumentalness": "Singing Voice Word Chorus",
+    "speechiness": "Melody Hum Tune",
+    "loudness": "Whisper Distant Faint",
+    "popularity": "Hidden Attic Demo",
+}
+HIGH = {
+    "valence": "Sunshine Happy Golden Summer Laughing Honey Parade Bright",
+    "energy": "Fire Riot Thunder Voltage Burning Engine Storm Blaze",
+    "acousticness": "Wooden Cedar River Porch Hollow Meadow Birch Barn",
+    "danceability": "Dancing Groove Disco Floor Hips Sway Shuffle",
+    "tempo": "Running Racing Hurry Chase Rapid Sprint",
+    "liveness": "Crowd Encore Arena Tonight Applause",
+    "instrumentalness": "Étude Theme Interlude Opus Nocturne №",
+    "speechiness": "Talking Preacher Sermon Verse Rumour",
+    "loudness": "Loud Amplifier Roar Wall",
+    "popularity": "Everybody Famous Radio",
 }
 NOUNS = (
     "Heart", "Road", "City", "Moon", "House", "Water", "Letter", "Filter", "Mirror", "Garden",
@@ -80,8 +70,9 @@ def _telling_word(ranks: np.ndarray, rng: np.random.Generator) -> str:
     """A word of a feature that stands out; the further from the middle, the likelier."""
     away = np.abs(ranks - 0.5) ** 3 + 1e-4
     feature = int(rng.choice(features.COUNT, p=away / away.sum()))
-    return _pick(WORDS[features.NAMES[feature]][int(ranks[feature] > 0.5)], rng)
+    words = HIGH if ranks[feature] > 0.5 else LOW
+    return _pick(words[features.NAMES[feature]].split(), rng)
 
 
-def _pick(words: tuple[str, ...], rng: np.random.Generator) -> str:
+def _pick(words: Sequence[str], rng: np.random.Generator) -> str:
     return words[rng.integers(len(words))]

@@ -194,21 +194,18 @@ class Imprint:
         )  # fmt: skip
 
     def _tracks_of(self, album: Album) -> list[Track]:
-        about = {
-            "artist": album.artist,
-            "album_id": f"album-{album.index}",
-            "album": album.title,
-            "release_date": album.release_date,
-            "genre": album.genre,
-            "cover": f"album/{album.index}",
-        }
         rows = zip(album.titles, album.features.tolist(), strict=True)
         return [
             Track(
                 id=f"track-{album.index}-{number}",
                 name=title,
                 features=dict(zip(features.NAMES, row, strict=True)),
-                **about,
+                artist=album.artist,
+                album_id=f"album-{album.index}",
+                album=album.title,
+                release_date=album.release_date,
+                genre=album.genre,
+                cover=f"album/{album.index}",
             )
             for number, (title, row) in enumerate(rows)
         ]

@@ -3,6 +3,7 @@
 import unicodedata
 from functools import cache
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from albumlib.runtime.paths import ASSETS
@@ -10,8 +11,6 @@ from albumlib.sources.imprint.colour import Colour, contrast
 
 FONTS = ASSETS / "fonts"
 FILES = ("LeagueSpartan-Bold.otf", "EBGaramond-Regular.otf", "Inter-Black.otf")
-
-
 READABLE = 4.5  # contrast ratio that type on a cover has at least (WCAG 2, level AA)
 INKS = ((18, 18, 22), (250, 248, 242), (0, 0, 0), (255, 255, 255))
 WIDEST = 0.8  # of the cover's side that a line of type may take
@@ -22,18 +21,18 @@ def set_names(
     picture: Image.Image,
     title: str,
     artist: str,
+    palette: dict[str, Colour],
     *,
     font: int,
-    size: float,
-    corner: tuple[float, float],
-    ink: Colour,
-    paper: Colour | None = None,
+    rng: np.random.Generator,
 ) -> None:
-    """Set the title and under it the artist, ranged left, in `ink`.
-
-    `size` is the title's, in sides of the cover, unless it has to be smaller to fit; `corner` is
-    where the type stands: (0, 0) top left, (1, 1) bottom right. `paper` is laid behind it.
+    """Set the title and under it the artist, ranged left, on a patch in a colour of the palette,
+    in one of three sizes and one of six places by chance; smaller where it has to be to fit.
     """
+    paper = palette[("mount", "ground", "figure")[rng.integers(3)]]
+    wanted = [palette[name] for name in ("accent", "figure", "ground", "mount")]
+    size = rng.choice([0.065, 0.09, 0.13])  # of the title, in sides of the cover
+    corner = rng.choice([0, 0, 1]), rng.choice([0, 0.5, 1])  # (0, 0) top left, (1, 1) bottom right
     scale = picture.width * (4 if picture.width <= 160 else 2)
     lines = _lines(title, artist, font, size)
     if not lines:
@@ -52,9 +51,8 @@ def set_names(
         round((0.05 + at * (0.9 - of)) * picture.width)
         for at, of in zip(corner, (width, height), strict=True)
     ]
-    if paper:
-        picture.paste(paper, (*place, place[0] + mask.width, place[1] + mask.height))
-    picture.paste(ink, tuple(place), mask)
+    picture.paste(paper, (*place, place[0] + mask.width, place[1] + mask.height))
+    picture.paste(readable_ink([paper], wanted), tuple(place), mask)
 
 
 def readable_ink(behind: list[Colour], wanted: list[Colour]) -> Colour | None:
