@@ -22,6 +22,7 @@ from albumlib.models import losses
 from albumlib.models.blocks import SLOPE, GeneratorBlock
 from albumlib.models.networks import Critic, Generator, LabelScale, channels, draw_latents
 from albumlib.training.config import TrainingConfig, recipe
+from albumlib.training.trainer import average, ema_share
 
 # In the order of repair: first what keeps the model from generating, then from using its labels.
 DIFFERENCES = {
@@ -157,7 +158,9 @@ class Build:
         drawn = self._update_critic(covers, labels, rng)
         if "pace" not in self.differences or self.step % PACE == PACE - 1:
             self._update_generator(labels, None if self._moves() else drawn, rng)
-        self._update_ema()
+        size = self.config.batch_size
+        share = ema_share(size, self.config.ema_halflife, self.step * size)
+        average(self.ema, self.generator, share)
         self.step += 1
 
     # Losses ---------------------------------------------------------------------------------
@@ -278,15 +281,6 @@ class Build:
         fakes = self.generator(z, asked)
         _update(self.generator_optimiser, self.generator_loss(fakes, asked) + cost)
         self.critic.requires_grad_(True)
-
-    def _update_ema(self) -> None:
-        seen = (self.step + 1) * self.config.batch_size
-        halflife = min(self.config.ema_halflife, max(1.0, seen * 0.1))  # as our training does
-        keep = 0.5 ** (self.config.batch_size / halflife)
-        with torch.no_grad():
-            pairs = zip(self.ema.parameters(), self.generator.parameters(), strict=True)
-            for average, weight in pairs:
-                average.lerp_(weight, 1 - keep)
 
     def _penalty(self, covers: Tensor, labels: Tensor, fakes: Tensor, rng) -> Tensor:
         """The gradient penalty that goes with the critic's loss."""

@@ -96,7 +96,7 @@ class Trainer:
         own = self.distributed.share(self.config.batch_size)
         seen = self.step * self.config.batch_size
         now = asdict(scheduled(self.config, seen))
-        now["ema_share"] = self._ema_share(now.pop("ema_halflife"), seen)
+        now["ema_share"] = ema_share(self.config.batch_size, now.pop("ema_halflife"), seen)
         first = self.step * self.config.critic_steps
 
         def draw(update: int) -> tuple[Tensor, Tensor | None]:
@@ -124,7 +124,7 @@ class Trainer:
         if self._moves_latents():  # along the gradient of the critic, which has just changed
             fakes, cost = self._generated(self.critic, labels, rng, len(covers))
         record |= self._generator_step(real, fakes, cost, labels, held, rng)
-        self._update_ema(now["ema_share"])
+        average(self.ema, self.generator, now["ema_share"])
         return record
 
     def _due(self, repeat: int) -> bool:
@@ -264,18 +264,6 @@ class Trainer:
             extras=len(config.extra_names),
         )  # fmt: skip
 
-    def _ema_share(self, halflife: float, seen: int) -> float:
-        """The share of today's weights in the average, after so many covers."""
-        seen += self.config.batch_size
-        halflife = min(halflife, max(1.0, seen * 0.1))  # quick at the start
-        return 1 - 0.5 ** (self.config.batch_size / halflife)
-
-    @torch.no_grad()
-    def _update_ema(self, share: float | Tensor) -> None:
-        averages, weights = self.ema.parameters(), self.generator.parameters()
-        for average, weight in zip(averages, weights, strict=True):
-            average.lerp_(weight, share)
-
     # Checkpoints ----------------------------------------------------------------------------
 
     def save(self, folder: Path) -> None:
@@ -321,6 +309,19 @@ class Trainer:
             self.config.max_minutes
             and self.distributed.mean(torch.tensor(late, device=self.device))
         )
+
+
+def ema_share(batch_size: int, halflife: float, seen: int) -> float:
+    """The share of today's weights in the average, where `seen` covers came before this batch."""
+    halflife = min(halflife, max(1.0, (seen + batch_size) * 0.1))  # quick at the start
+    return 1 - 0.5 ** (batch_size / halflife)
+
+
+@torch.no_grad()
+def average(ema: nn.Module, network: nn.Module, share: float | Tensor) -> None:
+    """Move averaged weights by a share of the way to a network's."""
+    for mean, weight in zip(ema.parameters(), network.parameters(), strict=True):
+        mean.lerp_(weight, share)
 
 
 def _clip_weights(critic: nn.Module, bound: float) -> None:

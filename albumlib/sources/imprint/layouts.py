@@ -104,10 +104,8 @@ def cutouts(canvas: Canvas) -> None:
 def stripes(canvas: Canvas) -> None:
     """Slanting stripes, some of them in a second colour."""
     angle = np.deg2rad(canvas.rng.choice([30, 45, 60, 120, 135, 150]))
-    along, across = (
-        np.array([np.cos(angle), np.sin(angle)]),
-        np.array([-np.sin(angle), np.cos(angle)]),
-    )
+    along = np.array([np.cos(angle), np.sin(angle)])
+    across = np.array([-np.sin(angle), np.cos(angle)])
     step, every = 1 / canvas.count, int(canvas.rng.integers(2, 5))
     for index in range(-round(canvas.count), round(canvas.count) + 1):
         middle = 0.5 + (index + 0.5) * step * across
