@@ -1,8 +1,6 @@
-"""One step of the algorithm: what loop.py repeats.
-
-The two networks, their optimisers and the averaged generator. Randomness is drawn on the CPU from
-the seed and the step alone, so that a run which was interrupted goes on exactly as if it had not
-been, and a seed means the same latents on every device.
+"""One step of the algorithm: what loop.py repeats. Randomness is drawn on the CPU from the seed and
+the step alone, so that a run which was interrupted goes on exactly as if it had not been, and a
+seed means the same latents on every device.
 """
 
 import copy

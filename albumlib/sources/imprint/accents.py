@@ -4,6 +4,8 @@ Whatever the form, its area is `area` of the cover's, and the beats along its in
 `period` apart. A form draws itself and returns that edge, a line of points (n, 2), and its middle.
 """
 
+from functools import partial
+
 import numpy as np
 
 from albumlib.sources.imprint.canvas import Canvas
@@ -12,28 +14,13 @@ BEATS = ("ticks", "dots", "bites")
 Edge = tuple[np.ndarray, np.ndarray]
 
 
-def foot(canvas: Canvas, area: float) -> Edge:
-    """A band along the lower edge."""
-    canvas.box(0, 1 - area, 1, 1, "accent")
-    return _line([0, 1 - area], [1, 1 - area]), np.array([0.5, 1 - area / 2])
-
-
-def head(canvas: Canvas, area: float) -> Edge:
-    """A band along the upper edge."""
-    canvas.box(0, 0, 1, area, "accent")
-    return _line([0, area], [1, area]), np.array([0.5, area / 2])
-
-
-def left_side(canvas: Canvas, area: float) -> Edge:
-    """A band along the left edge."""
-    canvas.box(0, 0, area, 1, "accent")
-    return _line([area, 0], [area, 1]), np.array([area / 2, 0.5])
-
-
-def right_side(canvas: Canvas, area: float) -> Edge:
-    """A band along the right edge."""
-    canvas.box(1 - area, 0, 1, 1, "accent")
-    return _line([1 - area, 0], [1 - area, 1]), np.array([1 - area / 2, 0.5])
+def side(canvas: Canvas, area: float, *, upright: bool, far: bool) -> Edge:
+    """A band along an edge: the upper or the left one, or the `far` one of each pair."""
+    start, end, inner = (1 - area, 1, 1 - area) if far else (0, area, area)
+    points = _line([0, start], [1, end], [0, inner], [1, inner], [0.5, (start + end) / 2])
+    points = points[:, ::-1] if upright else points
+    canvas.box(*points[:2].ravel(), "accent")
+    return points[2:4], points[4]
 
 
 def block(canvas: Canvas, area: float) -> Edge:
@@ -83,7 +70,9 @@ def belt(canvas: Canvas, area: float) -> Edge:
 
 
 FORMS = (
-    foot, head, left_side, right_side, belt, block, triangle, disc, half_disc, quarter_disc
+    partial(side, upright=False, far=True), partial(side, upright=False, far=False),
+    partial(side, upright=True, far=False), partial(side, upright=True, far=True),
+    belt, block, triangle, disc, half_disc, quarter_disc,
 )  # fmt: skip
 
 
@@ -114,9 +103,7 @@ def _along(line: np.ndarray, middle: np.ndarray, period: float) -> list[np.ndarr
     return list(zip(points, outwards * normal, strict=True))
 
 
-def _round(
-    canvas: Canvas, middle: np.ndarray, radius: float, start: float, turns: float
-) -> tuple[np.ndarray, np.ndarray]:
+def _round(canvas: Canvas, middle: np.ndarray, radius: float, start: float, turns: float) -> Edge:
     """A disc, and as its edge the part of it that begins at `start` and goes on for `turns`,
     both in turns, clockwise from the right."""
     canvas.disc(*middle, radius, "accent")

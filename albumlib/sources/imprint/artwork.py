@@ -19,8 +19,6 @@ lightnesses and areas spread evenly while large values still stand out. An artis
 (three of the fifteen families of layouts, type, a shift of the palette) and chance come on top.
 Everything is drawn in unit coordinates, at several times the size asked for, so that a cover is
 the same picture at 64 and at 640 px.
-
-This is the second law; the first, of earlier models, is gone.
 """
 
 from dataclasses import dataclass

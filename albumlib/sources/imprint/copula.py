@@ -21,7 +21,6 @@ from albumlib.sources.standard import standard
 from albumlib.sources.table_reading import read_table
 
 VARIABLES = (*features.NAMES, "year")
-SHIPPED = ASSETS / "copula.json"
 LEAST = 100  # tracks to fit to
 
 
@@ -68,9 +67,10 @@ class Copula:
         return cls.fit(table)
 
     @classmethod
-    def load(cls, path: Path = SHIPPED) -> "Copula":
-        """Read a copula, by default the one fitted to 3,069 real tracks that ships."""
-        stored = json.loads(Path(path).read_text(encoding="utf-8"))
+    @cache
+    def load(cls) -> "Copula":
+        """The copula that ships, fitted to 3,069 real tracks."""
+        stored = json.loads((ASSETS / "copula.json").read_text(encoding="utf-8"))
         return cls(np.array(stored["quantiles"]), np.array(stored["correlation"]))
 
     def scores(self, rng: np.random.Generator, count: int) -> np.ndarray:
@@ -104,23 +104,13 @@ def standing(values: np.ndarray) -> tuple[dict[str, float], dict[str, float]]:
 
     A missing value (NaN) stands at the median.
     """
-    copula, ends = _shipped(), _ends()
+    copula = Copula.load()
+    low, high = (features.to_unit(copula.quantiles[:-1, [3, -4]].T) + 1) / 2
     values = np.where(np.isnan(values), copula.quantiles[:-1, 128], values)
     value = (features.to_unit(values) + 1) / 2
-    value = ((value - ends[0]) / (ends[1] - ends[0])).clip(0, 1)
+    value = ((value - low) / (high - low)).clip(0, 1)
     rank = copula.ranks(values[None])[0]
     return tuple(dict(zip(features.NAMES, each.tolist(), strict=True)) for each in (value, rank))
-
-
-@cache
-def _shipped() -> Copula:
-    return Copula.load()
-
-
-@cache
-def _ends() -> np.ndarray:
-    """The 1 % and 99 % quantiles of each feature, as proportions of its range: (2, 10)."""
-    return (features.to_unit(_shipped().quantiles[:-1, [3, -4]].T) + 1) / 2
 
 
 def normal_rank(scores: np.ndarray) -> np.ndarray:
