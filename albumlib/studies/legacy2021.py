@@ -226,15 +226,8 @@ class Build:
             moved, cost = latent_step_2021(score, z, through=through), nothing
         else:
             chosen = torch.rand(config.latent, generator=rng) < config.latent_fraction
-            moved, step = losses.latent_step(
-                score,
-                z,
-                method=config.latent_method,
-                rate=config.latent_rate,
-                damping=config.latent_damping,
-                chosen=chosen.to(z),
-                through=through,
-            )
+            settings = config.latent_step | {"through": through}
+            moved, step = losses.latent_step(score, z, chosen=chosen.to(z), **settings)
             cost = config.latent_weight * losses.latent_cost(step)
         if "moved labels" in self.differences:
             asked = latent_step_2021(lambda labels: self._scored(z, labels)[1].sum(1), asked)

@@ -151,6 +151,12 @@ class TrainingConfig:
         return self.labels or bool(self.titles)
 
     @property
+    def latent_step(self) -> dict:
+        """What `losses.latent_step` takes of these settings."""
+        names = ("method", "rate", "damping", "steps", "through")
+        return {name: getattr(self, f"latent_{name}") for name in names}
+
+    @property
     def conditions(self) -> dict:
         """What `conditions.of_covers` is to take from a cover set."""
         return {"labels": self.labels, "extras": self.extra_names, "titles": bool(self.titles)}

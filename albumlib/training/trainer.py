@@ -236,14 +236,8 @@ class Trainer:
         chosen = rng.whole(config.latent) < config.latent_fraction
         moved, step = losses.latent_step(
             lambda z: self.critic(self.generator(z, labels), labels)[0],
-            z,
-            method=config.latent_method,
-            rate=config.latent_rate,
-            damping=config.latent_damping,
-            steps=config.latent_steps,
-            chosen=chosen.to(z),
-            through=config.latent_through,
-        )
+            z, chosen=chosen.to(z), **config.latent_step,
+        )  # fmt: skip
         return moved, losses.latent_cost(step)
 
     def _augmented(self, covers: Tensor, rng) -> Tensor:
