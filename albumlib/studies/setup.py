@@ -133,13 +133,13 @@ class Setup:
 
 def shrink(pixels: np.ndarray, side: int = SIZE) -> np.ndarray:
     """Covers (N, S, S, 3) uint8 at `side` px, each pixel the mean of those that it replaces."""
-    parts = [F.adaptive_avg_pool2d(covers, side) for covers in in_parts(pixels, 1024)]
-    return np.concatenate(list(map(to_pixels, parts)))
+    parts = in_parts(pixels, 1024)
+    return np.concatenate([to_pixels(F.adaptive_avg_pool2d(part, side)) for part in parts])
 
 
 def enlarge(pixels: np.ndarray, side: int) -> np.ndarray:
     """Covers (N, S, S, 3) uint8 at `side` px, bicubic."""
     if pixels.shape[1] == side:
         return pixels
-    parts = [F.interpolate(covers, side, mode="bicubic") for covers in in_parts(pixels, 1024)]
-    return np.concatenate(list(map(to_pixels, parts)))
+    parts = in_parts(pixels, 1024)
+    return np.concatenate([to_pixels(F.interpolate(part, side, mode="bicubic")) for part in parts])
