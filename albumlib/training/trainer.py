@@ -13,20 +13,8 @@ from torch import Tensor, nn
 
 from albumlib import __version__
 from albumlib.dataset.batches import Batches
-from albumlib.models import losses
+from albumlib.models import checkpoint, losses
 from albumlib.models.augment import augment
-from albumlib.models.checkpoint import (
-    GENERATOR,
-    TRAINING,
-    check_finite,
-    part,
-    read_newest,
-    replaced,
-    restore_optimiser,
-    save_generator,
-    store_optimiser,
-    write_tensors,
-)
 from albumlib.models.conditions import smoothed
 from albumlib.models.networks import Critic, Generator
 from albumlib.models.titles import TOKENS, with_words
@@ -265,28 +253,30 @@ class Trainer:
         networks = {name: getattr(self, name) for name in ("generator", "critic", "ema")}
         tensors = nn.ModuleDict(networks).state_dict()
         for name in ("generator_optimiser", "critic_optimiser"):
-            tensors |= store_optimiser(name, getattr(self, name))
-        check_finite(tensors, f"step {self.step}")
+            tensors |= checkpoint.store_optimiser(name, getattr(self, name))
+        checkpoint.check_finite(tensors, f"step {self.step}")
         if not self.distributed.main:
             return
         about = {"config": asdict(self.config), "step": self.step, "version": __version__}
         about |= {"words": self.words, "changes": self.changes}
-        with replaced(folder, keep=self.saved not in (None, self.step)) as new:
-            save_generator(new / GENERATOR, self.ema, about)
-            write_tensors(new / TRAINING, tensors, about | {"minutes": self.minutes})
+        with checkpoint.replaced(folder, keep=self.saved not in (None, self.step)) as new:
+            checkpoint.save_generator(new / checkpoint.GENERATOR, self.ema, about)
+            checkpoint.write_tensors(
+                new / checkpoint.TRAINING, tensors, about | {"minutes": self.minutes}
+            )
         self.saved = self.step
 
     def load(self, folder: Path) -> None:
         """Go on from the newest checkpoint that can be read. TrainingError if it was made with
         settings that cannot be changed."""
-        tensors, about, path = read_newest(folder)
+        tensors, about, path = checkpoint.read_newest(folder)
         changes = changed_settings(self.config, about, folder)
         self.changes = [*about.get("changes", ()), *changes]
         for name in ("generator", "critic", "ema"):
-            state = part(tensors, name, "average" if name == "ema" else name)
+            state = checkpoint.part(tensors, name, "average" if name == "ema" else name)
             getattr(self, name).load_state_dict(with_words(state, self.words))
         for name in ("generator_optimiser", "critic_optimiser"):
-            restore_optimiser(name, getattr(self, name), tensors)
+            checkpoint.restore_optimiser(name, getattr(self, name), tensors)
         self.step, self.minutes = about["step"], about.get("minutes", 0.0)
         self.saved = self.step if path.parent == folder else None
 
