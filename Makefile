@@ -48,12 +48,13 @@ page: $(READY)  ## the model as a web page, into figures/page; PAGE= for another
 bench: $(READY)  ## every benchmark, each ends with a line of JSON
 	@set -e; for file in $(wildcard tests/benchmarks/*.py); do echo $$file; PYTHONPATH=. $(BIN)/python $$file; done
 
-notebooks: $(READY)  ## for authors: run the notebooks in place and refresh what is committed
+notebooks: $(READY)  ## for authors: the laptop course, whose outputs are what is committed
+	$(BIN)/python -m albumlib course --profile laptop
 	$(BIN)/python tests/refresh_notebooks.py
 
 MODEL := data/pretrained/acgan.safetensors
 DRAW = $(BIN)/python -m albumlib generate $(MODEL) --count 9 --seed 40
-figures: $(READY)  ## run the notebooks and renew the gallery in figures/
+figures: $(READY)  ## renew the gallery in figures/ from the notebooks' outputs
 	$(BIN)/python tests/refresh_notebooks.py --figures
 	$(DRAW) --valence 0.05 --energy 0.25 --acousticness 0.7 --out build/sad.png
 	$(DRAW) --valence 0.5 --energy 0.9 --acousticness 0.05 --out build/wild.png

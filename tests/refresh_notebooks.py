@@ -1,8 +1,9 @@
-"""Run the notebooks with the smoke profile: in place for `make notebooks`, and for `make figures`
-only to renew the pictures in figures/.
+"""Renew what is committed of the notebooks: `make notebooks`, after a course of the laptop profile.
 
-What is committed is what a reader sees first, so the outputs are kept, and everything that
-differs from run to run or from machine to machine without saying anything is taken out.
+The outputs of a chapter are those of that course, since a reader sees them first: a moment's
+training, as in the smoke profile, would teach nothing. Solutions run here, in small. What differs
+from run to run or from machine to machine without saying anything is taken out. With --figures
+only the pictures in figures/ are renewed, from the outputs that are committed.
 """
 
 import base64
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import nbformat
 import papermill
+from nbformat import NotebookNode
 from PIL import Image
 
 from albumlib.course.chapters import compact
@@ -67,24 +69,48 @@ CHAPTERS = {  # for the README's table: a piece of the cell; left, top and width
     "14_real_music": ("figures.shown_by_covers(shown", (0, 60, 400)),
 }
 FIGURES = NOTEBOOKS.parent / "figures"
-BUILD = NOTEBOOKS.parent / "build" / "notebooks"
+COURSE = NOTEBOOKS.parent / "runs" / "laptop"
+INJECTED = "injected-parameters"  # papermill's name for the cell that it adds
 WIDGET = "application/vnd.jupyter.widget-view+json"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
-def refresh(path: Path, to: Path) -> None:
-    """Run one notebook with its own parameters, which are those of the smoke profile."""
-    notebook = papermill.execute_notebook(
+def executed(path: Path) -> NotebookNode:
+    """The notebook, run with its own parameters, which are those of the smoke profile."""
+    return papermill.execute_notebook(
         str(path), None, kernel_name="python3", cwd=str(path.parent), progress_bar=False
     )
+
+
+def of_the_course(path: Path) -> NotebookNode:
+    """The chapter as it is, with the outputs of the course. SystemExit if it ran another text."""
+    notebook = nbformat.read(path, as_version=4)
+    ran = nbformat.read(COURSE / path.name, as_version=4)
+    ran.cells = [cell for cell in ran.cells if INJECTED not in cell.metadata.get("tags", [])]
+    sources = [[c.source for c in one.cells if c.cell_type == "code"] for one in (notebook, ran)]
+    if sources[0] != sources[1]:
+        raise SystemExit(f"{path.name} is not what {COURSE / path.name} ran: run the course again")
+    outputs = iter([cell.outputs for cell in ran.cells if cell.cell_type == "code"])
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = next(outputs)
+    return notebook
+
+
+def write(notebook: NotebookNode, path: Path) -> None:
+    """Write it with what says something."""
     notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     for number, cell in enumerate(notebook.cells, 1):
         tags = cell.metadata.get("tags", [])
         cell.metadata = {"tags": tags} if tags else {}
         cell.id = f"cell-{number:03d}"  # random ids would differ each time
-        if cell.cell_type == "code":
-            cell.outputs = [slim(output) for output in merged(cell.outputs)]
-    nbformat.write(notebook, to / path.name)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for count, cell in enumerate(code, 1):
+        cell.execution_count = count  # papermill's own cell is not counted
+        cell.outputs = [slim(output) for output in merged(cell.outputs)]
+        for output in cell.outputs:
+            output |= {"execution_count": count} if "execution_count" in output else {}
+    nbformat.write(notebook, path)
 
 
 PAGE = (
@@ -164,22 +190,18 @@ def merged(outputs: list) -> list:
 
 
 def main() -> None:
-    """Refresh the notebooks named on the command line, or all of them in a fresh folder.
-
-    With --figures all of them run, but what is committed of them stays as it is.
-    """
-    figures = sys.argv[1:] == ["--figures"]
-    names, to = ([], BUILD) if figures else (sys.argv[1:], NOTEBOOKS)
+    """Renew the notebooks named on the command line, or all of them, and then the gallery."""
+    figures, names = sys.argv[1:] == ["--figures"], sys.argv[1:]
     if not names:
         shutil.rmtree(NOTEBOOKS.parent / "data" / "smoke", ignore_errors=True)
-    to.mkdir(parents=True, exist_ok=True)
-    paths = find_notebooks(names)
-    solved = [path.parent / "solutions" / path.name for path in paths]
-    (to / "solutions").mkdir(exist_ok=True)
-    for path in [*paths, *(path for path in solved if path.exists())]:
+    for path in () if figures else find_notebooks(names):
         print(path.name, flush=True)
-        refresh(path, to / path.parent.relative_to(NOTEBOOKS))
-    hang(to)
+        write(of_the_course(path), path)
+        solved = path.parent / "solutions" / path.name
+        if solved.exists():
+            executed(path)  # makes what the solutions begin with
+            write(executed(solved), solved)
+    hang(NOTEBOOKS)
 
 
 if __name__ == "__main__":
