@@ -8,6 +8,7 @@ only the pictures in figures/ are renewed, from the outputs that are committed.
 
 import base64
 import io
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -70,6 +71,7 @@ CHAPTERS = {  # for the README's table: a piece of the cell; left, top and width
 }
 FIGURES = NOTEBOOKS.parent / "figures"
 COURSE = NOTEBOOKS.parent / "runs" / "laptop"
+PACE = re.compile(r"^.* more will take about .*\n|(?<=\d), [^,\n]* left$", re.MULTILINE)
 INJECTED = "injected-parameters"  # papermill's name for the cell that it adds
 WIDGET = "application/vnd.jupyter.widget-view+json"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -186,6 +188,9 @@ def merged(outputs: list) -> list:
             last.text += output.text
         else:
             kept.append(output)
+    for output in kept:
+        if output.output_type == "stream":
+            output.text = PACE.sub("", output.text)  # of one machine at one hour
     return kept
 
 
