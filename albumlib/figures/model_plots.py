@@ -42,7 +42,8 @@ def training_curves(
     records: Sequence[Mapping] | Mapping[str, Sequence[Mapping]],
     keys: Sequence[str] = ("critic_loss", "score_gap", "generator_loss"),
 ) -> Figure:
-    """One panel for each key, over training steps: the values, pale, and their running mean.
+    """One panel for each key, over training steps: the values, pale, and their running mean, by
+    which the axis is scaled (a single spike leaves the panel).
 
     `records` is what `metrics.jsonl` holds, or several such lists by name, to be compared.
     """
@@ -57,6 +58,7 @@ def training_curves(
         axes.set_title(CURVES.get(key, key))
         axes.set_xlabel("step")
         axes.xaxis.get_major_locator().set_params(nbins=4)
+        means = []
         for (name, run), colour in zip(runs.items(), COLOURS, strict=False):
             kept = [record for record in run if key in record]
             steps = [record["step"] for record in kept]
@@ -65,6 +67,10 @@ def training_curves(
             window = max(1, len(values) // 12)
             smooth = values.rolling(window, center=True, min_periods=1).mean()
             axes.plot(steps, smooth, color=colour, label=name)
+            means += smooth.dropna().tolist()
+        if len(set(means)) > 1:
+            margin = 0.2 * (max(means) - min(means))
+            axes.set_ylim(min(means) - margin, max(means) + margin)
     if len(runs) > 1:
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=4)
     return figure
