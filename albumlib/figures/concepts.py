@@ -1,31 +1,42 @@
 """Concept drawings: the two players of a GAN, how a label enters, and what each loss compares."""
 
+from itertools import pairwise
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.patches import FancyBboxPatch
 
-from albumlib.figures.style import BLUE, GREEN, INK, MUTED, ORANGE, SKY, WIDTH, blank, new_figure
+from albumlib.figures.style import (
+    BLUE,
+    GREEN,
+    INK,
+    MUTED,
+    ORANGE,
+    SKY,
+    WIDTH,
+    Place,
+    arrow,
+    blank,
+    drawing,
+    new_figure,
+)
 
-Place = tuple[float, float]  # inches from the upper left corner
 HALF = 0.17  # of a box's height
 
 
 def two_players() -> Figure:
     """Generator and critic, and which way the gradient of each one's loss goes."""
-    figure = new_figure(2.55, "Two networks, two updates")
-    axes = blank(figure.subplots(), WIDTH, 2.55)
-    z, generator = box(axes, 0.9, 0.75, "latent z", SKY), box(axes, 2.8, 0.75, "generator G", BLUE)
-    fake, real = (
-        box(axes, 4.9, 0.75, "generated G(z)", MUTED),
-        box(axes, 4.9, 1.65, "real x", MUTED),
-    )
+    figure, axes = drawing(WIDTH, 2.55, "Two networks, two updates")
+    z = box(axes, 0.9, 0.75, "latent z", SKY)
+    generator = box(axes, 2.8, 0.75, "generator G", BLUE)
+    fake = box(axes, 4.9, 0.75, "generated G(z)", MUTED)
+    real = box(axes, 4.9, 1.65, "real x", MUTED)
     data = box(axes, 2.8, 1.65, "training set", SKY)
-    critic, score = box(axes, 6.9, 1.2, "critic D", GREEN), (8.1, 1.2)
-    for start, end in ((z, generator), (generator, fake), (data, real), (fake, critic),
-                       (real, critic)):  # fmt: skip
-        link(axes, start, end)
-    link(axes, critic, score, half=0.1)
+    critic = box(axes, 6.9, 1.2, "critic D", GREEN)
+    chain(axes, z, generator, fake, critic)
+    chain(axes, data, real, critic)
+    link(axes, critic, (8.1, 1.2), half=0.1)
     axes.text(8.15, 1.2, "score", va="center", size=10, color=INK)
     bent(axes, (6.9, 1.0), (2.8, 0.55), BLUE)
     axes.text(4.9, 0.1, "generator's update: through the critic, which stays as it is",
@@ -37,11 +48,17 @@ def two_players() -> Figure:
 
 def label_ways() -> Figure:
     """Four ways for a label to enter, a panel each: two for the generator, two for the critic."""
+    ways = {
+        "concatenation": (_concatenation, "once, at the first layer"),
+        "FiLM": (_film, "scales and shifts every layer"),
+        "projection": (_projection, "part of the score"),
+        "auxiliary head": (_auxiliary, "predicted from the cover"),
+    }
     figure = new_figure(2.9, "How a label enters", "orange: whatever carries the label")
-    panels = figure.subplots(1, 4)
-    for axes, draw in zip(panels, (_concatenation, _film, _projection, _auxiliary), strict=True):
-        blank(axes, 2.2, 2.9)
-        draw(axes)
+    for axes, (name, (draw, words)) in zip(figure.subplots(1, 4), ways.items(), strict=True):
+        draw(blank(axes, 2.2, 2.9))
+        axes.text(0.1, 0.0, name, va="top", size=10, weight="bold", color=INK)
+        axes.text(1.1, 2.72, words, va="center", ha="center", size=8.5, color=MUTED)
     return figure
 
 
@@ -69,36 +86,23 @@ def losses() -> Figure:
 
 def _concatenation(axes: Axes) -> None:
     z, y = box(axes, 0.55, 0.5, "latent", SKY, 0.85), box(axes, 1.6, 0.5, "label", ORANGE, 0.85)
-    first, _ = _layers(axes)
+    first, *_ = _generator(axes)
     link(axes, z, first)
     link(axes, y, first, ORANGE)
-    _caption(axes, "concatenation", "once, at the first layer")
 
 
 def _film(axes: Axes) -> None:
     z = box(axes, 0.55, 0.5, "latent", SKY, 0.85)
     box(axes, 1.6, 0.5, "label", ORANGE, 0.85)
-    first, second = _layers(axes)
+    first, second, _ = _generator(axes)
     link(axes, z, first)
     axes.plot([1.9, 1.9], [0.67, 1.75], color=ORANGE, linewidth=1.2)
-    for layer in (first, second):
-        link(axes, (1.9, layer[1]), (layer[0] + 0.5, layer[1]), ORANGE, half=0)
-    _caption(axes, "FiLM", "scales and shifts every layer")
-
-
-def _layers(axes: Axes) -> tuple[Place, Place]:
-    first, second = (
-        box(axes, 1.0, 1.2, "layer", BLUE, 0.95),
-        box(axes, 1.0, 1.75, "layer", BLUE, 0.95),
-    )
-    end = box(axes, 1.0, 2.3, "cover", MUTED, 0.95)
-    link(axes, first, second)
-    link(axes, second, end)
-    return first, second
+    for x, y in (first, second):
+        link(axes, (1.9, y), (x + 0.5, y), ORANGE, half=0)
 
 
 def _projection(axes: Axes) -> None:
-    features = _critic(axes)
+    *_, features = _critic(axes)
     y = box(axes, 1.75, 0.5, "label", ORANGE, 0.75)
     product = box(axes, 1.75, 1.75, "⟨ V y, φ ⟩", ORANGE, 0.85)
     score = box(axes, 1.1, 2.3, "score", GREEN, 0.95)
@@ -106,35 +110,26 @@ def _projection(axes: Axes) -> None:
     link(axes, features, (product[0] - 0.43, product[1]), half=0.0, sideways=0.43)
     link(axes, features, score)
     link(axes, product, score, ORANGE)
-    _caption(axes, "projection", "part of the score")
 
 
 def _auxiliary(axes: Axes) -> None:
-    features = _critic(axes)
-    score, label = (
-        box(axes, 0.55, 2.3, "score", GREEN, 0.8),
-        box(axes, 1.6, 2.3, "label?", ORANGE, 0.8),
-    )
+    *_, features = _critic(axes)
+    score = box(axes, 0.55, 2.3, "score", GREEN, 0.8)
+    label = box(axes, 1.6, 2.3, "label?", ORANGE, 0.8)
     link(axes, features, score)
     link(axes, features, label, ORANGE)
-    _caption(axes, "auxiliary head", "predicted from the cover")
 
 
-def _critic(axes: Axes) -> Place:
-    """Cover and layers of a critic; where its features φ are."""
-    cover, layers = (
-        box(axes, 0.6, 0.5, "cover", MUTED, 0.8),
-        box(axes, 0.6, 1.2, "layers", GREEN, 0.8),
-    )
-    features = box(axes, 0.6, 1.75, "φ", SKY, 0.8)
-    link(axes, cover, layers)
-    link(axes, layers, features)
-    return features
+def _generator(axes: Axes) -> tuple[Place, ...]:
+    """Two layers of a generator, and the cover that they make."""
+    rows = {1.2: ("layer", BLUE), 1.75: ("layer", BLUE), 2.3: ("cover", MUTED)}
+    return chain(axes, *(box(axes, 1.0, y, *row, 0.95) for y, row in rows.items()))
 
 
-def _caption(axes: Axes, name: str, words: str) -> None:
-    axes.text(0.1, 0.0, name, va="top", size=10, weight="bold", color=INK)
-    axes.text(1.1, 2.72, words, va="center", ha="center", size=8.5, color=MUTED)
+def _critic(axes: Axes) -> tuple[Place, ...]:
+    """Cover and layers of a critic, and its features φ."""
+    rows = {0.5: ("cover", MUTED), 1.2: ("layers", GREEN), 1.75: ("φ", SKY)}
+    return chain(axes, *(box(axes, 0.6, y, *row, 0.8) for y, row in rows.items()))
 
 
 def box(axes: Axes, x: float, y: float, words: str, colour: str, width: float = 1.35) -> Place:
@@ -146,6 +141,13 @@ def box(axes: Axes, x: float, y: float, words: str, colour: str, width: float = 
     return x, y
 
 
+def chain(axes: Axes, *boxes: Place) -> tuple[Place, ...]:
+    """Arrows from each box to the next; returns the boxes."""
+    for start, end in pairwise(boxes):
+        link(axes, start, end)
+    return boxes
+
+
 def link(axes: Axes, start: Place, end: Place, colour: str = MUTED, half: float = HALF,
          sideways: float = 0.7) -> None:  # fmt: skip
     """An arrow between the edges of two boxes: down where one is below the other."""
@@ -154,12 +156,10 @@ def link(axes: Axes, start: Place, end: Place, colour: str = MUTED, half: float 
         start, end = (x, y + HALF), (to_x, to_y - half)
     elif to_x > x:
         start, end = (x + sideways, y), (to_x - sideways * (half == HALF), to_y)
-    axes.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=9, color=colour,
-                                   linewidth=1.2, shrinkA=0, shrinkB=1))  # fmt: skip
+    arrow(axes, start, end, colour, shrinkB=1)
 
 
 def bent(axes: Axes, start: Place, end: Place, colour: str, bend: float = 0.25) -> None:
     """A dashed arrow along an arc: the way of a gradient."""
-    axes.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=10, color=colour,
-                                   linestyle="--", linewidth=1.3,
-                                   connectionstyle=f"arc3,rad={bend}"))  # fmt: skip
+    look = {"linestyle": "--", "linewidth": 1.3, "mutation_scale": 10, "shrinkA": 2, "shrinkB": 2}
+    arrow(axes, start, end, colour, connectionstyle=f"arc3,rad={bend}", **look)

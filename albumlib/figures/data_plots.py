@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from albumlib.dataset import statistics
 from albumlib.features import FEATURES, NAMES
@@ -23,9 +24,9 @@ from albumlib.figures.style import (
     bare,
     empty_figure,
     heat_map,
-    legend_below,
     new_figure,
     sheet,
+    unframed,
 )
 
 UNITS = {feature.name: feature.unit for feature in FEATURES}
@@ -58,7 +59,11 @@ def catalogue_state(snapshots: Mapping[str, Sequence[str]], title: str = "") -> 
         bare(axes)
         axes.set_title(words)
         counts = {name: states.count(name) for name in STATES if name in states}
-        legend_below(axes, {f"{name} {count:,}": STATES[name] for name, count in counts.items()})
+        patches = [Patch(color=STATES[name], label=f"{name} {n:,}") for name, n in counts.items()]
+        axes.legend(
+            handles=patches, loc="upper left", bbox_to_anchor=(0, -0.02), ncols=len(patches),
+            borderaxespad=0, handlelength=0.9, handletextpad=0.5, columnspacing=1.4, borderpad=0.1,
+        )  # fmt: skip
     return figure
 
 
@@ -86,8 +91,7 @@ def funnel(counts: Mapping[str, int], title: str = "") -> Figure:
         axes.text(number, row, words, va="center", color=INK, size=9.5)
     axes.set_yticks(range(len(counts)), list(counts), color=INK, size=9.5)
     axes.set(xlim=(0, max(numbers) * 1.16), ylim=(len(counts) - 0.5, -0.5), xticks=[])
-    axes.grid(False)
-    axes.spines[["bottom", "left"]].set_visible(False)
+    unframed(axes, "bottom", "left")
     return figure
 
 
@@ -100,8 +104,7 @@ def feature_histograms(table: pd.DataFrame, title: str = "") -> Figure:
     figure = new_figure(3.6, words, "number of rows by value; the line is the median")
     for axes, name in zip(figure.subplots(2, 5).flat, NAMES, strict=True):
         values = table[name].dropna() if name in table else pd.Series(dtype=float)
-        axes.set_title(name)
-        axes.set_xlabel(UNITS[name])
+        axes.set(title=name, xlabel=UNITS[name])
         axes.grid(axis="x", visible=False)
         axes.tick_params(axis="y", labelsize=7)
         if values.empty:
@@ -173,9 +176,8 @@ def over_time(table: pd.DataFrame, feature: str, title: str = "", step: int = 2)
     axes.plot(middle, found["median"], color=BLUE)
     axes.set_ylabel(f"{feature} ({UNITS[feature]})")
     below.bar(middle, found["count"], width=0.8 * step, color=GRID)
-    below.grid(False)
     below.set_ylabel("rows")
-    below.spines["left"].set_visible(False)
+    unframed(below, "left")
     below.yaxis.get_major_locator().set_params(nbins=2)
     return figure
 
@@ -194,8 +196,7 @@ def album_spread(tracks: pd.DataFrame) -> Figure:
         axes.text(value + 0.01, row, f"{100 * value:.0f} %", va="center", size=9)
     axes.set_yticks(rows, share.index, color=INK, size=9.5)
     axes.set(xlim=(0, 1), xticks=[0, 0.5, 1], xticklabels=["0 %", "50 %", "100 %"])
-    axes.grid(False)
-    axes.spines[["bottom", "left"]].set_visible(False)
+    unframed(axes, "bottom", "left")
     return figure
 
 
@@ -223,8 +224,8 @@ def real_and_independent(real: pd.DataFrame, drawn: pd.DataFrame) -> Figure:
     bins = np.linspace(0, max(near.max(), far.max()), 40)
     for values, colour in [(near, BLUE), (far, ORANGE)]:
         right.hist(values, bins=bins, density=True, color=colour, alpha=0.6)
-    right.set_title("distance to the nearest real label")
-    right.set(xlabel="standard deviations per feature", yticks=[])
+    title, xlabel = "distance to the nearest real label", "standard deviations per feature"
+    right.set(title=title, xlabel=xlabel, yticks=[])
     right.grid(False)
     return figure
 

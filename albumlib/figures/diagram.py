@@ -7,20 +7,10 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, Polygon, Rectangle
+from matplotlib.patches import Polygon, Rectangle
 
-from albumlib.figures.style import (
-    BLUE,
-    GREEN,
-    INK,
-    MUTED,
-    ORANGE,
-    SKY,
-    WIDTH,
-    blank,
-    new_figure,
-    place,
-)
+from albumlib.figures import style
+from albumlib.figures.style import BLUE, GREEN, INK, MUTED, ORANGE, SKY, WIDTH, drawing, place
 from albumlib.models.networks import Critic, Generator
 
 HEIGHT = 4.0  # inches
@@ -37,12 +27,10 @@ def networks(generator: Generator, critic: Critic, cover: np.ndarray, title: str
     Each map is as high as it has pixels and as deep as it has channels, both on a logarithmic
     scale; what conditions the networks is orange, the outputs of the critic are green.
     """
-    figure = new_figure(HEIGHT, title or "The two networks")
-    axes = blank(figure.subplots(), WIDTH, HEIGHT)
+    figure, axes = drawing(WIDTH, HEIGHT, title or "The two networks")
     generated, scored = shapes(generator, critic)
-    conditional = bool(generator.columns)
-    _generator(axes, generator, generated, conditional)
-    _critic(axes, critic, scored, conditional)
+    _generator(axes, generator, generated, bool(generator.columns))
+    _critic(axes, critic, scored, bool(generator.columns))
     place(axes, cover, END, MIDDLES[0] - SIDE / 2, SIDE)
     place(axes, cover, 0, MIDDLES[1] - SIDE / 2, SIDE)
     return figure
@@ -78,9 +66,7 @@ def _generator(axes: Axes, generator: Generator, maps: Sequence[Shape], conditio
     axes.plot([bend, places[-1][0] + 0.1], [low, low], color=MUTED, linewidth=1)
     for x, half in places:
         arrow(axes, (x + 0.1, low), (x + 0.1, y + half + 0.17))
-    words = (
-        f"latent{' and label' if conditional else ''} scale and shift the channels of every block"
-    )
+    words = f"latent{' and label' * conditional} scale and shift the channels of every block"
     axes.text(LEFT + 0.2, low + 0.04, words, va="top", size=8, color=MUTED)
     arrow(axes, (RIGHT + 0.38, y), (END - 0.06, y))
 
@@ -96,7 +82,7 @@ def _critic(axes: Axes, critic: Critic, maps: Sequence[Shape], conditional: bool
     rise = 0.4 if conditional else 0
     says(axes, x, y, -rise, "score")
     if conditional:
-        says(axes, x, y, rise, f"prediction of {critic.labels} labels".replace(" of", "\nof"))
+        says(axes, x, y, rise, f"prediction\nof {critic.labels} labels")
     if conditional and critic.projection is not None:
         vector(axes, x + 0.3, y - 1.0, "label", ORANGE, beside=True)
         arrow(axes, (x + 0.3, y - 0.8), (x + 0.3, y - 0.32), ORANGE)
@@ -145,7 +131,6 @@ def vector(axes: Axes, x: float, y: float, words: str, colour: str, beside: bool
     axes.text(*place, words, size=8, color=MUTED, linespacing=1.1, **how)
 
 
-def arrow(axes: Axes, start: tuple, end: tuple, colour: str = MUTED) -> None:
+def arrow(axes: Axes, start: style.Place, end: style.Place, colour: str = MUTED) -> None:
     """From start to end, in inches."""
-    axes.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=7, color=colour,
-                                   linewidth=1, shrinkA=0, shrinkB=0))  # fmt: skip
+    style.arrow(axes, start, end, colour, mutation_scale=7, linewidth=1)

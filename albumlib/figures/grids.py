@@ -19,8 +19,8 @@ from albumlib.figures.style import (
     NO_LABELS,
     ORANGE,
     WIDTH,
-    blank,
     caption,
+    drawing,
     empty_figure,
     new_figure,
     place,
@@ -79,13 +79,11 @@ def named_rows(
     count, gap = min(map(len, rows.values())), 0.06
     if not count:
         return empty_figure(f"{title}: there are none.")
-    longest = max(map(len, rows))
-    names = max(0.85, 0.085 * longest + 0.12)  # inches at the left
+    names = max(0.85, 0.085 * max(map(len, rows)) + 0.12)  # inches at the left
     unit = (WIDTH - names) / (count * (1 + gap))  # inches a cover
     margin, below = names / unit, 0.22 / unit if titles is not None else 0
     width, height = WIDTH / unit, len(rows) * (1 + gap) + below
-    figure = new_figure(WIDTH * height / width, title)
-    axes = blank(figure.subplots(), width, height)
+    figure, axes = drawing(width, height, title)
     for row, (name, pictures) in enumerate(rows.items()):
         axes.text(0, row * (1 + gap) + 0.5, name, va="center", size=9, color=INK)
         for column, picture in enumerate(pictures[:count]):
@@ -104,17 +102,15 @@ def album_row(
     title: str = "",
 ) -> Figure:
     """One album: its real cover, the cover from its averaged labels, then one for each song."""
-    count, gap, big = len(generated), 0.06, 2.2
-    columns = max(1, -(-count // 2))
+    gap, big = 0.06, 2.2
+    columns = max(1, -(-len(generated) // 2))
     width, height = 2 * (big + 0.2) + columns * (1 + gap), 2.5
     unit = WIDTH / width  # inches a cover
-    figure = new_figure(unit * height, title or "One album: the whole, and its songs")
-    axes = blank(figure.subplots(), width, height)
-    for number, (picture, words) in enumerate(
-        [(real, "the real cover"), (averaged, "from the album's mean label")]
-    ):
-        place(axes, picture, number * (big + 0.1), 0, big)
-        caption(axes, number * (big + 0.1), big + 0.05, words, color=INK, size=9)
+    figure, axes = drawing(width, height, title or "One album: the whole, and its songs")
+    wholes = (0, real, "the real cover"), (big + 0.1, averaged, "from the album's mean label")
+    for x, picture, words in wholes:
+        place(axes, picture, x, 0, big)
+        caption(axes, x, big + 0.05, words, color=INK, size=9)
     for number, (picture, words) in enumerate(zip(generated, song_titles, strict=True)):
         row, column = divmod(number, columns)
         x, y = 2 * (big + 0.2) + column * (1 + gap), row * 1.26
@@ -128,12 +124,12 @@ def feature_sweeps(
 ) -> Figure:
     """One row a feature, from its low end at the left to its high end: (rows, steps, S, S, 3)."""
     rows, steps, gap = len(grid), len(grid[0]), 0.05
-    unit = (WIDTH - 0.075 * max(map(len, names)) - 0.2) / (steps * (1 + gap))  # inches a cover
-    unit = min(unit, 1.0)
+    room = WIDTH - 0.075 * max(map(len, names)) - 0.2
+    unit = min(room / (steps * (1 + gap)), 1.0)  # inches a cover
     margin = WIDTH / unit - steps * (1 + gap)
     width, height = WIDTH / unit, 0.3 + rows * (1 + gap)
-    figure = new_figure(unit * height, title or "One latent, one label changed from low to high")
-    axes = blank(figure.subplots(), width, height)
+    words = title or "One latent, one label changed from low to high"
+    figure, axes = drawing(width, height, words)
     caption(axes, margin, 0.24, ends[0], va="bottom", size=9)
     caption(axes, width - gap, 0.24, ends[1], va="bottom", ha="right", size=9)
     for row, (name, pictures) in enumerate(zip(names, grid, strict=True)):
@@ -146,9 +142,8 @@ def feature_sweeps(
 
 def interpolation(rows: Sequence[Sequence[np.ndarray]], title: str = "") -> Figure:
     """Interpolations between covers, one a row, without gaps, so that the eye can follow."""
-    steps = len(rows[0])
-    figure = new_figure(WIDTH * len(rows) * 1.08 / steps, title or "From one cover to the next")
-    axes = blank(figure.subplots(), steps, len(rows) * 1.08)
+    words = title or "From one cover to the next"
+    figure, axes = drawing(len(rows[0]), len(rows) * 1.08, words)
     for row, pictures in enumerate(rows):
         for column, picture in enumerate(pictures):
             place(axes, picture, column, row * 1.08)
@@ -190,8 +185,7 @@ def extremes(pixels: np.ndarray, table: pd.DataFrame, examples: int = 4) -> Figu
     width = margin + (2 * examples + 2) * (1 + gap) + 0.5
     height = 0.35 + len(names) * step
     note = "at the outside the mean of the lowest and of the highest tenth, between them examples"
-    figure = new_figure(WIDTH * height / width, "What the eye can see of each label", note)
-    axes = blank(figure.subplots(), width, height)
+    figure, axes = drawing(width, height, "What the eye can see of each label", note)
     caption(axes, margin, 0.28, "low", va="bottom", size=9.5, color=BLUE)
     caption(axes, width, 0.28, "high", va="bottom", ha="right", size=9.5, color=BLUE)
     for row, name in enumerate(names):

@@ -1,5 +1,6 @@
 """Charts of trainings and of what came of them: chapters 4 to 13."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -20,6 +21,7 @@ from albumlib.figures.style import (
     empty_figure,
     new_figure,
     place,
+    unframed,
 )
 
 DISTANCES = LinearSegmentedColormap.from_list("distances", ["#f7f6f3", SKY, BLUE])
@@ -55,8 +57,7 @@ def training_curves(
     for axes in panels[len(keys) :]:
         axes.set_visible(False)
     for axes, key in zip(panels, keys, strict=False):
-        axes.set_title(CURVES.get(key, key))
-        axes.set_xlabel("step")
+        axes.set(title=CURVES.get(key, key), xlabel="step")
         axes.xaxis.get_major_locator().set_params(nbins=4)
         means = []
         for (name, run), colour in zip(runs.items(), COLOURS, strict=False):
@@ -119,8 +120,7 @@ def ladder(
     left, *panels = figure.subplots(1, 1 + len(measures), sharey=True, width_ratios=widths)
     left.set_yticks(range(len(rows)), rows, color=INK, size=8.5)
     left.set(xlim=(0, count * 1.06), ylim=(len(rows) - 0.5, -0.5), xticks=[], aspect="auto")
-    left.grid(False)
-    left.spines[:].set_visible(False)
+    unframed(left)
     for row, strip in enumerate(strips):
         for column, cover in enumerate(strip):
             place(left, cover, column * 1.06, row - 0.5, 0.96)
@@ -155,9 +155,8 @@ def label_recovery_bars(
     not even real covers show them, so no model can be blamed.
     """
     words = title or "Which labels can be read off the covers"
-    figure = new_figure(
-        3.1, words, "on a grey background: features that real covers do not show either"
-    )
+    note = "on a grey background: features that real covers do not show either"
+    figure = new_figure(3.1, words, note)
     axes, width = figure.subplots(), 0.8 / len(groups)
     others = [colour for colour in COLOURS if colour not in (SKY, BLUE, ORANGE, GREEN)]
     colours = [*[SKY, BLUE, ORANGE, GREEN, *others][: len(groups) - 1], "#c9c5bc"]
@@ -229,12 +228,11 @@ def agreement(real: pd.DataFrame, drawn: pd.DataFrame, title: str = "") -> Figur
     reach = 1.15 * max(real.abs().max().max(), drawn.abs().max().max(), 0.1)
     for axes, name in zip(panels, real, strict=True):
         axes.axline((0, 0), slope=1, color=MUTED, linewidth=0.9)
-        styles = [(colour, marker) for marker in "os" for colour in COLOURS]
-        for (measure, x), y, look in zip(real[name].items(), drawn[name], styles, strict=False):
-            axes.plot(x, y, look[1], color=look[0], markersize=6, label=measure)
-        axes.set(
-            title=name, xlim=(-reach, reach), ylim=(-reach, reach), xlabel="real", aspect="equal"
-        )
+        looks = itertools.product("os", COLOURS)
+        for (measure, x), y, look in zip(real[name].items(), drawn[name], looks, strict=False):
+            axes.plot(x, y, look[0], color=look[1], markersize=6, label=measure)
+        ends = (-reach, reach)
+        axes.set(title=name, xlim=ends, ylim=ends, xlabel="real", aspect="equal")
     panels[0].set_ylabel("generated")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=4)
     return figure
@@ -258,8 +256,7 @@ def damage_curves(found: pd.DataFrame, reference: Mapping[str, float]) -> Figure
             axes.plot(rows["strength"], rows[name], "o-", color=colour, markersize=3, label=kind)
         if name in reference:
             axes.axhline(reference[name], color=MUTED, linestyle=":", linewidth=1.4)
-        axes.set_title(name)
-        axes.set_ylim(min(0, found[name].min()), 1.06 * found[name].max())
+        axes.set(title=name, ylim=(min(0, found[name].min()), 1.06 * found[name].max()))
     for axes in panels[-1]:
         axes.set_xlabel("strength")
     for axes in panels.flat[len(names) :]:
@@ -288,6 +285,5 @@ def sanity(found: pd.DataFrame) -> Figure:
         axes.text(column, row, words, ha="center", va="center", size=7, color=colour)
     axes.set_xticks(range(len(order)), order, rotation=50, ha="right", color=INK)
     axes.set_yticks(range(len(table)), table.index, color=INK)
-    axes.grid(False)
-    axes.spines[:].set_visible(False)
+    unframed(axes)
     return figure

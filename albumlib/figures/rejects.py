@@ -62,11 +62,7 @@ def duplicates(folder: str | Path, coverset: str | Path, most: int = 16) -> Figu
     found = bad["reasons"].str.extract(r"^(same file|same pixels|nearly)(?: as)? (.+)$")
     found = found.assign(id=bad["id"]).sort_values(0, kind="stable").head(most)
     references = found[[1, "id"]].to_numpy().ravel()
-    captions = [
-        words
-        for how, name in zip(found[0], found["id"], strict=True)
-        for words in (f"kept, {how}", name)
-    ]
+    captions = found.assign(kept="kept, " + found[0])[["kept", "id"]].to_numpy().ravel()
     title = f"{len(bad):,} duplicates, each beside the cover that stayed"
     return covers(_glimpses(folder, references), captions, columns=8, title=title)
 

@@ -1,9 +1,7 @@
 """How the course's figures look: one style, one palette, and the few strokes they share.
+Sizes are inches."""
 
-The colours are Okabe and Ito's for colour-blind readers, a little calmer. Sizes are inches.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 
 import matplotlib as mpl
@@ -14,57 +12,20 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.font_manager import get_font
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from albumlib.runtime.paths import ASSETS
 
 WIDTH = 9.0
-INK, MUTED, GRID, PALE = "#23272f", "#757c88", "#e6e4df", "#f1efea"
-BLUE, ORANGE, GREEN, ROSE, GOLD, SKY = COLOURS = (
-    "#1f6fa8",
-    "#d3622a",
-    "#2a9374",
-    "#b8658f",
-    "#dba032",
-    "#84b9d9",
-)
+STYLE = mpl.rc_params_from_file(ASSETS / "figures.mplstyle", use_default_template=False)
+INK, MUTED, GRID = (STYLE[key] for key in ("text.color", "axes.labelcolor", "grid.color"))
+PALE = "#f1efea"
+BLUE, ORANGE, GREEN, ROSE, GOLD, SKY = COLOURS = STYLE["axes.prop_cycle"].by_key()["color"]
 DIVERGING = LinearSegmentedColormap.from_list("albumlib", [ORANGE, "#f7f6f3", BLUE])
 TITLE = ASSETS / "fonts" / "Inter-Black.otf"
 CAPTION = 7.5  # points
+Place = tuple[float, float]  # from the upper left corner
 NO_LABELS = "These covers have no labels, so there is nothing to compare."
-
-STYLE = {
-    "figure.dpi": 88,
-    "savefig.dpi": 88,
-    "figure.facecolor": "white",
-    "font.size": 9.5,
-    "text.color": INK,
-    "axes.edgecolor": MUTED,
-    "axes.labelcolor": MUTED,
-    "axes.labelsize": 9,
-    "axes.linewidth": 0.7,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.titlepad": 7,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.prop_cycle": mpl.cycler(color=COLOURS),
-    "grid.color": GRID,
-    "grid.linewidth": 0.7,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 8.5,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-    "lines.linewidth": 1.8,
-    "legend.frameon": False,
-    "legend.fontsize": 9,
-    "patch.linewidth": 0,
-}
 
 
 def use_style() -> None:
@@ -94,6 +55,12 @@ def new_figure(height: float, title: str, note: str = "", width: float = WIDTH) 
     return figure
 
 
+def drawing(width: float, height: float, title: str, note: str = "") -> tuple[Figure, Axes]:
+    """A figure with an empty table of `width` by `height` units, the origin at the upper left."""
+    figure = new_figure(WIDTH * height / width, title, note)
+    return figure, blank(figure.subplots(), width, height)
+
+
 def place(axes: Axes, pixels: np.ndarray, x: float, y: float, side: float = 1.0) -> None:
     """Put a picture (H, W, 3) uint8 with its upper left corner at (x, y); y grows downwards.
 
@@ -113,15 +80,14 @@ def place(axes: Axes, pixels: np.ndarray, x: float, y: float, side: float = 1.0)
 
 def empty_figure(words: str) -> Figure:
     """A figure that says why there is nothing to see."""
-    figure = new_figure(0.8, "")
-    axes = blank(figure.subplots(), WIDTH, 0.8)
+    figure, axes = drawing(WIDTH, 0.8, "")
     axes.fill_between([0, WIDTH], 0, 0.8, color=PALE)
     axes.text(WIDTH / 2, 0.4, words, ha="center", va="center", color=MUTED)
     return figure
 
 
 def blank(axes: Axes, width: float, height: float) -> Axes:
-    """Turn axes into an empty table of `width` by `height` units, the origin at the upper left."""
+    """The same of axes that are there."""
     axes.set(xlim=(0, width), ylim=(height, 0), aspect="equal", anchor="NW")
     axes.axis("off")
     return axes
@@ -173,29 +139,23 @@ def heat_map(axes: Axes, table: pd.DataFrame, triangle: bool = False) -> None:
         axes.text(column, row, words, ha="center", va="center", size=8.5, color=colour)
     axes.set_xticks(range(len(table.columns)), table.columns, rotation=35, ha="right", color=INK)
     axes.set_yticks(range(len(table)), table.index, color=INK)
-    axes.grid(False)
-    axes.spines[:].set_visible(False)
+    unframed(axes)
+
+
+def arrow(axes: Axes, start: Place, end: Place, colour: str = MUTED, **options) -> None:
+    """An arrow from `start` to `end`; the options are matplotlib's."""
+    options = {"mutation_scale": 9, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0} | options
+    axes.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", color=colour, **options))
 
 
 def bare(axes: Axes) -> None:
     """Take ticks, grid and frame off."""
     axes.set(xticks=[], yticks=[])
-    axes.grid(False)
-    axes.spines[:].set_visible(False)
+    unframed(axes)
     axes.tick_params(which="minor", length=0)
 
 
-def legend_below(axes: Axes, words: Mapping[str, str]) -> None:
-    """A legend as coloured words below the axes."""
-    patches = [Patch(color=colour, label=word) for word, colour in words.items()]
-    axes.legend(
-        handles=patches,
-        loc="upper left",
-        bbox_to_anchor=(0, -0.02),
-        ncols=len(patches),
-        borderaxespad=0,
-        handlelength=0.9,
-        handletextpad=0.5,
-        columnspacing=1.4,
-        borderpad=0.1,
-    )
+def unframed(axes: Axes, *sides: str) -> None:
+    """Take grid and frame off, or of the frame these sides."""
+    axes.grid(False)
+    axes.spines[list(sides) or slice(None)].set_visible(False)
