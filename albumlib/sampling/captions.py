@@ -97,7 +97,7 @@ def writable(title: str, artist: str, styles: Iterable[str]) -> list[str]:
     Raises CaptionError, which names the characters that are missing, if none has.
     """
     lacking = {
-        name: missing(title, [STYLES[name].title]) + missing(artist, [STYLES[name].artist])
+        name: missing(title, STYLES[name].title) + missing(artist, STYLES[name].artist)
         for name in styles
     }
     found = [name for name, characters in lacking.items() if not characters]

@@ -25,16 +25,8 @@ from albumlib.dataset.coverset import CoverSet
 from albumlib.models.conditions import EXTRAS
 from albumlib.models.networks import Generator
 from albumlib.runtime.paths import ASSETS
-from albumlib.sampling import latent
-from albumlib.sampling.request import (
-    contact_sheet,
-    directions,
-    enlarge,
-    fingerprint,
-    from_label,
-    layouts,
-    moods,
-)  # fmt: skip
+from albumlib.sampling import latent, request
+from albumlib.sampling.request import contact_sheet, enlarge, fingerprint, from_label
 from albumlib.sources.imprint.imprint import Imprint
 
 RUNTIME = "onnxruntime-web-1.30.0"  # of the npm registry, as name-version
@@ -104,20 +96,17 @@ def export(
     """
     folder, albums = Path(folder), albums or Albums.of_imprint()
     folder.mkdir(parents=True, exist_ok=True)
-    paths = {"onnx": folder / "generator.onnx", "page": folder / "index.html"}
-    paths |= {"card": folder / "card.jpg"}
+    names = {"onnx": "generator.onnx", "page": "index.html", "card": "card.jpg"}
+    paths = {kind: folder / name for kind, name in names.items()}
     paths["onnx"].write_bytes(to_onnx(generator))
-    packed = {"model": halved(paths["onnx"].read_bytes()), **_unpacked(runtime())}
-    packed = {name: gzip.compress(data, mtime=0) for name, data in packed.items()}
-    if split:
-        paths |= {name: folder / f"{name}.bin" for name in packed}
-        for name, data in packed.items():
-            paths[name].write_bytes(data)
-        page = to_page(generator, {name: f"{name}.bin" for name in packed}, albums, address)
-    else:
-        within = {name: base64.b64encode(data).decode() for name, data in packed.items()}
-        page = to_page(generator, within, albums, address)
-    paths["page"].write_text(page, encoding="utf-8")
+    parts = {}
+    for name, data in {"model": halved(paths["onnx"].read_bytes()), **runtime()}.items():
+        packed = gzip.compress(data, mtime=0)
+        if split:
+            paths[name] = folder / f"{name}.bin"
+            paths[name].write_bytes(packed)
+        parts[name] = paths[name].name if split else base64.b64encode(packed).decode()
+    paths["page"].write_text(to_page(generator, parts, albums, address), encoding="utf-8")
     _card(generator, albums).save(paths["card"])
     return paths
 
@@ -238,9 +227,9 @@ def about(generator: Generator, albums: Albums) -> dict:
         "model": fingerprint(generator),
         "features": shown,
         "extras": extras,
-        "layouts": layouts(generator),
-        "moods": moods(),
-        "directions": directions(generator).numpy().astype(np.float64).round(8).tolist(),
+        "layouts": request.layouts(generator),
+        "moods": request.moods(),
+        "directions": request.directions(generator).numpy().astype(np.float64).round(8).tolist(),
         "albums": _surprises(albums.table),
     }
 
@@ -256,14 +245,9 @@ def _surprises(table: pd.DataFrame) -> list[dict]:
     """Names and percentiles of some of the albums."""
     ranks = 100 * table[list(features.NAMES)].rank(pct=True).fillna(0.5)
     chosen = np.unique(np.linspace(0, len(table) - 1, SURPRISES).round().astype(int))
-    return [
-        {"artist": row.artist, "title": row.album, "percentiles": rank}
-        for row, rank in zip(
-            table.iloc[chosen].itertuples(),
-            ranks.iloc[chosen].round().astype(int).to_numpy().tolist(),
-            strict=True,
-        )
-    ]
+    named = table[["artist", "album"]].set_axis(["artist", "title"], axis=1)
+    named["percentiles"] = ranks.round().astype(int).to_numpy().tolist()
+    return named.iloc[chosen].to_dict("records")
 
 
 def _card(generator: Generator, albums: Albums) -> Image.Image:
@@ -279,16 +263,9 @@ def _face(name: str, file: str) -> str:
     return f'@font-face {{ font-family: "{name}"; src: url(data:font/otf;base64,{font}); }}'
 
 
-def _unpacked(runtime: Path) -> dict[str, bytes]:
-    with tarfile.open(runtime) as archive:
-        return {
-            name: archive.extractfile(f"package/dist/{file}").read()
-            for name, file in RUNTIME_FILES.items()
-        }
-
-
-def runtime() -> Path:
-    """The npm package of ONNX Runtime for the web, fetched by npm when it is first needed."""
+def runtime() -> dict[str, bytes]:
+    """The files of ONNX Runtime for the web, whose package npm fetches when it is first needed.
+    Raises ExportError if npm cannot."""
     cache = Path("build").resolve()  # of the project, like all that can be made again
     archive = cache / f"{RUNTIME}.tgz"
     if not archive.exists():
@@ -303,4 +280,8 @@ def runtime() -> Path:
                 f"npm could not fetch {name}, which runs the model in a browser: install npm "
                 f"(Debian: apt install npm), or put {archive.name} into {cache}"
             ) from error
-    return archive
+    with tarfile.open(archive) as package:
+        return {
+            name: package.extractfile(f"package/dist/{file}").read()
+            for name, file in RUNTIME_FILES.items()
+        }

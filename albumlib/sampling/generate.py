@@ -172,7 +172,7 @@ def _of_row(row: dict | PutAside, number: int, request: Request, generator: Gene
     """What a row asks for, with what is asked for all rows."""
     if isinstance(row, PutAside):
         raise RequestError(f"{row.reason} (line {row.line})")
-    given = zip(request.features, _values(row).values(), strict=True)
+    given = zip(request.features, _values(row), strict=True)
     seed, known = _seed(row, number, request.seeds[0]), generator.conditioned_on
     return replace(
         request,
@@ -194,14 +194,13 @@ def _words(finish: Finish | None, row: Mapping[str, object]) -> Finish | None:
 def _seed(row: Mapping[str, object], number: int, seed: int) -> int:
     """The row's own seed, or one that follows from which song it is."""
     own = row.get("seed")
-    if isinstance(own, str) or (own == own and own is not None and (own < 0 or own % 1)):
+    if pd.isna(own):
+        names = "\n".join(as_text(row.get(column)) for column in SONG).strip()
+        known = spotify_id(as_text(row.get("id"))) or names or number
+        return int(hashed(f"{seed} {known}"), 16) % LARGEST_SEED
+    if isinstance(own, str) or own < 0 or own % 1:
         raise RequestError(f"seed must be a whole number from 0 on, not {own!r}")
-    if own is not None and own == own:
-        return int(own)
-    words = spotify_id(as_text(row.get("id"))) or "\n".join(
-        as_text(row.get(column)) for column in SONG
-    )
-    return int(hashed(f"{seed} {words.strip() or number}"), 16) % LARGEST_SEED
+    return int(own)
 
 
 def _year(row: Mapping[str, object]) -> float | None:
@@ -240,19 +239,16 @@ def _read(table: Path, generator: Generator) -> list[dict | PutAside]:
     return [row for _, row in sorted(rows.items())]
 
 
-def _values(row: Mapping[str, object]) -> dict[str, float | None]:
+def _values(row: Mapping[str, object]) -> list[float | None]:
     """Features of a row, None where its cell is empty."""
-    values: dict[str, float | None] = {}
-    for name in features.NAMES:
-        value = row.get(name)
+    values = {name: row.get(name) for name in features.NAMES}
+    for name, value in values.items():
         if isinstance(value, str):
             raise RequestError(f"{name} must be a number, not {value!r}")
-        values[name] = None if value is None or value != value else float(value)
-    return values
+    return [None if pd.isna(value) else float(value) for value in values.values()]
 
 
 def _write_rejected(path: Path, rejected: list[dict]) -> None:
-    if not rejected:
-        path.unlink(missing_ok=True)  # of an earlier run
-        return
-    pd.DataFrame(rejected).to_csv(path, index=False, encoding="utf-8")
+    path.unlink(missing_ok=True)  # of an earlier run
+    if rejected:
+        pd.DataFrame(rejected).to_csv(path, index=False, encoding="utf-8")

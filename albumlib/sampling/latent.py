@@ -86,22 +86,18 @@ def slerp(start: Tensor, end: Tensor, share: float | Tensor) -> Tensor:
     tensor([0.7070, 0.7070])
     """
     share = torch.as_tensor(share, dtype=start.dtype)
-    cosine = torch.nn.functional.cosine_similarity(start, end, dim=-1).clamp(-1, 1)[..., None]
+    cosine = F.cosine_similarity(start, end, dim=-1).clamp(-1, 1)[..., None]
     angle = torch.arccos(cosine)
     straight = torch.lerp(start, end, share)
-    curved = (torch.sin((1 - share) * angle) * start + torch.sin(share * angle) * end) / (
-        torch.sin(angle).clamp_min(1e-6)
-    )
+    curved = torch.sin((1 - share) * angle) * start + torch.sin(share * angle) * end
+    curved = curved / torch.sin(angle).clamp_min(1e-6)
     return torch.where(cosine.abs() > 0.9995, straight, curved).clamp(-1, 1)
 
 
 def walk(generator: Generator, seeds: list[int], steps: int) -> Tensor:
     """Latents along the way through several seeds, `steps` from each to the next: (n, Z)."""
-    corners = latents(generator, seeds)
-    shares = torch.arange(steps) / steps
-    legs = [
-        slerp(start[None], end[None], shares[:, None]) for start, end in itertools.pairwise(corners)
-    ]
+    corners, shares = latents(generator, seeds), torch.arange(steps)[:, None] / steps
+    legs = [slerp(start, end, shares) for start, end in itertools.pairwise(corners)]
     return torch.cat([*legs, corners[-1:]])
 
 
@@ -260,12 +256,9 @@ def _projection(
 
 def likeness_loss(covers: Tensor, target: Tensor) -> Tensor:
     """Mean square difference (B,) of covers (B, 3, S, S) from one (1, 3, S, S), at four sizes, so
-    that colours and masses count as much as details.
-    """
-    total = covers.new_zeros(len(covers))
-    for scale in (1, 2, 4, 8):
-        total = total + F.avg_pool2d(covers - target, scale).square().mean((1, 2, 3)) / 4
-    return total
+    that colours and masses count as much as details."""
+    sizes = (F.avg_pool2d(covers - target, scale) for scale in (1, 2, 4, 8))
+    return sum(size.square().mean((1, 2, 3)) / 4 for size in sizes)
 
 
 def _decode(generator: Generator, z: Tensor, scores: Tensor) -> Tensor:

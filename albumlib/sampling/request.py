@@ -214,8 +214,8 @@ def write(path: str | Path, pixels: np.ndarray, about: str) -> Path:
     """Write pixels (H, W, 3) as PNG or JPEG with a recipe inside."""
     path, notes = Path(path), PngInfo()
     notes.add_text(KEY, about)
-    jpeg = {"comment": about.encode(), "quality": 95}
     path.parent.mkdir(parents=True, exist_ok=True)
+    jpeg = {"comment": about.encode(), "quality": 95}
     options = {"pnginfo": notes} if path.suffix.lower() == ".png" else jpeg
     Image.fromarray(pixels).save(path, **options)
     return path
@@ -273,10 +273,8 @@ def search(
 
     Upper and lower case count as the same.
     """
-    text = table[columns[0]].fillna("").astype(str).str.casefold()
-    whole = text
-    for column in columns[1:]:
-        whole = whole + " " + table[column].fillna("").astype(str).str.casefold()
+    text, *others = (table[c].fillna("").astype(str).str.casefold() for c in columns)
+    whole = text.str.cat(others, sep=" ")
     found = np.ones(len(table), bool)
     for word in words.casefold().split():
         found &= whole.str.contains(word, regex=False).to_numpy(bool)

@@ -1,7 +1,6 @@
 """Fonts that captions are set in: what they can write, how wide it is, and where lines break."""
 
 import unicodedata
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -55,15 +54,10 @@ class Setting:
         return -top / UNIT, max(0.0, bottom / UNIT)
 
 
-def missing(words: str, settings: Iterable[Setting]) -> str:
-    """The characters that one of the settings' fonts lacks, each once."""
-    lacking = {
-        character: None
-        for setting in settings
-        for character in setting.text(words)
-        if ord(character) not in characters(setting.font)
-    }
-    return "".join(lacking)
+def missing(words: str, setting: Setting) -> str:
+    """The characters of words that the setting's font lacks, each once."""
+    lacking = (sign for sign in setting.text(words) if ord(sign) not in characters(setting.font))
+    return "".join(dict.fromkeys(lacking))
 
 
 @cache

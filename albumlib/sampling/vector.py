@@ -18,16 +18,13 @@ from albumlib.sampling.typefaces import FACES
 
 def document(shapes: str, caption: Caption | None = None, recipe: str = "") -> str:
     """An SVG of traced shapes with a caption over them; `recipe` becomes its metadata."""
-    parts = ['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 512 512" role="img">']
+    parts = [f"<metadata>{escape(recipe)}</metadata>" if recipe else "", shapes]
     if caption:
-        parts.append(f"<title>{escape(caption.words)}</title>")
-    if recipe:
-        parts.append(f"<metadata>{escape(recipe)}</metadata>")
-    if caption:
-        parts.append(f"<style>{_font_faces(caption)}</style>")
-    parts.append(shapes)
-    parts += [_panel(caption), *map(_text, caption.lines)] if caption else []
-    return "\n".join([*filter(None, parts), "</svg>\n"])
+        parts.insert(0, f"<title>{escape(caption.words)}</title>")
+        parts.insert(2, f"<style>{_font_faces(caption)}</style>")
+        parts += [_panel(caption), *map(_text, caption.lines)]
+    begin = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 512 512" role="img">'
+    return "\n".join([begin, *filter(None, parts), "</svg>\n"])
 
 
 def render(svg: str, size: int) -> np.ndarray:
@@ -43,17 +40,13 @@ def render(svg: str, size: int) -> np.ndarray:
         return np.asarray(picture.convert("RGBA"))
 
 
-def _hexadecimal(colour: tuple[int, int, int]) -> str:
-    return "#" + "".join(f"{value:02x}" for value in colour)
-
-
 def _panel(caption: Caption) -> str:
     if caption.panel is None:
         return ""
     left, top, right, bottom = (SIDE * side for side in caption.box)
     return (
         f'<rect x="{left:.2f}" y="{top:.2f}" width="{right - left:.2f}" '
-        f'height="{bottom - top:.2f}" fill="{_hexadecimal(caption.panel)}"/>'
+        f'height="{bottom - top:.2f}" fill="#{bytes(caption.panel).hex()}"/>'
     )
 
 
@@ -66,7 +59,7 @@ def _text(line: Line) -> str:
         "font-weight": font.weight,
         "font-size": f"{SIDE * line.size:.3f}",
         "letter-spacing": f"{SIDE * line.size * line.setting.tracking:.3f}",
-        "fill": _hexadecimal(line.ink),
+        "fill": f"#{bytes(line.ink).hex()}",
     }
     if line.turn:
         attributes["transform"] = f"rotate({line.turn} {x:.2f} {y:.2f})"
@@ -81,12 +74,12 @@ def _font_faces(caption: Caption) -> str:
         texts[line.setting.font] = texts.get(line.setting.font, "") + line.text
     return "\n".join(
         f"@font-face {{font-family: '{FACES[name].family}'; font-weight: {FACES[name].weight}; "
-        f"src: url(data:font/otf;base64,{_subset(name, ''.join(sorted(set(text))))})}}"
+        f"src: url(data:font/otf;base64,{_subset(name, text)})}}"
         for name, text in texts.items()
     )
 
 
-def _subset(name: str, characters: str) -> str:
+def _subset(name: str, text: str) -> str:
     from fontTools import subset
 
     options = subset.Options(layout_features=["kern", "mark", "mkmk", "ccmp"], notdef_outline=True)
@@ -94,7 +87,7 @@ def _subset(name: str, characters: str) -> str:
     options.name_IDs = [0, 1, 2, 13, 14]  # copyright and licence go along
     font = subset.load_font(str(FACES[name].path), options)
     cutter = subset.Subsetter(options)
-    cutter.populate(text=characters)
+    cutter.populate(text=text)
     cutter.subset(font)
     file = io.BytesIO()
     subset.save_font(font, file, options)
