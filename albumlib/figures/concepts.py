@@ -7,20 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from albumlib.figures.style import (
-    BLUE,
-    GREEN,
-    INK,
-    MUTED,
-    ORANGE,
-    SKY,
-    WIDTH,
-    Place,
-    arrow,
-    blank,
-    drawing,
-    new_figure,
-)
+from albumlib.figures.palette import BLUE, GREEN, INK, MUTED, ORANGE, SKY
+from albumlib.figures.style import WIDTH, Place, arrow, blank, drawing, new_figure
 
 HALF = 0.17  # of a box's height
 

@@ -10,24 +10,8 @@ from matplotlib.patches import Patch
 
 from albumlib.dataset import statistics
 from albumlib.features import FEATURES, NAMES
-from albumlib.figures.style import (
-    BLUE,
-    COLOURS,
-    GREEN,
-    GRID,
-    INK,
-    MUTED,
-    NO_LABELS,
-    ORANGE,
-    PALE,
-    SKY,
-    bare,
-    empty_figure,
-    heat_map,
-    new_figure,
-    sheet,
-    unframed,
-)
+from albumlib.figures.palette import BLUE, COLOURS, GREEN, GRID, INK, MUTED, ORANGE, PALE, SKY
+from albumlib.figures.style import bare, empty_figure, heat_map, new_figure, sheet, unframed
 
 UNITS = {feature.name: feature.unit for feature in FEATURES}
 STATES = {"done": GREEN, "todo": "#d9d6cf", "failed": ORANGE}
@@ -145,7 +129,7 @@ def correlations(table: pd.DataFrame) -> Figure:
     """Rank correlation of each pair of features, the lower triangle of the matrix."""
     matrix = statistics.rank_correlations(table)
     if matrix.empty:
-        return empty_figure(NO_LABELS)
+        return empty_figure()
     note = "Spearman's rank correlation: blue together, orange against each other"
     figure = new_figure(4.6, "Which features go together", note, width=7.2)
     heat_map(figure.subplots(), matrix.iloc[1:, :-1], triangle=True)
@@ -155,7 +139,7 @@ def correlations(table: pd.DataFrame) -> Figure:
 def visible(matrix: pd.DataFrame, title: str = "") -> Figure:
     """Correlation of each feature (a row) with each visual measure of the covers (a column)."""
     if matrix.empty:
-        return empty_figure(NO_LABELS)
+        return empty_figure()
     note = "rank correlation of a label, at the left, with a measure of the cover, below"
     words = title or "Simple measures of a cover already follow some labels"
     figure = new_figure(0.36 * len(matrix) + 0.7, words, note, width=7.2)
@@ -186,7 +170,7 @@ def album_spread(tracks: pd.DataFrame) -> Figure:
     """How much of each feature's variance lies between albums, how much within them."""
     share = statistics.album_share(tracks).dropna().sort_values()
     if share.empty:
-        return empty_figure(NO_LABELS)
+        return empty_figure()
     note = "blue: proportion of the variance between albums; grey: between the tracks of one album"
     figure = new_figure(0.3 * len(share) + 0.3, "What an album's tracks have in common", note)
     axes, rows = figure.subplots(), range(len(share))
@@ -206,7 +190,7 @@ def real_and_independent(real: pd.DataFrame, drawn: pd.DataFrame) -> Figure:
     """
     x, y = "energy", "loudness"
     if not {x, y} <= set(statistics.known(real)):
-        return empty_figure(NO_LABELS)
+        return empty_figure()
     figure = new_figure(2.9, "Uniform, independent labels lie far from real ones")
     left, middle, right = figure.subplots(1, 3)
     for axes, table, colour, name in [

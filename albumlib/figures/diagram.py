@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 
 from albumlib.figures import style
-from albumlib.figures.style import BLUE, GREEN, INK, MUTED, ORANGE, SKY, WIDTH, drawing, place
+from albumlib.figures.palette import BLUE, GREEN, INK, MUTED, ORANGE, SKY
+from albumlib.figures.style import WIDTH, drawing, place
 from albumlib.models.networks import Critic, Generator
 
 HEIGHT = 4.0  # inches

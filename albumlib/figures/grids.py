@@ -13,19 +13,8 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
 from albumlib.dataset import statistics
-from albumlib.figures.style import (
-    BLUE,
-    INK,
-    NO_LABELS,
-    ORANGE,
-    WIDTH,
-    caption,
-    drawing,
-    empty_figure,
-    new_figure,
-    place,
-    sheet,
-)
+from albumlib.figures.palette import BLUE, INK, ORANGE
+from albumlib.figures.style import WIDTH, caption, drawing, empty_figure, new_figure, place, sheet
 
 
 def covers(
@@ -181,7 +170,7 @@ def extremes(pixels: np.ndarray, table: pd.DataFrame, examples: int = 4) -> Figu
     """
     names, margin, gap, step = statistics.known(table), 1.9, 0.06, 1.08
     if not names:
-        return empty_figure(NO_LABELS)
+        return empty_figure()
     width = margin + (2 * examples + 2) * (1 + gap) + 0.5
     height = 0.35 + len(names) * step
     note = "at the outside the mean of the lowest and of the highest tenth, between them examples"

@@ -6,26 +6,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from albumlib.figures.style import (
-    BLUE,
-    COLOURS,
-    GREEN,
-    INK,
-    MUTED,
-    ORANGE,
-    PALE,
-    SKY,
-    empty_figure,
-    new_figure,
-    place,
-    unframed,
-)
-
-DISTANCES = LinearSegmentedColormap.from_list("distances", ["#f7f6f3", SKY, BLUE])
-
+from albumlib.figures.palette import BLUE, COLOURS, DISTANCES, GREEN, INK, MUTED, ORANGE, PALE, SKY
+from albumlib.figures.style import empty_figure, new_figure, place, unframed
 
 # Training and its results ---------------------------------------------------------------------
 

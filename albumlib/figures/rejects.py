@@ -15,7 +15,8 @@ from albumlib.dataset import quarantine as rejects
 from albumlib.dataset.catalog import Catalog
 from albumlib.dataset.images import MOST_PIXELS
 from albumlib.figures.grids import covers
-from albumlib.figures.style import BLUE, PALE, WIDTH, blank, empty_figure, new_figure, place
+from albumlib.figures.palette import BLUE, PALE
+from albumlib.figures.style import WIDTH, blank, empty_figure, new_figure, place
 
 GREY = np.full((16, 16, 3), 225, dtype=np.uint8)
 MOST = 40  # covers on a sheet

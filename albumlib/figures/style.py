@@ -9,19 +9,14 @@ import numpy as np
 import pandas as pd
 from matplotlib import font_manager, pyplot
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.font_manager import get_font
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
+from albumlib.figures.palette import DIVERGING, GRID, INK, MUTED, PALE, STYLE
 from albumlib.runtime.paths import ASSETS
 
 WIDTH = 9.0
-STYLE = mpl.rc_params_from_file(ASSETS / "figures.mplstyle", use_default_template=False)
-INK, MUTED, GRID = (STYLE[key] for key in ("text.color", "axes.labelcolor", "grid.color"))
-PALE = "#f1efea"
-BLUE, ORANGE, GREEN, ROSE, GOLD, SKY = COLOURS = STYLE["axes.prop_cycle"].by_key()["color"]
-DIVERGING = LinearSegmentedColormap.from_list("albumlib", [ORANGE, "#f7f6f3", BLUE])
 TITLE = ASSETS / "fonts" / "Inter-Black.otf"
 CAPTION = 7.5  # points
 Place = tuple[float, float]  # from the upper left corner
@@ -78,7 +73,7 @@ def place(axes: Axes, pixels: np.ndarray, x: float, y: float, side: float = 1.0)
         axes.add_patch(Rectangle((left, top), wide, high, fill=False, ec=GRID, lw=0.6))
 
 
-def empty_figure(words: str) -> Figure:
+def empty_figure(words: str = NO_LABELS) -> Figure:
     """A figure that says why there is nothing to see."""
     figure, axes = drawing(WIDTH, 0.8, "")
     axes.fill_between([0, WIDTH], 0, 0.8, color=PALE)
