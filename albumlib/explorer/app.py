@@ -18,15 +18,13 @@ from albumlib import features
 from albumlib.dataset.coverset import CoverSet
 from albumlib.evaluation import metrics
 from albumlib.explorer import controls, serve, uploads
-from albumlib.explorer.extras import Extras
 from albumlib.explorer.feature_sliders import FeatureSliders
 from albumlib.explorer.files import LARGEST_LINK, Files
-from albumlib.explorer.latent_controls import LatentControls
+from albumlib.explorer.latent_controls import Extras, LatentControls
 from albumlib.explorer.latest_only import LatestOnly, Stopped
 from albumlib.explorer.pickers import FIRST, Ideas, ModelPicker, Picker
 from albumlib.explorer.state import LOST, History, Models, Shown, Stars
-from albumlib.explorer.strip import Strip
-from albumlib.explorer.view import View, side_by_side, still
+from albumlib.explorer.view import Strip, View, side_by_side, still
 from albumlib.models.networks import Generator
 from albumlib.runtime.pictures import to_png
 from albumlib.sampling.request import Request, RequestError, beyond, contact_sheet, fingerprint
@@ -184,7 +182,7 @@ class Explorer:
         sliders = [*self.features.rows, self.features.explanation, moved, self.ideas.widget, layout]
         parts = {
             "stage": widgets.VBox(
-                [widgets.HTML(controls.CSS), *self.view.widgets, bar, self.strip.widget,
+                [widgets.HTML(serve.STYLE), *self.view.widgets, bar, self.strip.widget,
                  self.files.link]
             ),
             "sliders": widgets.VBox(sliders),
@@ -306,8 +304,7 @@ class Explorer:
 
     def open(self, data: bytes, name: str = "") -> None:
         """Open a picture that was saved here, project another one, or make the covers of a song or
-        a table of songs, which are known by the ending of `name`.
-        """
+        a table of songs, which are known by the ending of `name`."""
         self._guarded(uploads.open_file, self, data, name)
 
     def progressed(self, _what: str, done: int, total: int) -> None:

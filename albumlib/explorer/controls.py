@@ -1,4 +1,4 @@
-"""The explorer's pieces: sliders in front of real values, buttons, small pictures and their CSS."""
+"""The explorer's pieces: sliders in front of real values, buttons, small pictures."""
 
 import base64
 import html
@@ -9,7 +9,6 @@ import numpy as np
 from PIL import Image
 
 from albumlib import features
-from albumlib.runtime.paths import ASSETS
 from albumlib.runtime.pictures import to_png
 
 SHOWN = 640  # pixels a side of the picture on a screen
@@ -20,50 +19,50 @@ ALERT = (
     "background:#fff; color:#7a1f00; border:2px solid #d3622a"
 )
 WRAPPED = widgets.Layout(flex_flow="row wrap")
-CSS = f"<style>{(ASSETS / 'explorer.css').read_text(encoding='utf-8')}</style>"
 
 
 def wide(width: str) -> widgets.Layout:
     return widgets.Layout(width=width, max_width="100%")
 
 
-def slider(feature: features.Feature, value: float) -> widgets.FloatSlider:
-    return widgets.FloatSlider(
-        value, min=feature.low, max=feature.high, step=(feature.high - feature.low) / 200,
-        readout=False, tooltip=f"{feature.name}, {feature.unit}",
-        layout=widgets.Layout(width="100%", margin="22px 0 0 0"),
-    )  # fmt: skip
-
-
-def number(feature: features.Feature, value: float) -> widgets.FloatText:
-    step = (feature.high - feature.low) / 100
-    name = f"{feature.name}, {feature.unit}"
-    return widgets.FloatText(short(value), step=step, layout=wide("76px"), tooltip=name)
-
-
 def short(value: float) -> float:
     return float(f"{value:.4g}")
 
 
+def named(kind: type[widgets.Widget], words: str, width: str = "", **more) -> widgets.Widget:
+    """A widget of some kind with words beside it, which a screen reader reads too."""
+    if width:
+        more["layout"] = wide(width)
+    return kind(description=words, tooltip=words, **more)
+
+
 def plain(name: str, low: float, high: float, value: float) -> widgets.FloatSlider:
-    return widgets.FloatSlider(
-        value, min=low, max=high, step=(high - low) / 60, description=name, readout_format=".2f",
-        tooltip=name,
-    )  # fmt: skip
+    how = {"min": low, "max": high, "step": (high - low) / 60, "readout_format": ".2f"}
+    return named(widgets.FloatSlider, name, value=value, **how)
 
 
 def button(words: str, width: int = 80) -> widgets.Button:
-    return widgets.Button(description=words, tooltip=words, layout=wide(f"{width}px"))
+    return named(widgets.Button, words, f"{width}px")
 
 
-def feature_row(feature, slider, number, real: np.ndarray) -> widgets.Box:
+def feature_row(
+    feature: features.Feature, value: float, real: np.ndarray
+) -> tuple[widgets.FloatSlider, widgets.FloatText, widgets.Box]:
+    """A slider in front of real values, a box for its number, and the row that holds both."""
+    low, high, name = feature.low, feature.high, f"{feature.name}, {feature.unit}"
+    slider = widgets.FloatSlider(
+        value, min=low, max=high, step=(high - low) / 200, readout=False, tooltip=name,
+        layout=widgets.Layout(width="100%", margin="22px 0 0 0"),
+    )  # fmt: skip
+    step = (high - low) / 100
+    number = widgets.FloatText(short(value), step=step, layout=wide("76px"), tooltip=name)
     words = f'<span title="{html.escape(feature.meaning)}">{feature.name}</span>'
-    name = widgets.HTML(words, layout=widgets.Layout(flex="0 0 112px"))
+    label = widgets.HTML(words, layout=widgets.Layout(flex="0 0 112px"))
     unit = widgets.Label(feature.unit, layout=widgets.Layout(flex="0 0 58px"))
-    behind = widgets.HTML(histogram(real, feature.low, feature.high), layout=wide("100%"))
-    middle = over(behind, slider)
+    middle = over(widgets.HTML(histogram(real, low, high), layout=wide("100%")), slider)
     middle.layout.flex = "1 1 100px"
-    return widgets.HBox([name, middle, number, unit]).add_class("albumlib-feature")
+    row = widgets.HBox([label, middle, number, unit]).add_class("albumlib-feature")
+    return slider, number, row
 
 
 def over(below: widgets.Widget, above: widgets.Widget) -> widgets.GridBox:

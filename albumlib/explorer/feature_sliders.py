@@ -25,18 +25,13 @@ class FeatureSliders:
         self.changed, self.complain, self._quiet = changed, complain, False
         self.middle = np.nan_to_num(latent.album_label(labels))
         self.slopes = latent.regression_slopes(labels)
-        self._values = values = list(from_label(self.middle))
-        self.sliders = [controls.slider(f, v) for f, v in zip(FEATURES, values, strict=True)]
-        self.numbers = [controls.number(f, v) for f, v in zip(FEATURES, values, strict=True)]
-        self.together = widgets.Checkbox(False, description=FOLLOW, indent=False, tooltip=FOLLOW)
+        self._values = list(from_label(self.middle))
+        rows = zip(FEATURES, self._values, features.from_unit(labels).T, strict=True)
+        self.sliders, self.numbers, self.rows = zip(
+            *(controls.feature_row(*row) for row in rows), strict=True
+        )
+        self.together = controls.named(widgets.Checkbox, FOLLOW, value=False, indent=False)
         self.explanation = widgets.HTML()
-        real = features.from_unit(labels)
-        self.rows = [
-            controls.feature_row(feature, slider, number, real[:, column])
-            for column, (feature, slider, number) in enumerate(
-                zip(FEATURES, self.sliders, self.numbers, strict=True)
-            )
-        ]
         for column, (slider, number) in enumerate(zip(self.sliders, self.numbers, strict=True)):
             slider.observe(lambda change, c=column: self._moved(c, change), "value")
             number.observe(lambda change, c=column: self._typed(c, change["new"]), "value")

@@ -2,6 +2,7 @@
 
 import base64
 import html
+import mimetypes
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,10 +15,6 @@ from albumlib.runtime.progress import Progress
 from albumlib.sampling import video
 from albumlib.sampling.request import Request, save
 
-KINDS = {
-    ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif",
-    ".mp4": "video/mp4", ".zip": "application/zip",
-}  # fmt: skip
 SIZES = {"model's own": 0, "640 pixels": 640, "3,000 pixels, for print": 3000}
 LARGEST_LINK = 2_000_000  # bytes: Jupyter drops messages of more than three megabytes
 
@@ -31,9 +28,7 @@ class Files:
             "cover.png", description="save as", layout=controls.wide("210px"),
             tooltip="name of the picture's file",
         )  # fmt: skip
-        self.size = widgets.Dropdown(
-            options=SIZES, description="size", layout=controls.wide("270px"), tooltip="size"
-        )
+        self.size = controls.named(widgets.Dropdown, "size", "270px", options=SIZES)
         self.save = controls.button("save")
         self.video_name = widgets.Text(
             "video.mp4", description="video", layout=controls.wide("210px"),
@@ -66,10 +61,7 @@ class Files:
         return path
 
     def write_video(
-        self,
-        frames: Sequence[Request],
-        generator: Generator,
-        progress: Progress,
+        self, frames: Sequence[Request], generator: Generator, progress: Progress
     ) -> Path:
         """A video through the requests, in a file that was not there before."""
         path = unused(self.folder / Path(self.video_name.value).name)
@@ -82,7 +74,7 @@ class Files:
         if path.stat().st_size > self.largest_link:
             self.link.value = f"{name} is in {place}"
             return
-        kind = KINDS[path.suffix.lower()]
+        kind, _ = mimetypes.guess_type(path, strict=False)
         address = f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
         played = f'<video src="{address}" controls loop width="256" aria-label="{name}"></video>'
         self.link.value = f'<a download="{name}" href="{address}">download {name}</a> ({place})' + (

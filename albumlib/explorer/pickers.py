@@ -16,6 +16,7 @@ from albumlib.sampling.request import ALBUM, SONG, describe, from_label, moods, 
 
 LATEST = 2**31  # seeds of surprises lie below
 FIRST = "wild"  # the mood that the explorer opens with: strong colours, sharp edges
+BY_NAME = "search by title or artist"
 AVERAGES = ("mean", "most typical song", "medoid")
 
 
@@ -35,9 +36,7 @@ class Picker:
             options=["songs", "albums"], tooltips=["search songs", "search albums"],
             style={"button_width": "80px"}, tooltip="what is searched",
         )  # fmt: skip
-        self.search = widgets.Text(
-            placeholder="search by title or artist", tooltip="search by title or artist"
-        )
+        self.search = widgets.Text(placeholder=BY_NAME, tooltip=BY_NAME)
         self.found = widgets.Select(
             options=[], rows=6, layout=controls.wide("100%"), tooltip="what was found"
         )
@@ -103,7 +102,7 @@ class ModelPicker:
         names = list(models.files)
         self.generator: Generator = models.open(names[0])
         self.other: Generator | None = None
-        self.model = widgets.Dropdown(options=names, description="model", tooltip="model")
+        self.model = controls.named(widgets.Dropdown, "model", options=names)
         self.beside = widgets.Dropdown(
             options=["", *names], description="beside", tooltip="a model to stand beside it"
         )
@@ -129,8 +128,7 @@ class ModelPicker:
 class Ideas:
     """Where to begin: moods, and the sound of an album by chance, over real labels (N, 10).
     `chosen` gets ten features in their units, None for an average one, and a seed, or None to keep
-    it.
-    """
+    it."""
 
     def __init__(
         self, labels: np.ndarray, chosen: Callable[[Sequence[float | None], int | None], None]

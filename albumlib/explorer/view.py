@@ -1,7 +1,9 @@
-"""The cover and what is said about it: errors over it, a line below it, progress of long work."""
+"""The cover and what is said about it: errors over it, a line below it, progress of long work.
+Below it the strip: small pictures of what was shown, with stars; a click on one goes back to it."""
 
 import html
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 import ipywidgets as widgets
@@ -11,26 +13,29 @@ from matplotlib.figure import Figure
 from albumlib import figures
 from albumlib.dataset.coverset import CoverSet
 from albumlib.explorer import controls
+from albumlib.explorer.state import Shown
 from albumlib.features import NAMES
 from albumlib.models.networks import Generator
 from albumlib.runtime.pictures import to_png
 from albumlib.sampling.request import Request, contact_sheet, enlarge
 
 NEAREST = "nearest training covers"
+CURRENT = "albumlib-current"
+STAR, STARRED = "☆ star", "★ starred"
 
 
-class Pulse:
+def pulse() -> widgets.Box:
     """An unseen button that the page clicks to learn whether its kernel still answers: then the
     number beside it changes."""
+    asked, answer = controls.button("does it answer?"), widgets.HTML("0")
 
-    def __init__(self) -> None:
-        self.asked, self.answer = controls.button("does it answer?"), widgets.HTML("0")
-        self.asked.on_click(self._count)
-        self.widget = widgets.HBox([self.asked, self.answer]).add_class("albumlib-pulse")
-        self.widget.layout.display = "none"
+    def count(_) -> None:
+        answer.value = str(int(answer.value) + 1)
 
-    def _count(self, _) -> None:
-        self.answer.value = str(int(self.answer.value) + 1)
+    asked.on_click(count)
+    hidden = widgets.HBox([asked, answer]).add_class("albumlib-pulse")
+    hidden.layout.display = "none"
+    return hidden
 
 
 class View:
@@ -39,9 +44,7 @@ class View:
     def __init__(self) -> None:
         self.message, self.outcome, self.state, self.note = (widgets.HTML() for _ in range(4))
         self.description = widgets.HTML()  # of the picture, for screen readers: Image has none
-        self.neighbours = widgets.Checkbox(
-            False, description=NEAREST, indent=False, tooltip=NEAREST
-        )
+        self.neighbours = controls.named(widgets.Checkbox, NEAREST, value=False, indent=False)
         self.picture, self.nearest = (
             widgets.Image(format="png", layout=controls.wide("100%")) for _ in range(2)
         )
@@ -52,9 +55,8 @@ class View:
         self.working = widgets.HBox([self.progress, self.stop])
         self.working.layout.display = self.nearest.layout.display = "none"
         cover = controls.over(self.picture, self.message).add_class("albumlib-cover")
-        self.pulse = Pulse()
         self.widgets = (
-            cover, self.description, self.state, self.note, self.working, self.pulse.widget,
+            cover, self.description, self.state, self.note, self.working, pulse(),
         )  # fmt: skip
         self.folded = (self.outcome, self.neighbours, self.nearest)
 
@@ -93,6 +95,51 @@ class View:
     def progressed(self, done: int, total: int) -> None:
         """So much of the long work is done."""
         self.progress.max, self.progress.value = total, done
+
+
+class Thumb:
+    """A small picture beneath a button."""
+
+    def __init__(self, clicked: Callable[[], None]):
+        self.picture = widgets.Image(format="png")
+        self.button = widgets.Button()
+        self.button.on_click(lambda _: clicked())
+        self.widget = controls.over(self.picture, self.button).add_class("albumlib-thumb")
+
+    def show(self, shown: Shown, name: str, current: bool, starred: bool) -> None:
+        """A cover by its name; whether it is the one on the stage, and starred."""
+        self.picture.value = shown.picture
+        # an empty description would leave the star
+        self.button.description = "★" if starred else "\N{NO-BREAK SPACE}"
+        self.button.tooltip = name + ", starred" * starred + ", shown" * current
+        (self.widget.add_class if current else self.widget.remove_class)(CURRENT)
+
+
+class Strip:
+    """Thumbs, and the button that stars the present cover. `chosen` gets the place of a thumb that
+    was clicked."""
+
+    def __init__(self, chosen: Callable[[int], None]):
+        self.chosen, self.thumbs = chosen, []
+        self._alone = threading.Lock()  # a star may be clicked while a cover settles
+        self.star = controls.button(STAR, 100)
+        self.widget = widgets.HBox().add_class("albumlib-strip")
+
+    def show(self, covers: Sequence[Shown], current: int, starred: Collection[Request]) -> None:
+        """Covers, of which the one at `current` is on the stage."""
+        with self._alone:
+            for place in range(len(self.thumbs), len(covers)):
+                self.thumbs.append(Thumb(lambda place=place: self.chosen(place)))
+            used = self.thumbs[: len(covers)]
+            for place, (shown, thumb) in enumerate(zip(covers, used, strict=True)):
+                name = f"cover {place + 1}"
+                thumb.show(shown, name, place == current, shown.request in starred)
+            newest_first = [thumb.widget for thumb in reversed(used)]  # see explorer.css
+            self.widget.children = newest_first
+
+    def mark(self, starred: bool) -> None:
+        """Whether the present cover is starred."""
+        self.star.description = self.star.tooltip = STARRED if starred else STAR
 
 
 def side_by_side(sheets: list[np.ndarray], least: int = 0) -> np.ndarray:
