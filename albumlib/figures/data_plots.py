@@ -186,8 +186,7 @@ def album_spread(tracks: pd.DataFrame) -> Figure:
 
 def real_and_independent(real: pd.DataFrame, drawn: pd.DataFrame) -> Figure:
     """Real pairs of energy and loudness beside independent draws, and how far each draw is from
-    music. Up to 1,500 points of each are shown.
-    """
+    music. Up to 1,500 points of each are shown."""
     x, y = "energy", "loudness"
     if not {x, y} <= set(statistics.known(real)):
         return empty_figure()

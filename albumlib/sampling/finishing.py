@@ -99,14 +99,10 @@ def _laid_over(pixels: np.ndarray, over: np.ndarray) -> np.ndarray:
     return laid
 
 
-def save(
-    path: str | Path, request: Request, generator: Generator, finish: Finish, columns: int = 4
-) -> Path:
+def save(path: str | Path, request: Request, generator: Generator, finish: Finish) -> Path:
     """Generate covers, finish them, and write them as PNG, JPEG or SVG with the recipe inside.
-
-    Several make a sheet, which has `columns` columns. Raises RequestError for another kind of file,
-    and for an SVG of several covers or of a finish that is not made of shapes.
-    """
+    Several make a sheet, four to a row. Raises RequestError for another kind of file, and for an
+    SVG of several covers or of a finish that is not made of shapes."""
     path = Path(path)
     check_ending(path, (*PICTURES, ".svg"))
     about = recipe(request, generator, finish=asdict(finish))
@@ -116,7 +112,7 @@ def save(
     pairs = zip(request.draw(generator), request.seeds, strict=True)
     covers = [finished(cover, finish, seed) for cover, seed in pairs]
     if not vectors:
-        sheet = contact_sheet(np.stack([cover.pixels for cover in covers]), columns)
+        sheet = contact_sheet(np.stack([cover.pixels for cover in covers]), 4)
         return write(path, sheet, about)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(document(covers[0].shapes, covers[0].caption, about), encoding="utf-8")

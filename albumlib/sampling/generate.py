@@ -100,8 +100,7 @@ def request_for(
     values: Mapping[str, float | None], seed: int = 2021, count: int = 1, **more
 ) -> Request:
     """A request of `count` covers with successive seeds for features by name, in their units;
-    `more` are other fields of Request. Raises RequestError for a value out of its range.
-    """
+    `more` are other fields of Request. Raises RequestError for a value out of its range."""
     seeds = tuple(range(seed, seed + count))
     return Request(seeds, tuple(values.get(name) for name in features.NAMES), **more)
 

@@ -40,17 +40,12 @@ def draw(
     >>> draw(generator, latents(generator, [7, 8]), np.zeros(10)).shape
     (2, 32, 32, 3)
     """
-    device = next(generator.parameters()).device
-    count = max(len(z), 1 if labels is None else len(np.atleast_2d(labels)))
-    z = z.expand(count, -1)
+    inputs = [z]
     if labels is not None:
-        labels = torch.from_numpy(np.array(labels, np.float32, ndmin=2)).expand(count, -1)
-    parts = []
-    for start in range(0, count, batch_size):
-        chosen = slice(start, start + batch_size)
-        some = None if labels is None else labels[chosen].to(device)
-        parts.append(to_pixels(generator(z[chosen].to(device), some)))
-    return np.concatenate(parts)
+        inputs.append(torch.from_numpy(np.array(labels, np.float32, ndmin=2)))
+    device, count = next(generator.parameters()).device, max(map(len, inputs))
+    batches = zip(*(x.to(device).expand(count, -1).split(batch_size) for x in inputs), strict=True)
+    return np.concatenate([to_pixels(generator(*batch)) for batch in batches])
 
 
 def generated(generator: Generator, asked: np.ndarray | int, seed: int = 0) -> np.ndarray:
@@ -68,8 +63,7 @@ def generated(generator: Generator, asked: np.ndarray | int, seed: int = 0) -> n
 
 def sweeps(generator: Generator, z: Tensor, labels: np.ndarray, steps: int = 9) -> np.ndarray:
     """One latent (1, Z), each label turned in its row from the 5 % quantile of real `labels` (N,
-    10) to the 95 % one, the others at their median: covers (10, steps, S, S, 3) uint8.
-    """
+    10) to the 95 % one, the others at their median: covers (10, steps, S, S, 3) uint8."""
     known = pd.DataFrame(labels)  # a label that nobody knows has no quantiles, and is left open
     middle, ends = known.median().to_numpy(), known.quantile([0.05, 0.95]).to_numpy()
     asked = np.tile(middle, (labels.shape[1], steps, 1)).astype(np.float32)
@@ -275,8 +269,7 @@ def album_label(labels: np.ndarray) -> np.ndarray:
 
 def most_typical(labels: np.ndarray, spread: np.ndarray) -> int:
     """The song of an album, a row of `labels` (n, 10), that is nearest to the album's mean, in
-    units of `spread` (10,), the standard deviations of all labels.
-    """
+    units of `spread` (10,), the standard deviations of all labels."""
     return int(_distances(labels, album_label(labels)[None], spread)[:, 0].argmin())
 
 
@@ -294,8 +287,7 @@ def _distances(these: np.ndarray, those: np.ndarray, spread: np.ndarray) -> np.n
 
 def follow(label: np.ndarray, column: int, value: float, slopes: np.ndarray) -> np.ndarray:
     """Set one feature of a label (10,) and let the others follow as they do in the data: `slopes`
-    (10, 10), by `regression_slopes`, says at [i, j] how much i changes with j.
-    """
+    (10, 10), by `regression_slopes`, says at [i, j] how much i changes with j."""
     moved = label + slopes[:, column] * (value - label[column])
     moved[column] = value
     return moved.clip(-1, 1)

@@ -80,9 +80,8 @@ class _Inks:
         order = np.argsort(costs, kind="stable")
         order = order[np.isfinite(costs[order])]
         first = order[0]
-        apart = np.linalg.norm(
-            to_oklab(self.colours[order]) - to_oklab(self.colours[first]), axis=1
-        )
+        lab = to_oklab(self.colours[order])
+        apart = np.linalg.norm(lab - lab[0], axis=1)
         others = order[(apart > 0.15) & (self.cost[order] == 0)]
         second = others[0] if len(others) else first
         inks = {"title": self._colour(first), "artist": self._colour(second)}
@@ -127,12 +126,9 @@ class _Surface:
         x = {"left": left, "centre": (left + right) / 2, "right": right}[align]
         strip = slice(max(0, self._cell(x - pad)), self._cell(x + width + pad) + 2)
         window = min(self.cells, self._cell(height + 2 * pad) + 2)
-        busy, lowest, highest = (
-            sliding_window_view(by(values[:, strip], axis=1), window)
-            for by, values in (
-                (np.mean, self.busy), (np.min, self.lowest), (np.max, self.highest),
-            )
-        )  # fmt: skip
+        part = np.s_[:, strip]
+        rows = self.busy[part].mean(1), self.lowest[part].min(1), self.highest[part].max(1)
+        busy, lowest, highest = (sliding_window_view(row, window) for row in rows)
         tops = np.arange(len(busy)) / self.cells + pad
         inside = (tops >= margin) & (tops + height <= 1 - margin + 1e-6)
         if not inside.any():

@@ -178,8 +178,7 @@ def contact_sheet(covers: np.ndarray, columns: int = 8) -> np.ndarray:
 
 def enlarge(covers: np.ndarray, size: int) -> np.ndarray:
     """Covers (n, S, S, 3) at `size` pixels a side by Lanczos' filter, or as they are for 0. Raises
-    RequestError for a size below the model's own or above MOST.
-    """
+    RequestError for a size below the model's own or above MOST."""
     if size in (0, covers.shape[1]):
         return covers
     if not covers.shape[1] < size <= MOST:
@@ -192,8 +191,7 @@ def save(
 ) -> Path:
     """Generate covers and write them as PNG or JPEG with the request inside; several make a sheet.
     `size` is a cover's width in pixels, 0 for the model's own. Raises RequestError for another kind
-    of file.
-    """
+    of file."""
     check_ending(path, PICTURES)
     sheet = contact_sheet(enlarge(request.draw(generator), size), columns)
     return write(path, sheet, recipe(request, generator))

@@ -49,8 +49,7 @@ class Shown:
         folds = GroupKFold(FOLDS)
         predicted = cross_val_predict(ridge(), seen, labels, groups=groups, cv=folds)
         predicted = predicted.reshape(labels.shape)
-        explained = [r2(*pair) for pair in zip(labels.T[..., None], predicted.T[..., None],
-                                               strict=True)]  # fmt: skip
+        explained = [*map(r2, labels.T[..., None], predicted.T[..., None])]
         ends = [f for values in (labels, predicted) for f in (values.mean(0), values.std(0) + 1e-6)]
         regression = ridge().fit(seen, labels)
         return cls(columns, regression, *ends, np.nan_to_num(np.maximum(0, explained)))

@@ -7,6 +7,7 @@ seam of a third colour runs along an edge.
 
 import io
 import re
+from functools import partial
 
 import numpy as np
 from PIL import Image
@@ -32,7 +33,8 @@ TRACER = {
 def flatten(cover: np.ndarray, colours: int = COLOURS) -> tuple[np.ndarray, np.ndarray]:
     """Which of a few colours each pixel has: indices (512, 512), and the palette (K, 3) uint8,
     the most frequent colour first, of a cover (S, S, 3) uint8. K is `colours` at most."""
-    lab = ndimage.gaussian_filter(enlarged(to_oklab(cover), WORK), (GRAIN, GRAIN, 0))
+    large = _zoomed(to_oklab(cover), (WORK / len(cover), WORK / len(cover), 1), order=3)
+    lab = ndimage.gaussian_filter(large, (GRAIN, GRAIN, 0))
     flat = _flatness(lab)
     palette = _palette(lab, flat, colours)
     distance = np.stack([((lab - colour) ** 2).sum(-1) for colour in palette])
@@ -43,10 +45,7 @@ def flatten(cover: np.ndarray, colours: int = COLOURS) -> tuple[np.ndarray, np.n
     return np.argsort(order)[indices], from_oklab(palette[order])
 
 
-def enlarged(values: np.ndarray, side: int) -> np.ndarray:
-    """An array (S, S, C) at `side` x `side`, by cubic splines."""
-    scale = side / len(values)
-    return ndimage.zoom(values, (scale, scale, 1), order=3, mode="nearest", grid_mode=True)
+_zoomed = partial(ndimage.zoom, mode="nearest", grid_mode=True)
 
 
 def _flatness(lab: np.ndarray) -> np.ndarray:
@@ -89,7 +88,7 @@ def _enlarged_indices(indices: np.ndarray, count: int) -> np.ndarray:
     """Indices (WORK, WORK) at SIDE, with smooth outlines."""
     shares = _blurred(indices, count, np.float32(1), ROUND)
     scale = (1, SIDE / WORK, SIDE / WORK)
-    return ndimage.zoom(shares, scale, order=1, mode="nearest", grid_mode=True).argmax(0)
+    return _zoomed(shares, scale, order=1).argmax(0)
 
 
 def trace(indices: np.ndarray, palette: np.ndarray) -> str:

@@ -7,15 +7,15 @@ the built-in imprint.
 
 import argparse
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from albumlib.dataset.images import resized
 from albumlib.evaluation.cover_network import fit, halved, load_trained
 from albumlib.evaluation.perfect import as_cleaned
 from albumlib.models.checkpoint import write_tensors
@@ -39,14 +39,10 @@ class Upscaler(nn.Module):
 
     def __init__(self, width: int = 48, blocks: int = 6):
         super().__init__()
+        inner = partial(nn.Conv2d, width, width, 3, padding=1)
         self.first = nn.Conv2d(3, width, 3, padding=1)
         self.blocks = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(width, width, 3, padding=1),
-                nn.ReLU(),
-                nn.Conv2d(width, width, 3, padding=1),
-            )
-            for _ in range(blocks)
+            nn.Sequential(inner(), nn.ReLU(), inner()) for _ in range(blocks)
         )
         self.last = nn.Conv2d(width, 3 * FACTOR**2, 3, padding=1)
         nn.init.zeros_(self.last.weight)  # it begins as bicubic interpolation
@@ -96,7 +92,7 @@ def upscaled(cover: np.ndarray, size: int) -> np.ndarray:
     network = load_upscaler()
     while len(cover) < min(size, LARGEST):
         cover = upscale(network, cover)
-    return np.asarray(Image.fromarray(cover).resize((size, size), Image.Resampling.LANCZOS))
+    return resized(cover, size)
 
 
 def pairs(imprint: Imprint, albums: range) -> tuple[np.ndarray, np.ndarray]:

@@ -41,8 +41,7 @@ def frames(
     requests: Sequence[Request], generator: Generator, each: int, loop: bool = False
 ) -> Iterator[np.ndarray]:
     """Covers of a video through all requests, `each` frames from one to the next; with `loop` it
-    ends where it began.
-    """
+    ends where it began."""
     for first, last in itertools.pairwise([*requests, *requests[: int(loop)]]):
         for number in range(each):
             yield between(first, last, number / each, generator)
