@@ -48,9 +48,7 @@ class View:
         self.picture, self.nearest = (
             widgets.Image(format="png", layout=controls.wide("100%")) for _ in range(2)
         )
-        self.progress = widgets.IntProgress(
-            0, 0, 1, tooltip="progress", layout=controls.wide("75%")
-        )
+        self.progress = widgets.IntProgress(max=1, tooltip="progress", layout=controls.wide("75%"))
         self.stop = controls.button("stop")
         self.working = widgets.HBox([self.progress, self.stop])
         self.working.layout.display = self.nearest.layout.display = "none"

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ LEFT, RIGHT, END = 1.75, 7.0, 7.75  # of the layers, and of what comes out
 SIDE = 0.9  # inches of a cover
 BAR = 0.34  # inches that a vector is high
 Shape = tuple[int, int]  # channels, pixels a side
+arrow = partial(style.arrow, mutation_scale=7, linewidth=1)
 
 
 def networks(generator: Generator, critic: Critic, cover: np.ndarray, title: str = "") -> Figure:
@@ -130,8 +132,3 @@ def vector(axes: Axes, x: float, y: float, words: str, colour: str, beside: bool
     place = (x + 0.12, y) if beside else (x, y + BAR / 2 + 0.03)
     how = {"va": "center", "ha": "left"} if beside else {"va": "top", "ha": "center"}
     axes.text(*place, words, size=8, color=MUTED, linespacing=1.1, **how)
-
-
-def arrow(axes: Axes, start: style.Place, end: style.Place, colour: str = MUTED) -> None:
-    """From start to end, in inches."""
-    style.arrow(axes, start, end, colour, mutation_scale=7, linewidth=1)

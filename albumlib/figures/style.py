@@ -51,7 +51,7 @@ def new_figure(height: float, title: str, note: str = "", width: float = WIDTH) 
 
 
 def drawing(width: float, height: float, title: str, note: str = "") -> tuple[Figure, Axes]:
-    """A figure with an empty table of `width` by `height` units, the origin at the upper left."""
+    """A figure as wide as the page whose axes are `blank`, of `width` by `height` units."""
     figure = new_figure(WIDTH * height / width, title, note)
     return figure, blank(figure.subplots(), width, height)
 
@@ -82,7 +82,7 @@ def empty_figure(words: str = NO_LABELS) -> Figure:
 
 
 def blank(axes: Axes, width: float, height: float) -> Axes:
-    """The same of axes that are there."""
+    """Turn axes into an empty table of `width` by `height` units, the origin at the upper left."""
     axes.set(xlim=(0, width), ylim=(height, 0), aspect="equal", anchor="NW")
     axes.axis("off")
     return axes

@@ -7,8 +7,6 @@ samples by another network (Ramesh et al. 2021, arXiv 2102.12092). Each remains 
 generator makes anyhow.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -43,7 +41,7 @@ class Shown:
     @classmethod
     def fitted(
         cls, columns: np.ndarray, seen: np.ndarray, labels: np.ndarray, groups: np.ndarray
-    ) -> Shown:
+    ) -> "Shown":
         """From features (N, D) and labels (N, K) of real covers, and the number of each cover's
         artist (N,): nothing is predicted by a regression that was fitted to the same artist."""
         folds = GroupKFold(FOLDS)

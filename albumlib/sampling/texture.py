@@ -13,6 +13,10 @@ FINEST = 6.0  # pixels from dot to dot, on small pictures
 GAIN = 1.35  # above 1: less ink, since dots look darker than they are wide
 GRAINS = 1400  # across a cover
 SPECKS, MOTTLE = 0.5, 0.03  # how far paper shows through a speck; unevenness of the ink
+# The proportion of the plane that lies higher than some heights of cos + cos.
+WAVE = np.cos(2 * np.pi * (np.arange(200) + 0.5) / 200)
+HEIGHTS = np.sort(np.add.outer(WAVE, WAVE).ravel())[::50]
+HIGHER = 1 - np.linspace(0, 1, len(WAVE) ** 2)[::50]
 
 
 def riso(pixels: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -51,18 +55,8 @@ def _dots(amount: np.ndarray, angle: float) -> np.ndarray:
     steps = 2 * np.pi / period * np.arange(side, dtype=np.float32)
     along = np.cos(turn) * steps[None, :] + np.sin(turn) * steps[:, None]
     across = np.cos(turn) * steps[:, None] - np.sin(turn) * steps[None, :]
-    height = np.interp(np.cos(along) + np.cos(across), *_AREA).astype(np.float32)
+    height = np.interp(np.cos(along) + np.cos(across), HEIGHTS, HIGHER).astype(np.float32)
     return ((amount - height) * period / 3 + 0.5).clip(0, 1) * (amount > 0.01)
-
-
-def _area() -> tuple[np.ndarray, np.ndarray]:
-    """For heights of cos + cos, the proportion of the plane that lies higher."""
-    wave = np.cos(2 * np.pi * (np.arange(200) + 0.5) / 200)
-    heights = np.sort((wave[:, None] + wave).ravel())
-    return heights[::50], 1 - np.linspace(0, 1, len(heights))[::50]
-
-
-_AREA = _area()
 
 
 def _noise(rng: np.random.Generator, cells: int, side: int) -> np.ndarray:
