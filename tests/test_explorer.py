@@ -252,7 +252,7 @@ def test_a_year_between_years_of_a_saved_picture_is_shown(conditioned):
     assert conditioned.request.year == 1999.5
 
 
-@pytest.mark.parametrize("name", ["video.gif", "video.mp4"])
+@pytest.mark.parametrize("name", ["video.gif", "video.webp", "video.mp4"])
 def test_starred_covers_become_a_video(explorer, name):
     explorer.files.video.click()
     assert "two covers" in said(explorer)
