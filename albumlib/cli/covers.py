@@ -136,26 +136,31 @@ def generate(
 
     What was asked for is kept in the picture, so that the explorer can open it again.
     """
-    from albumlib.models import checkpoint
     from albumlib.sampling.generate import request_for, to_file
 
     _one_of(song=song, album=album, music=music, table=table)
     wanted = _finish(finish, size, title, artist, style)
-    generator = checkpoint.load_generator(model)
     given = feature_values([*(feature or []), *extra_features(context.args)])
     labelled = bool(song or album or music or table)
-    if (given or labelled) and not generator.labels:
-        raise AlbumlibError(f"{model} was trained without labels: only --seed changes its covers")
+    generator = _generator(model, conditional=bool(given) or labelled)
     more = {"truncation": truncation, "year": year, "text": text, "layout": layout}
     more["title"] = title if not finish or "title" in generator.conditioned_on else ""
     count = count or (1 if labelled or finish else 16)
     request = request_for(_values(data, song, album, music) | given, seed, count, **more)
-    if candidates > 1:
-        request = _best(generator, request, data, table, candidates)
+    request = _best(generator, request, data, table, candidates) if candidates > 1 else request
     if table:
         _table(generator, table, out, request, svg, size=size or 0, finish=wanted)
     else:
         typer.echo(to_file(generator, out, request, size or 0, wanted))
+
+
+def _generator(model: Path, conditional: bool):
+    from albumlib.models import checkpoint
+
+    generator = checkpoint.load_generator(model)
+    if conditional and not generator.labels:
+        raise AlbumlibError(f"{model} was trained without labels: only --seed changes its covers")
+    return generator
 
 
 def _finish(finish, size: int | None, title: str, artist: str, style):

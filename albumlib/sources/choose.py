@@ -58,6 +58,10 @@ def open_source(
         return _spotify(ask)
     if name not in FILES:
         raise SourceError(f"there is no source {name!r}; there are {', '.join(NAMES)}")
+    return _of_files(name, table, pictures)
+
+
+def _of_files(name: str, table: str, pictures: str) -> Source:
     option, what = FILES[name]
     path = {"table": table, "pictures": pictures}[option]
     if not path:
