@@ -2,7 +2,7 @@
 # make and Python 3.10 or newer.
 
 PROFILE ?= laptop
-# On a laptop the chapters up to the finished covers: a quarter of an hour. ONLY= for all of them.
+# On a laptop the chapters up to the evaluation: 15 to 20 minutes. ONLY= for all of them.
 ONLY ?= $(if $(filter laptop,$(PROFILE)),1 2 3 4 5 6 7)
 PYTHON ?= python3
 BIN := .venv/bin
