@@ -260,7 +260,7 @@ RECIPES: dict[str, dict] = {
     # them; in the first minutes covers come nearer without the augmentation.
     "small_set": {"latent_method": "off", "augment": "shift,color"},
     # Notebook 09: few covers for a trained model; see studies/finetuning.py. Freezing the critic's
-    # first block made no difference; of colours alone, "shift" learns more
+    # first block made no difference; a style of colours is learned better without "color"
     # (data/measured/styles_recipe.csv).
     "style": {
         "latent_method": "off",

@@ -52,7 +52,7 @@ def main() -> None:
     if options.out:
         table.to_csv(options.out, index=False)
     means = table.groupby(["phase", "prior"])["kid"].mean().round(4)
-    print(json.dumps({f"{phase}, {prior or 'plain'}": v for (phase, prior), v in means.items()}))
+    print(json.dumps({f"{phase}, {prior}": v for (phase, prior), v in means.items()}))
 
 
 if __name__ == "__main__":
