@@ -4,6 +4,7 @@ import ast
 import re
 from functools import cache
 from pathlib import Path
+from statistics import median
 
 import nbformat
 import pytest
@@ -18,6 +19,7 @@ SIZE = 1.5e6  # bytes
 LINES = 25  # of a code cell
 SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
 WORDS = 150  # of a markdown cell
+MEDIAN = 60
 LINKS = 8  # to papers and documentation, a chapter
 
 pytestmark = pytest.mark.skipif(not NOTEBOOKS, reason="there are no notebooks yet")
@@ -172,7 +174,7 @@ def words(text: str) -> int:
 def test_a_chapter_is_short_in_its_cells_and_names_its_sources(path):
     chapter = ROOT / "notebooks" / path.name
     texts = [cell.source for cell in read(chapter).cells if cell.cell_type == "markdown"]
-    assert max(map(words, texts)) <= WORDS
+    assert max(map(words, texts)) <= WORDS and median(map(words, texts)) <= MEDIAN
     assert prose(chapter).count("](http") >= LINKS
     assert prose(chapter).count("<details><summary>Answer") >= 3
     assert max(len(cell.source.splitlines()) for cell in code_cells(chapter)) <= 15
