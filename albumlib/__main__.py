@@ -61,6 +61,7 @@ for commands in (data, models, covers, evaluation, runs):
 def main() -> None:
     """Run the command line. `--debug` may stand anywhere: it is moved to where it belongs."""
     threads.prepare()
+    threads.shorten_slices()
     app(sorted(sys.argv[1:], key=lambda argument: argument != "--debug"), prog_name=NAME)
 
 

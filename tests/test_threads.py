@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -113,3 +114,39 @@ def test_the_command_line_asks_for_its_memory_in_large_pages():
     command = [sys.executable, "-c", code, "a b", "--c"]
     run = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert run.stdout.strip() == "['a b', '--c'] True", run.stderr
+
+
+SCHED = Path("/proc/self/sched")
+LINUX = tuple(map(int, re.findall(r"\d+", platform.release())[:2]))
+SLICES = """
+import os, threading
+from pathlib import Path
+from albumlib.runtime import threads
+
+os.nice(3)
+done = threading.Event()
+started = [threading.Thread(target=done.wait, daemon=True) for _ in range(2)]
+started[0].start()
+threads.shorten_slices()
+started[1].start()
+for path in sorted(Path("/proc/self/task").glob("*/sched")):
+    lines = [line.split() for line in path.read_text().splitlines()]
+    print({line[0]: int(line[2]) for line in lines if line and line[0] in ("prio", "se.slice")})
+"""
+
+
+@pytest.mark.skipif(
+    not (SCHED.exists() and LINUX >= (6, 12)),
+    reason="Linux grants slices from 6.12 on, and shows them where it was built to",
+)
+def test_each_thread_has_short_slices_and_is_as_nice_as_before():
+    command = [sys.executable, "-c", SLICES]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said.splitlines() == [str({"prio": 123, "se.slice": threads.SLICE})] * 3
+
+
+def test_where_slices_cannot_be_asked_for_nothing_happens(monkeypatch):
+    monkeypatch.setattr(threads.platform, "machine", lambda: "vax")
+    threads.shorten_slices()
+    monkeypatch.setattr(threads.sys, "platform", "darwin")
+    threads.shorten_slices()

@@ -25,10 +25,9 @@ def upsampled(x: Tensor, convolution: nn.Conv2d) -> Tensor:
     beforehand. What is left is one transposed convolution of 4x4, stride 2 (the fused layer of
     Karras et al. 2018, arXiv 1710.10196); without checkerboard, since all phases share weights.
     """
-    kernel = F.pad(convolution.weight.flip(2, 3), (1, 1, 1, 1))
-    kernel = (
-        kernel[..., 1:, 1:] + kernel[..., 1:, :-1] + kernel[..., :-1, 1:] + kernel[..., :-1, :-1]
-    )
+    kernel = convolution.weight.flip(2, 3)
+    corners = (0, 1, 0, 1), (1, 0, 0, 1), (0, 1, 1, 0), (1, 0, 1, 0)  # zeros at which edges
+    kernel = sum(F.pad(kernel, corner) for corner in corners)  # (outputs, inputs, 4, 4)
     return F.conv_transpose2d(x, kernel.transpose(0, 1), convolution.bias, stride=2, padding=1)
 
 

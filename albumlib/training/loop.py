@@ -26,6 +26,7 @@ from albumlib.models.checkpoint import (
 )
 from albumlib.models.networks import Generator
 from albumlib.models.titles import renumbered
+from albumlib.runtime import threads
 from albumlib.training.beginning import begin_from, read_titles
 from albumlib.training.config import TrainingConfig
 from albumlib.training.distributed import Distributed, best_device, join
@@ -76,6 +77,7 @@ def train(
     that do not fit, and where another training is at work in `folder`; TrainingDiverged for losses
     or weights that are no longer finite.
     """
+    threads.shorten_slices()
     rows = np.arange(len(images)) if rows is None else np.asarray(rows)
     labels = _checked(config, images, labels, rows, start)
     distributed, device = join(device or best_device())

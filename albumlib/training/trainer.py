@@ -70,7 +70,8 @@ class Trainer:
         generator = self.generator.prior if config.freeze_generator else self.generator
         alone = self.distributed.world_size == 1  # processes exchange gradients within a step
         self.steps = Steps(self.device) if config.graphs and alone else None
-        kept = {"capturable": self.steps is not None and self.device.type == "cuda"}
+        # All weights in one call: alone, each small one costs more in Python than in arithmetic.
+        kept = {"foreach": True, "capturable": bool(self.steps) and self.device.type == "cuda"}
         self.critic_optimiser = torch.optim.Adam(trained, **kept)  # rates and betas: see _step
         self.generator_optimiser = torch.optim.Adam(generator.parameters(), **kept)
 
@@ -302,8 +303,7 @@ def ema_share(batch_size: int, halflife: float, seen: int) -> float:
 @torch.no_grad()
 def average(ema: nn.Module, network: nn.Module, share: float | Tensor) -> None:
     """Move averaged weights by a share of the way to a network's."""
-    for mean, weight in zip(ema.parameters(), network.parameters(), strict=True):
-        mean.lerp_(weight, share)
+    torch._foreach_lerp_(list(ema.parameters()), list(network.parameters()), share)
 
 
 def _clip_weights(critic: nn.Module, bound: float) -> None:

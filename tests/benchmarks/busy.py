@@ -39,9 +39,12 @@ WORKER = """
 import sys, time
 import numpy as np
 from albumlib.dataset.batches import Batches
+from albumlib.runtime import threads
 from albumlib.training.config import recipe
 from albumlib.training.trainer import Trainer
 
+if "slices" in sys.argv:
+    threads.shorten_slices()
 rng = np.random.default_rng(0)
 images = rng.integers(0, 256, (256, 64, 64, 3), dtype=np.uint8)
 config = recipe("acgan", labels=False)
@@ -87,8 +90,9 @@ def surroundings(setting: dict[str, str] | None, spinning: list[psutil.Process])
 def measure(setting: dict[str, str] | None, spinning: list[psutil.Process], seconds: float) -> dict:
     """One timing of a training beside processes that spin."""
     with subprocess.Popen(
-        [sys.executable, "-c", WORKER, str(seconds)], env=surroundings(setting, spinning),
-        text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        [sys.executable, "-c", WORKER, str(seconds), "" if setting == {} else "slices"],
+        env=surroundings(setting, spinning), text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     ) as worker:  # fmt: skip
         worker.stdout.readline()
         before, all_before = sum(one.cpu_times().user for one in spinning), processor_time()
