@@ -33,7 +33,7 @@ from albumlib.sampling.request import (
     the_one,
 )
 from albumlib.sources.base import SourceError
-from albumlib.sources.columns import MISSING, PutAside, numbers
+from albumlib.sources.columns import MISSING, PutAside, in_percent, numbers
 from albumlib.sources.table_reading import read_table
 from albumlib.sources.texts import as_text, hashed, release_date, spotify_id
 
@@ -219,6 +219,8 @@ def _read(table: Path, generator: Generator) -> list[dict | PutAside]:
         sheet = read_table(table)
     except SourceError as error:
         raise RequestError(str(error)) from error
+    for note in sheet.notes:
+        warnings.warn(note, stacklevel=3)
     if not set(features.NAMES) & set(sheet.columns):
         raise RequestError(f"{table} has no feature; name its columns {', '.join(features.NAMES)}")
     for name, header in (("title", "name"), ("year", "release_date"), ("layout", "layout")):
@@ -228,11 +230,11 @@ def _read(table: Path, generator: Generator) -> list[dict | PutAside]:
                 f"this model was trained without {name}: that column does not count", stacklevel=3
             )
     cells = sheet.cells.copy()
-    for name in {*features.NAMES, "seed"} & set(sheet.columns):
-        values, odd = numbers(cells[name])
-        share = name in features.NAMES and features.HIGH[features.NAMES.index(name)] == 1
-        percent = share and sheet.columns[name].unit == "%"
-        cells[name] = (values / 100 if percent else values).astype(object).mask(odd, cells[name])
+    read = {name: numbers(cells[name]) for name in (*features.NAMES, "seed") if name in cells}
+    percent = in_percent({name: values for name, (values, _) in read.items()}, sheet.columns)
+    for name, (values, odd) in read.items():
+        values = values / 100 if name in percent else values
+        cells[name] = values.astype(object).mask(odd, cells[name])
     rows = dict(zip(cells.index, cells.to_dict("records"), strict=True))
     rows |= {row.line: row for row in sheet.put_aside}
     return [row for _, row in sorted(rows.items())]

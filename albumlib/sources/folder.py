@@ -65,17 +65,27 @@ class NamedPictures:
         if changed == self._seen:
             return
         names, self.notes = files_in(self.path, SUFFIXES)
-        self._seen, self._files = changed, {}
+        self._seen, self._files, self._several = changed, {}, set()
         for name in names:
-            stem = PurePosixPath(name).stem
-            for key in (stem, folded(stem), slug(stem)):
-                self._files.setdefault(key, self.path / name)
+            file, place = self.path / name, PurePosixPath(name)
+            both = f"{place.parent.name} {place.stem}"  # in a folder that is called after an artist
+            for key in (place.stem, folded(place.stem), slug(place.stem), slug(both)):
+                if self._files.setdefault(key, file).parent != file.parent:
+                    self._several.add(key)
 
     def find(self, name: str) -> Path | None:
         """The picture of this name, as it is or as it would stand in an address."""
         self._look()
-        keys = (key for key in (name, folded(name), slug(name)) if key)
-        return next((self._files[key] for key in keys if key in self._files), None)
+        key = self._key(name)
+        return self._files[key] if key else None
+
+    def is_in_several(self, name: str) -> bool:
+        """Whether more than one folder has a picture of this name."""
+        return self._key(name) in self._several
+
+    def _key(self, name: str) -> str:
+        keys = (name, folded(name), slug(name))
+        return next((key for key in keys if key and key in self._files), "")
 
 
 def files_in(path: Path, suffixes: tuple[str, ...]) -> tuple[list[str], list[str]]:

@@ -105,7 +105,7 @@ def _labels(name: str, path: Path) -> pd.DataFrame:
     if not image:
         raise SourceError(f"{path} has no column of pictures (a struct of bytes and path)")
     references = [f"{name}#{row:08}" for row in range(len(raw))]
-    return _named(raw.to_pandas(), schema).assign(reference=references)
+    return _named(raw.to_pandas(ignore_metadata=True), schema).assign(reference=references)
 
 
 def _complete(raw: pd.DataFrame) -> tuple[pd.DataFrame, Account]:

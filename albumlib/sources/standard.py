@@ -11,8 +11,17 @@ import pandas as pd
 
 from albumlib import features
 from albumlib.sources.base import SourceError
-from albumlib.sources.columns import TEXTS, Column, PutAside, Scale, Sheet, find_scales, numbers
-from albumlib.sources.texts import as_text, first_artist, hashed, isrc, release_date, spotify_id
+from albumlib.sources.columns import (
+    MISSING,
+    TEXTS,
+    Column,
+    PutAside,
+    Scale,
+    Sheet,
+    find_scales,
+    numbers,
+)
+from albumlib.sources.texts import as_text, first_of, hashed, isrc, release_date, spotify_id
 
 IMPORT, ASIDE = "import.json", "put_aside.csv"
 SOUND = tuple(name for name in features.NAMES if name != "popularity")  # which differs by day
@@ -21,8 +30,9 @@ UNKNOWN = Scale("no scale that is known", 1)
 WAYS = {
     "id": spotify_id,
     "album_id": spotify_id,
-    "artist": first_artist,
-    "album_artist": first_artist,
+    "artist": first_of,
+    "album_artist": first_of,
+    "genre": first_of,
     "isrc": isrc,
     "release_date": release_date,
 }
@@ -81,9 +91,11 @@ def standard(sheet: Sheet) -> tuple[pd.DataFrame, Account]:
     put_aside = list(sheet.put_aside)
     texts = {name: _texts(sheet.cells.get(name), name) for name in TEXTS}
     table = pd.DataFrame(texts, index=values.index, dtype=object).fillna("")
+    if len(sheet.columns) > 2:  # else a song's name may be all that is known
+        reasons = reasons.mask(_is_note(table, values) & (reasons == ""), "only one cell is filled")
     put_aside += _aside(table, reasons)
     table = pd.concat([table, values], axis=1)[reasons == ""]
-    notes = [*sheet.notes, *notes, *_unknown_dates(sheet, table)]
+    notes = [*sheet.notes, *_unnamed(sheet), *notes, *_unknown_dates(sheet, table)]
     _fill(table, named="name" in sheet.columns)
     twice = _repeated(table)
     put_aside += _aside(table, twice)
@@ -91,6 +103,14 @@ def standard(sheet: Sheet) -> tuple[pd.DataFrame, Account]:
     table = table[twice == ""]
     rows = len(sheet.cells) + len(sheet.put_aside)
     return table, Account(rows, len(table), put_aside, columns, notes)
+
+
+def _is_note(table: pd.DataFrame, values: pd.DataFrame) -> pd.Series:
+    """Which rows have one cell alone, such as the source of a table at its end; not an id, by which
+    services may know the rest.
+    """
+    filled = (table != "").sum(axis=1) + values.notna().sum(axis=1)
+    return (filled == 1) & ~table["id"].str.fullmatch(r"\S+")
 
 
 def _aside(table: pd.DataFrame, reasons: pd.Series) -> list[PutAside]:
@@ -181,12 +201,19 @@ def _texts(cells: pd.Series | None, name: str) -> pd.Series:
     return texts.map({text: WAYS[name](text) for text in texts.unique()}).astype(object)
 
 
+def _unnamed(sheet: Sheet) -> list[str]:
+    unknown = [name for name in ("name", "artist", "album") if name not in sheet.columns]
+    if not unknown:
+        return []
+    return [f"no column is known for {', '.join(unknown)}; if there is one, give it that name"]
+
+
 def _unknown_dates(sheet: Sheet, table: pd.DataFrame) -> list[str]:
     if "release_date" not in sheet.cells:
         return []
     unknown = sheet.cells["release_date"].reindex(table.index[table["release_date"] == ""])
-    lost = unknown.map(as_text)
-    lost = lost[~lost.isin(["", "-", "0"])]
+    lost = unknown.map(as_text).astype(object)
+    lost = lost[~lost.map(str.casefold).isin({*MISSING, "0"})]
     return [f"{len(lost)} dates cannot be, such as {lost.iloc[0]!r}: unknown"] if len(lost) else []
 
 
@@ -198,7 +225,8 @@ def _fill(table: pd.DataFrame, named: bool) -> None:
     known = pd.Series(["|".join(map(repr, row)) for row in measured], table.index, dtype=object)
     song = table["name"] + "|" + table["artist"] + "|" + album + "|" + known
     _put(table, "id", song.map(hashed))
-    own = (whose + "|" + table["album"]).map(hashed).where(table["album"] != "", table["id"])
+    titled = ~table["album"].map(str.casefold).isin(MISSING)
+    own = (whose + "|" + table["album"]).map(hashed).where(titled, table["id"])
     _put(table, "album_id", own)
     if not named:
         _put(table, "name", table["id"])

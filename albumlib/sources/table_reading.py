@@ -1,12 +1,14 @@
 """A table's file to its cells, each row there or put aside: CSV with any separator, Excel, JSON,
-JSON lines and Parquet, each also within gzip or zip, texts in whatever encoding they have.
+JSON lines and Parquet, each also packed, texts in whatever encoding they have.
 """
 
+import bz2
 import codecs
 import gzip
 import io
 import itertools
 import json
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -15,13 +17,20 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pandas as pd
+import pyarrow.parquet as pq
 from charset_normalizer import CharsetMatch, from_bytes
 
+from albumlib import features
 from albumlib.sources.base import SourceError
 from albumlib.sources.columns import BEFORE, PutAside, Sheet, find_columns, header_place
-from albumlib.sources.text_table import read_text
+from albumlib.sources.text_table import SAMPLE, read_text
 
-DAMAGE = (OSError, ValueError, EOFError, RuntimeError, KeyError, zlib.error, zipfile.BadZipFile)
+DAMAGE = (
+    OSError, ValueError, EOFError, RuntimeError, KeyError, zlib.error, lzma.LZMAError,
+    zipfile.BadZipFile,
+)  # fmt: skip
+PACKINGS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+CONTROLS = bytes({*range(32)} - {*b"\t\n\v\f\r\x1b"})  # which no text has, but for an accident
 BOMS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -56,39 +65,66 @@ def _read(path: Path, head: bytes) -> Sheet:
     """The table in a file of whichever kind begins with these bytes."""
     if head.startswith(b"PAR1"):
         with unpacked(path) as file:
-            return framed(pd.read_parquet(io.BytesIO(file.read())))
+            # as it stands there: pandas would take some columns for an index
+            return framed(pq.read_table(io.BytesIO(file.read())).to_pandas(ignore_metadata=True))
     if head.startswith(b"PK"):
         return _read_excel(path)
     if head.startswith(b"\xd0\xcf\x11\xe0"):
         raise ValueError("an Excel file of before 2007; save it as .xlsx or CSV")
-    is_json = head.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in (b"{", b"[")
     with decoded(path) as file:
+        is_json = file.read(len(head)).lstrip().startswith(("{", "["))
+        file.seek(0)
         return _read_json(file) if is_json else read_text(file)
 
 
 def _read_excel(path: Path) -> Sheet:
-    raw = pd.read_excel(path, header=None, dtype=object, na_filter=False)
-    raw = raw[(raw != "").any(axis=1)]
-    rows = raw.head(BEFORE).map(str).to_numpy().tolist()
-    if not rows:
+    """The first sheet of an Excel file that names a feature, else the first."""
+    raw = pd.read_excel(path, sheet_name=None, header=None, dtype=object, na_filter=False)
+    raw = {name: rows[(rows != "").any(axis=1)] for name, rows in raw.items()}
+    sheets = {name: _with_header(rows) for name, rows in raw.items() if len(rows)}
+    if not sheets:
         raise ValueError("it is empty")
+    named = (name for name, sheet in sheets.items() if {*features.NAMES} & {*sheet.columns})
+    first = next(named, next(iter(sheets)))
+    others = ", ".join(name for name in sheets if name != first)
+    note = f"only the sheet {first!r} is read; save each of the others as a file: {others}"
+    return replace(sheets[first], notes=[note] if others else [])
+
+
+def _with_header(raw: pd.DataFrame) -> Sheet:
+    rows = raw.head(BEFORE).map(str).to_numpy().tolist()
     place = header_place(rows)
     table = raw.iloc[place + 1 :].set_axis(rows[place], axis=1)
     return framed(table.set_axis(table.index + 1, axis=0))
 
 
 def _read_json(file: io.TextIOWrapper) -> Sheet:
-    """JSON lines, or one list of objects; what is nested gets a name of its own."""
-    first = file.read(1)
-    file.seek(0)
-    rows = dict(enumerate(_parsed(file.read()), 1) if first == "[" else _json_lines(file))
+    """One list of objects, or JSON lines; what is nested gets a name of its own."""
+    try:
+        rows = dict(enumerate(_records(_parsed(file.read())), 1))
+    except (ValueError, RecursionError):
+        file.seek(0)
+        rows = dict(_json_lines(file))
     objects = {line: row for line, row in rows.items() if isinstance(row, dict)}
     if not objects:
-        raise ValueError("no line of it is a JSON object")
+        raise ValueError("it is no list of objects, and no line of it is a JSON object")
     flat = pd.json_normalize(list(objects.values()), sep="_")
     others = {line: row for line, row in rows.items() if line not in objects}
     put_aside = [PutAside(line, "no JSON object", str(row)) for line, row in others.items()]
     return replace(framed(flat.set_axis(list(objects), axis=0)), put_aside=put_aside)
+
+
+def _records(said: object) -> list:
+    """The rows in what a JSON text says: a list, or the one list in a service's answer, or columns
+    as pandas writes them; else one row.
+    """
+    if not isinstance(said, dict):
+        return list(said)
+    known = find_columns(list(said))
+    if {*features.NAMES} & {*known} and all(isinstance(part, dict) for part in said.values()):
+        return pd.DataFrame(said).to_dict("records")
+    lists = [part for part in said.values() if isinstance(part, list)]
+    return lists[0] if len(lists) == 1 and not known else [said]
 
 
 def _parsed(text: str) -> object:
@@ -112,7 +148,7 @@ def _json_lines(file: io.TextIOWrapper) -> Iterator[tuple[int, object]]:
 def framed(raw: pd.DataFrame) -> Sheet:
     """A sheet from a table whose rows need no splitting; they are counted from 1."""
     headers = [str(header) for header in raw.columns]
-    columns = find_columns(headers)
+    columns = find_columns(headers, raw.head(SAMPLE).to_numpy().tolist())
     cells = pd.DataFrame({name: raw.iloc[:, column.place] for name, column in columns.items()})
     if isinstance(raw.index, pd.RangeIndex) or not raw.index.is_unique:
         cells.index = pd.RangeIndex(1, len(raw) + 1)
@@ -125,12 +161,12 @@ def framed(raw: pd.DataFrame) -> Sheet:
 def unpacked(path: Path) -> BinaryIO:
     """The file, or what is packed in it."""
     with path.open("rb") as file:
-        magic = file.read(4)
-    if magic.startswith(b"\x1f\x8b"):
-        return gzip.open(path)
-    if magic == b"PK\x03\x04" and (name := _member(path)):
+        magic = file.read(8)
+    if magic.startswith(b"PK\x03\x04") and (name := _member(path)):
         return zipfile.ZipFile(path).open(name)
-    return path.open("rb")
+    return next((opened for start, opened in PACKINGS.items() if magic.startswith(start)), open)(
+        path, "rb"
+    )
 
 
 def _member(path: Path) -> str:
@@ -157,14 +193,18 @@ def decoded(path: Path) -> io.TextIOWrapper:
 def find_encoding(file: BinaryIO) -> str:
     """The encoding of a text: by its byte order mark, as UTF-8, or the likeliest of ENCODINGS.
 
-    A text most of whose lines are UTF-8 is UTF-8, with some bytes that are wrong.
+    A text most of whose lines are UTF-8 is UTF-8, with some bytes that are wrong. Raises
+    ValueError for what is no text.
     """
     head = file.read(4096)
     for mark, encoding in BOMS.items():
         if head.startswith(mark):
             return encoding
-    if b"\0" in head:
-        return "utf-16-le" if head[1::2].count(0) >= head[::2].count(0) else "utf-16-be"
+    first, second = head[::2].count(0), head[1::2].count(0)  # one is large in UTF-16, not both
+    if max(first, second) > len(head) / 20 and min(first, second) < max(first, second) / 4:
+        return "utf-16-le" if second > first else "utf-16-be"
+    if len(head.translate(None, CONTROLS)) < 0.95 * len(head):
+        raise ValueError("it is no text; unpack it or save it as CSV")
     lines = itertools.chain([head + file.readline()], file)
     lines = (line for block in lines for line in block.split(b"\n"))
     odd = list(itertools.islice((line for line in lines if not line.isascii()), 2000))

@@ -102,14 +102,15 @@ class Table:
         """The picture named after the album or one of its tracks. Raises CoverError without one."""
         rows = self._albums.get_group(album_id)
         title, artist = rows.iloc[0][["album", "artist"]]
-        names, alike = [album_id, *rows["id"], f"{artist} - {title}"], ""
-        if self._titles[folded(title)] == 1:
-            names.append(title)
-        else:
-            alike = f" (other albums have this title: call it {artist} - {title})"
-        for name in names:
+        alike = "other albums" if self._titles[folded(title)] > 1 else ""
+        for name in [album_id, *rows["id"], f"{artist} - {title}"]:
             if path := self._pictures.find(name):
                 return path
+        if not alike and (path := self._pictures.find(title)):
+            if not self._pictures.is_in_several(title):
+                return path
+            alike = "several folders"
+        alike = alike and f" ({alike} have this title: call it {artist} - {title})"
         raise CoverError(f"no file named {album_id} or {title[:SHOWN]} in {self.covers}{alike}")
 
     @cached_property
@@ -128,10 +129,11 @@ def tracks_of(table: pd.DataFrame, references: pd.Series) -> Iterator[Track]:
 def _usable(sheet: Sheet, path: Path) -> tuple[pd.DataFrame, Account]:
     """The sheet's tracks and its account. Raises SourceError for a table of something else."""
     named = {"id", "name"} & set(sheet.columns)
+    listed = [" ".join(header[:SHOWN].split()) for header in sheet.headers[:LISTED]]
     if not named or not any(name in sheet.columns for name in features.NAMES):
         raise SourceError(
             f"{path} has no usable columns: a track's name or id and at least one audio feature "
-            f"(energy, valence, ...) are needed, but it has {', '.join(sheet.headers[:LISTED])}"
+            f"(energy, valence, ...) are needed, but it has {', '.join(listed)}"
         )
     table, account = standard(sheet)
     return table.reset_index(drop=True), account

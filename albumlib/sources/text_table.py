@@ -9,6 +9,7 @@ import io
 import itertools
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pandas as pd
@@ -18,9 +19,10 @@ from albumlib.sources.columns import BEFORE, PutAside, Sheet, find_columns, head
 
 SEPARATORS = ",;\t|"
 SAMPLE = 20  # rows that show whether each begins with a name that has no header
-LONGEST = 50  # lines that one row may span
+LONGEST = 500  # lines that one row may span, as with a song's words
 LONGEST_TEXT = 1000  # letters that are kept of a row that could not be split
 CHUNK = 50_000  # rows that are turned into columns at a time
+csv.field_size_limit(2**31 - 1)  # letters of a cell, of which Python's csv takes 131,072
 
 
 class _Lines:
@@ -69,7 +71,9 @@ def read_text(file: io.TextIOWrapper) -> Sheet:
     """The rows of an open text table. Raises ValueError if it is empty."""
     lines = _Lines(file)
     headers, separator, literal = _header(lines)
-    columns = find_columns(headers)
+    sample = list(itertools.islice(lines, SAMPLE))
+    lines.back(sample)
+    columns = find_columns(headers, [_likely(text, separator) for _, text in sample])
     measured = tuple(columns[name].place for name in features.NAMES if name in columns)
     layout = _Layout(separator, len(headers), measured, literal)
     places = [column.place for column in columns.values()]
@@ -140,8 +144,20 @@ def _most_cells(lines: list[tuple[int, str]], separator: str) -> tuple[int, int]
     return len(find_columns(headers)), len(headers)
 
 
-def _split(text: str, separator: str, strict: bool = False) -> list[str]:
-    return next(csv.reader([text], delimiter=separator, strict=strict), [])
+def _split(text: str, separator: str, **ways: object) -> list[str]:
+    return next(csv.reader([text], delimiter=separator, skipinitialspace=True, **ways), [])
+
+
+def _escaped(text: str, separator: str) -> list[str]:
+    """The cells of a line whose quotes stand behind backslashes; [] if that makes no sense."""
+    with suppress(csv.Error):
+        return _split(text, separator, strict=True, doublequote=False, escapechar="\\")
+    return []
+
+
+def _likely(text: str, separator: str) -> list[str]:
+    """The cells of a line, as far as it can be seen alone."""
+    return (_escaped(text, separator) if '\\"' in text else []) or _split(text, separator)
 
 
 def _with_index(headers: list[str], lines: _Lines, separator: str) -> list[str]:
@@ -150,7 +166,7 @@ def _with_index(headers: list[str], lines: _Lines, separator: str) -> list[str]:
     R gives it no header at all; pandas may give it one in a line of its own.
     """
     sample = list(itertools.islice(lines, SAMPLE))
-    rows = [_trimmed(_split(text, separator)) for _, text in sample if text.strip()]
+    rows = [_trimmed(_likely(text, separator)) for _, text in sample if text.strip()]
     if rows and len(rows[0]) == 1 and rows[0][0].strip() and not headers[0].strip():
         headers, sample = [rows[0][0], *headers[1:]], sample[1:]
     elif rows and all(len(row) == len(headers) + 1 and row[0].isdigit() for row in rows):
@@ -179,6 +195,8 @@ def _quoted_row(text: str, lines: _Lines, layout: _Layout) -> list[str] | None:
     plain = text.split(layout.separator)
     if layout.literal and '""' not in text and layout.fits(plain):
         return plain
+    if '\\"' in text and layout.fits(cells := _escaped(text, layout.separator)):
+        return cells
     try:
         return _split(text, layout.separator, strict=True)
     except csv.Error as error:

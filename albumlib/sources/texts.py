@@ -11,6 +11,8 @@ from datetime import date, datetime
 
 import numpy as np
 
+from albumlib.sources.columns import MISSING
+
 FIRST_YEAR, LAST_YEAR = 1860, 2100  # nothing was recorded before
 NUMBERED = (
     r"(\d{4})(?:\.0+)?(?!\d)(?:[-/.](\d\d?)(?!\d)(?:[-/.](\d\d?)(?!\d))?)?",
@@ -40,10 +42,10 @@ def as_text(cell: object) -> str:
     return "" if cell is None or cell != cell else str(cell).strip()
 
 
-def first_artist(text: str) -> str:
-    """The first of several artists: a list or a mapping written as text, or names with semicolons.
+def first_of(text: str) -> str:
+    """The first of several names: a list or a mapping written as text, or names with semicolons.
 
-    >>> first_artist("['Maroon 5', 'Wiz Khalifa']"), first_artist("Ann; Bob")
+    >>> first_of("['Maroon 5', 'Wiz Khalifa']"), first_of("Ann; Bob")
     ('Maroon 5', 'Ann')
     """
     if text[:1] in ("[", "{"):
@@ -56,9 +58,14 @@ def first_artist(text: str) -> str:
 def spotify_id(text: str) -> str:
     """What `spotify:track:...` or an address at open.spotify.com names; any other id as it is.
 
-    >>> spotify_id("spotify:track:6f8"), spotify_id("lp1:1")
-    ('6f8', 'lp1:1')
+    "" for what only says that there is none; a whole number is written as one.
+
+    >>> spotify_id("spotify:track:6f8"), spotify_id("lp1:1"), spotify_id("7.0"), spotify_id("NULL")
+    ('6f8', 'lp1:1', '7', '')
     """
+    if text.casefold() in MISSING:
+        return ""
+    text = re.sub(r"^(\d+)\.0$", r"\1", text)
     found = re.match(r"spotify:\w+:(\w+)|https?://open\.spotify\.com/(?:[\w-]+/)?\w+/(\w+)", text)
     return (found[1] or found[2]) if found else text
 
