@@ -71,7 +71,8 @@ class Trainer:
         alone = self.distributed.world_size == 1  # processes exchange gradients within a step
         self.steps = Steps(self.device) if config.graphs and alone else None
         # All weights in one call: alone, each small one costs more in Python than in arithmetic.
-        kept = {"foreach": True, "capturable": bool(self.steps) and self.device.type == "cuda"}
+        # Captured steps, whose rates are tensors, need what CUDA takes by itself.
+        kept = {"capturable": self.device.type == "cuda"} if self.steps else {"foreach": True}
         self.critic_optimiser = torch.optim.Adam(trained, **kept)  # rates and betas: see _step
         self.generator_optimiser = torch.optim.Adam(generator.parameters(), **kept)
 
