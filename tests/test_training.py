@@ -245,7 +245,7 @@ def test_divergence_stops_with_a_sentence_and_keeps_the_checkpoint(tmp_path):
         with torch.no_grad():
             trainer.critic.score.weight.fill_(torch.nan)
         batches = loop.Batches(images, None, np.arange(len(images)), 8, 0, "cpu")
-        loop._loop(trainer, batches, tmp_path, None)
+        loop._finish(trainer, batches, tmp_path, None)
     assert (tmp_path / "training.safetensors").read_bytes() == good
 
 

@@ -27,6 +27,7 @@ from albumlib.models.checkpoint import (
 from albumlib.models.networks import Generator
 from albumlib.models.titles import renumbered
 from albumlib.runtime import threads
+from albumlib.runtime.affinity import Together
 from albumlib.training.beginning import begin_from, read_titles
 from albumlib.training.config import TrainingConfig
 from albumlib.training.distributed import Distributed, best_device, join
@@ -100,7 +101,8 @@ def train(
 def _finish(trainer: Trainer, batches: Batches, folder: Path, progress: Progress | None) -> None:
     """All steps that are left, and a checkpoint behind them or where Ctrl-C ends the run."""
     try:
-        _loop(trainer, batches, folder, progress)
+        with Together(torch.get_num_threads() if trainer.device.type == "cpu" else 1) as together:
+            _loop(trainer, batches, folder, progress, together)
     except KeyboardInterrupt:
         _save(trainer, folder)
         raise
@@ -129,7 +131,9 @@ def _begin(
         forget_later_records(folder, trainer.step)
 
 
-def _loop(trainer: Trainer, batches: Batches, folder: Path, progress: Progress | None) -> None:
+def _loop(
+    trainer: Trainer, batches: Batches, folder: Path, progress: Progress | None, together: Together
+) -> None:
     config, since = trainer.config, time.monotonic()
     started = since - 60 * trainer.minutes
     monitor = Monitor(trainer, batches, folder)
@@ -138,6 +142,7 @@ def _loop(trainer: Trainer, batches: Batches, folder: Path, progress: Progress |
     while not last:
         with _undisturbed():
             record = trainer.advance(batches)
+        together.look()
         trainer.minutes = (time.monotonic() - started) / 60
         last = trainer.finished
         if progress and trainer.distributed.main and (known := forecast.after(trainer.step)):

@@ -39,12 +39,16 @@ WORKER = """
 import sys, time
 import numpy as np
 from albumlib.dataset.batches import Batches
+import torch
 from albumlib.runtime import threads
+from albumlib.runtime.affinity import Together
 from albumlib.training.config import recipe
 from albumlib.training.trainer import Trainer
 
-if "slices" in sys.argv:
+ours = "ours" in sys.argv
+if ours:
     threads.shorten_slices()
+together = Together(torch.get_num_threads() if ours else 1)
 rng = np.random.default_rng(0)
 images = rng.integers(0, 256, (256, 64, 64, 3), dtype=np.uint8)
 config = recipe("acgan", labels=False)
@@ -57,6 +61,7 @@ sys.stdin.readline()
 steps, began, cpu = 0, time.perf_counter(), time.process_time()
 while time.perf_counter() - began < float(sys.argv[1]) or trainer.step % config.penalty_every:
     trainer.advance(batches)
+    together.look()
     steps += 1
 took = time.perf_counter() - began
 print(steps * config.batch_size, took, time.process_time() - cpu)
@@ -90,7 +95,7 @@ def surroundings(setting: dict[str, str] | None, spinning: list[psutil.Process])
 def measure(setting: dict[str, str] | None, spinning: list[psutil.Process], seconds: float) -> dict:
     """One timing of a training beside processes that spin."""
     with subprocess.Popen(
-        [sys.executable, "-c", WORKER, str(seconds), "" if setting == {} else "slices"],
+        [sys.executable, "-c", WORKER, str(seconds), "" if setting == {} else "ours"],
         env=surroundings(setting, spinning), text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     ) as worker:  # fmt: skip
