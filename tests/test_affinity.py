@@ -133,3 +133,32 @@ def test_all_threads_of_a_process_are_moved_and_moved_back():
     said = subprocess.run([sys.executable, "-c", REAL], capture_output=True, text=True, check=True)
     whole = {len(os.sched_getaffinity(0))}
     assert said.stdout == f"{whole} {{1}}\n{whole}\n"
+
+
+TRAINED = """
+import sys
+import numpy as np
+from albumlib.runtime import affinity
+from albumlib.training.config import TrainingConfig
+from albumlib.training.loop import train
+
+def weights(folder):
+    images = np.random.default_rng(0).integers(0, 256, (32, 32, 32, 3), dtype=np.uint8)
+    small = dict(size=32, batch_size=8, generator_width=8, critic_width=8, latent=8, steps=6)
+    return train(TrainingConfig(**small), images, None, folder).state_dict()
+
+moves, move = [], affinity._move
+affinity._move = lambda cores, count: (moves.append(count), move(cores, count))
+spread = weights(sys.argv[1] + "/spread")
+affinity.APART, affinity.FULL, affinity.HELD = 0.0, 2.0, 0.0  # busy: held and spread by turns
+affinity.math = type("", (), {"ceil": int})  # whatever the two threads got: one core
+held = weights(sys.argv[1] + "/held")
+print(len(moves) > 3, all((held[name] == weight).all() for name, weight in spread.items()))
+"""
+
+
+def test_what_is_computed_is_the_same(tmp_path):
+    environment = os.environ | {"OMP_NUM_THREADS": "2"}
+    said = subprocess.run([sys.executable, "-c", TRAINED, tmp_path], capture_output=True, text=True,
+                          check=True, env=environment)  # fmt: skip
+    assert said.stdout.split() == ["True", "True"]

@@ -82,7 +82,7 @@ def test_a_range_in_a_header_is_no_part_of_its_name(songs, read):
 
 
 def test_columns_that_nobody_recognises_are_said(songs, read):
-    notes = read(songs.rename(columns={"track_name": "Titel", "album_name": "Platte"})).notes
+    notes = read(songs.rename(columns={"track_name": "Lied", "album_name": "Platte"})).notes
     assert any("no column is known for name, album;" in note for note in notes)
     assert not any("no column is" in note for note in read(songs).notes)
 
