@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from albumlib.runtime import affinity
+from albumlib.runtime import affinity, threads
 from albumlib.runtime.affinity import APART, HELD, Together
 
 pytestmark = pytest.mark.skipif(
@@ -52,6 +52,8 @@ def machine(monkeypatch):
     monkeypatch.setattr(affinity.os, "sched_getaffinity", lambda _: set(ALL))
     for name in ("GOMP_CPU_AFFINITY", "OMP_PROC_BIND"):
         monkeypatch.delenv(name, raising=False)
+    for name, value in threads.BUSY.items():
+        monkeypatch.setenv(name, value)
     return made
 
 
@@ -62,7 +64,7 @@ def seen(machine: Machine, together: Together, *spent: float) -> list[int]:
 
 
 def test_threads_are_held_on_as_many_cores_as_they_had_the_time_of(machine):
-    together = Together(threads=4)
+    together = Together(4)
     assert seen(machine, together, APART, 0.0, 1.3) == [3, 0]
     machine.spend(HELD, 0.0, 1.9)
     assert seen(machine, together, APART, 0.0, 1.9) == ALL, "to see what they would get"
@@ -80,30 +82,33 @@ def test_else_they_are_spread(machine, threads, spent):
 
 
 def test_where_there_is_room_again_they_spread(machine):
-    together = Together(threads=4)
+    together = Together(4)
     seen(machine, together, APART, 0.0, 0.9)
     assert seen(machine, together, APART, 0.1, 1.0) == [3], "a moment's idleness is none"
     assert seen(machine, together, APART, 2.0, 1.0) == ALL
 
 
 def test_who_shares_cores_is_held_on_others_the_next_time(machine):
-    together = Together(threads=4)
+    together = Together(4)
     seen(machine, together, APART, 0.0, 0.9)
     assert seen(machine, together, APART, 1.0, 0.5) == ALL
     assert seen(machine, together, APART, 0.0, 0.9) == [0]
 
 
 def test_at_the_end_they_are_spread_again_also_after_an_error(machine):
-    with pytest.raises(KeyboardInterrupt), Together(threads=4) as together:
+    with pytest.raises(KeyboardInterrupt), Together(4) as together:
         assert seen(machine, together, APART, 0.0, 0.9) == [3]
         raise KeyboardInterrupt
     assert machine.bound == ALL
 
 
-@pytest.mark.parametrize("name", ["GOMP_CPU_AFFINITY", "OMP_PROC_BIND"])
-def test_what_a_person_has_bound_stays_where_it_is(machine, monkeypatch, name):
-    monkeypatch.setenv(name, "true")
-    together = Together(threads=4)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("GOMP_CPU_AFFINITY", "0"), ("OMP_PROC_BIND", "true"), ("GOMP_SPINCOUNT", "20000")],
+)
+def test_threads_that_are_bound_or_spin_stay_where_they_are(machine, monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    together = Together(4)
     machine.bound = [2]
     assert seen(machine, together, APART, 0.0, 0.9) == [2]
 
@@ -118,7 +123,7 @@ def cores():
 
 threading.Thread(target=threading.Event().wait, daemon=True).start()
 affinity.APART, affinity.FULL = 0.1, 2.0  # busy, whatever else there is
-with affinity.Together(threads=len(os.sched_getaffinity(0))) as together:
+with affinity.Together(len(os.sched_getaffinity(0))) as together:
     before = cores()
     affinity.time.sleep(0.2)
     together.look()
@@ -130,7 +135,8 @@ print(cores())
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2,
                     reason="there is one core only")  # fmt: skip
 def test_all_threads_of_a_process_are_moved_and_moved_back():
-    said = subprocess.run([sys.executable, "-c", REAL], capture_output=True, text=True, check=True)
+    said = subprocess.run([sys.executable, "-c", REAL], capture_output=True, text=True, check=True,
+                          env=os.environ | threads.BUSY)  # fmt: skip
     whole = {len(os.sched_getaffinity(0))}
     assert said.stdout == f"{whole} {{1}}\n{whole}\n"
 
@@ -158,7 +164,7 @@ print(len(moves) > 3, all((held[name] == weight).all() for name, weight in sprea
 
 
 def test_what_is_computed_is_the_same(tmp_path):
-    environment = os.environ | {"OMP_NUM_THREADS": "2"}
+    environment = os.environ | threads.BUSY | {"OMP_NUM_THREADS": "2"}
     said = subprocess.run([sys.executable, "-c", TRAINED, tmp_path], capture_output=True, text=True,
                           check=True, env=environment)  # fmt: skip
     assert said.stdout.split() == ["True", "True"]
