@@ -213,7 +213,7 @@ def test_a_window_selects_albums_and_is_noted(gathered, cleaned, tmp_path):
     rejects = pd.read_parquet(tmp_path / "w" / "quarantine.parquet").set_index("id")
     missed = set(table["cover"][~inside]) & set(rejects.index)
     assert (rejects.loc[sorted(missed), "reason"] == "not selected").all() and missed
-    with pytest.raises(CoverSetError, match="not one usable cover"):
+    with pytest.raises(CoverSetError, match="passes the filter: widen it"):
         clean(gathered, tmp_path / "none", where=["popularity=101.."])
     with pytest.raises(FilterError, match="--text"):
         clean(gathered, where=["text=no"])

@@ -73,8 +73,19 @@ def test_version():
     "arguments",
     [
         [],
+        ["--debug"],
         ["nosuch"],
         ["train"],
+        *(
+            ["gather", *bad.split()]
+            for bad in (
+                "--size 0",
+                "--size 100000",
+                "--albums 0",
+                "--limit -1",
+                "--workers 0",
+            )
+        ),
         ["gather", "--albums", "many"],
         ["gather", "--source", "vinyl"],
         ["course", "--profile", "desktop"],
@@ -169,6 +180,14 @@ def test_debug_shows_the_traceback_wherever_it_stands(tmp_path):
         command = [sys.executable, "-m", "albumlib", *arguments]
         found = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
         assert found.returncode == 1 and "Traceback" in found.stderr
+
+
+def test_nothing_is_said_when_nobody_reads_on():
+    command = [sys.executable, "-m", "albumlib", "budget"]
+    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipe) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
 
 
 def test_every_recipe_can_be_asked_for():
@@ -511,14 +530,17 @@ def test_saved_pictures_become_a_video(listener):
     Image.new("RGB", (32, 32)).save(listener / "foreign.png")
     assert run("film", listener, *pictures, "--seconds", 0.1, "--out", out)[0] == 0  # its old name
     foreign = fails("video", listener, pictures[0], listener / "foreign.png", "--out", out)
-    assert "does not say how it was made" in foreign
+    assert "foreign.png: this picture does not say how it was made" in foreign
+    nowhere = fails("video", listener, pictures[0], listener / "no.png", "--out", out)
+    assert nowhere == f"there is no picture {listener / 'no.png'}"
 
 
 def test_generate_tells_bad_input(listener):
     assert "energy is from 0 to 1" in fails("generate", listener, "--energy", 3)
     assert "size is from 32" in fails("generate", listener, "--size", 7)
     (listener / "no.csv").write_text("a,b\n1,2\n")
-    assert "has no feature" in fails("generate", listener, "--table", listener / "no.csv")
+    table = ["--table", listener / "no.csv", "--out", listener / "covers"]
+    assert "has no feature" in fails("generate", listener, *table)
     for odd in (["--energi", 1], ["--energy"], ["--song", "x"], ["more"]):
         assert run("generate", listener, *odd)[0] == 2, odd
 
@@ -527,3 +549,83 @@ def test_names_on_covers_are_asked_for(tmp_path):
     code, _, errors = run("gather", "--albums", 3, "--text", "--size", 64, "--out", tmp_path)
     assert code == 0, errors
     assert "imprint, law 2" in fails("gather", "--albums", 3, "--size", 64, "--out", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--energy", "nan"], "energy must be a number such as 0.5"),
+        (["--energy", "0,9"], "energy must be a number such as 0.5"),
+        (["--count", 10**6], "--count"),
+        (["--data", "coverset"], "--data is for --song, --album or --candidates"),
+        (["--svg"], "--svg needs --table and --finish cutout"),
+        (["--table", "songs.csv", "--svg"], "--svg needs --table and --finish cutout"),
+        (["--table", "songs.csv"], "name a folder, not --out covers.png"),
+    ],
+    ids=str,
+)
+def test_what_would_be_left_out_in_silence_is_refused(listener, options, words, monkeypatch):
+    monkeypatch.chdir(listener)
+    (listener / "songs.csv").write_text("name,energy\nOne,0.5\n")
+    code, _, errors = run("generate", listener, *options)
+    assert code == 2 and words in " ".join(errors.split())
+    assert not (listener / "covers.png").exists()
+
+
+def test_a_sheet_is_no_larger_than_what_can_be_opened_again(listener):
+    large = ["--count", 1000, "--size", 600, "--out", listener / "a.png"]
+    assert "ask for fewer or smaller" in fails("generate", listener, *large)
+
+
+def test_a_table_says_where_its_covers_are_and_fails_if_there_are_none(listener):
+    table, out = listener / "songs.csv", listener / "covers"
+    table.write_text("name,energy\nOne,0.5\nTwo,7\n")
+    code, said, _ = run("generate", listener, "--table", table, "--out", out)
+    assert code == 0 and said.splitlines()[-2:] == [f"why: {out / 'rejected.csv'}", str(out)]
+    table.write_text("name,energy\nTwo,7\n")
+    assert "rejected.csv says why" in fails("generate", listener, "--table", table, "--out", out)
+
+
+def test_another_seed_of_the_imprint_wants_another_folder(tmp_path):
+    asked = ["gather", "--albums", 2, "--size", 64, "--workers", 1, "--out", tmp_path]
+    assert run(*asked)[0] == 0 and run(*asked)[0] == 0
+    said = fails(*asked, "--seed", 7)
+    assert "was gathered with seed 2026, corruption 0.03, not seed 7, corruption 0.03" in said
+
+
+def test_a_file_in_a_folders_place_is_told_with_what_to_do(listener):
+    (listener / "file").write_text("")
+    for name in ("file", "file/inside"):
+        out = listener / name
+        assert "so name another" in fails("gather", "--albums", 1, "--out", out)
+    assert "so name another" in fails("generate", listener, "--out", listener / "file" / "a.png")
+
+
+def test_cleaning_refuses_sizes_and_filters_that_leave_nothing(gathered, tmp_path):
+    for size in (0, -64, 50):
+        assert run("clean", gathered, "--size", size, "--out", tmp_path / "set")[0] == 2
+    narrow = ["--where", "year=2030..", "--out", tmp_path / "set"]
+    assert "passes the filter: widen it" in fails("clean", gathered, *narrow)
+    _, said, _ = run("clean", gathered, "--size", 32, "--out", tmp_path / "other")
+    assert f"quarantine {gathered} --coverset {tmp_path / 'other'}" in said
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99"])
+def test_a_device_that_is_not_here_is_one_sentence(gathered, tmp_path, device):
+    asked = ["train", gathered / "coverset", "--device", device, "--out", tmp_path / "model"]
+    assert f"this machine has no device '{device}'" in fails(*asked, "--steps", 1)
+    assert not (tmp_path / "model").exists()
+
+
+def test_numbers_have_a_place_before_they_are_measured(listener, tmp_path):
+    (tmp_path / "file").write_text("")
+    place = ["--json", tmp_path / "file" / "a.json"]
+    for command in (["evaluate", listener, listener], ["visible", listener]):
+        assert "so name another" in fails(*command, *place)
+    assert run("visible", listener, "--extractor", "foo")[0] == 2
+
+
+def test_what_is_no_sweep_or_leaves_no_chapter_is_one_sentence(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    assert "is not YAML" in fails("sweep", tmp_path / "a.png")
+    assert "none of 5 comes after 7" in fails("course", "--only", 5, "--from", 7, "--dry-run")

@@ -24,6 +24,7 @@ CountOption = Annotated[
     int,
     typer.Option(
         min=0,
+        max=1000,
         help="How many covers, of each row with --table [16; 1 for songs, albums, rows and print].",
     ),
 ]
@@ -75,7 +76,9 @@ StyleOption = Annotated[
     typer.Option("--type", help="Style of the words with --finish [what suits the picture]."),
 ]
 SvgOption = Annotated[bool, typer.Option("--svg", help="With --table: SVGs in place of PNGs.")]
-YearOption = Annotated[float | None, typer.Option(help="For a model conditioned on years.")]
+YearOption = Annotated[
+    float | None, typer.Option(min=0, max=9999, help="For a model conditioned on years.")
+]
 TextOption = Annotated[
     bool | None, typer.Option("--text/--no-text", help="For a model conditioned on text.")
 ]
@@ -139,6 +142,9 @@ def generate(
     from albumlib.sampling.generate import request_for, to_file
 
     _one_of(song=song, album=album, music=music, table=table)
+    if data and not (song or album or candidates > 1):
+        raise typer.BadParameter("--data is for --song, --album or --candidates: give one of them")
+    _check_table(table, out, svg, finish)
     wanted = _finish(finish, size, title, artist, style)
     given = feature_values([*(feature or []), *extra_features(context.args)])
     labelled = bool(song or album or music or table)
@@ -161,6 +167,15 @@ def _generator(model: Path, conditional: bool):
     if conditional and not generator.labels:
         raise AlbumlibError(f"{model} was trained without labels: only --seed changes its covers")
     return generator
+
+
+def _check_table(table: Path | None, out: Path, svg: bool, finish) -> None:
+    if svg and (not table or finish != "cutout"):
+        raise typer.BadParameter(
+            "--svg needs --table and --finish cutout; for one cover, name it --out cover.svg"
+        )
+    if table and out.suffix and not out.is_dir():
+        raise typer.BadParameter(f"--table makes many pictures: name a folder, not --out {out}")
 
 
 def _finish(finish, size: int | None, title: str, artist: str, style):
@@ -213,11 +228,17 @@ def _values(data: Path | None, song: str, album: str, music: Path | None) -> dic
 
 
 def _table(generator, table: Path, out: Path, request, svg: bool, **how) -> None:
-    from albumlib.sampling.generate import table_to_files
+    from albumlib.sampling.generate import REJECTED, table_to_files
 
     how["ending"] = ".svg" if svg else ".png"
     with bars() as progress:
-        say(table_to_files(generator, table, out, request, progress=progress, **how))
+        counts = table_to_files(generator, table, out, request, progress=progress, **how)
+    say(counts)
+    if counts["rows rejected"]:
+        typer.echo(f"why: {out / REJECTED}")
+    if not counts["covers drawn"]:
+        raise AlbumlibError(f"no row of {table} could be used; {out / REJECTED} says why")
+    typer.echo(out)
 
 
 @app.command()
@@ -237,15 +258,26 @@ def video(
     Example: python -m albumlib video data/model quiet.png loud.png --loop --out video.gif
     """
     from albumlib.models import checkpoint
-    from albumlib.sampling import request
     from albumlib.sampling import video as interpolation
 
     generator = checkpoint.load_generator(model)
-    requests = [request.load(picture, generator) for picture in pictures]
+    requests = [_saved(picture, generator) for picture in pictures]
     with bars() as progress:
         typer.echo(interpolation.write(
             requests, generator, out, seconds=seconds, size=size, loop=loop, progress=progress
         ))  # fmt: skip
+
+
+def _saved(picture: Path, generator):
+    """The request in a picture; the error names the picture."""
+    from albumlib.sampling import request
+
+    if not picture.is_file():
+        raise AlbumlibError(f"there is no picture {picture}")
+    try:
+        return request.load(picture, generator)
+    except request.RequestError as error:
+        raise AlbumlibError(f"{picture}: {error}") from error
 
 
 @app.command()
@@ -259,7 +291,9 @@ def explore(
         typer.Option(metavar="CHECKPOINT", help="Repeatable [the pretrained ones]."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for saved pictures.")] = Path("data/explore"),
-    port: Annotated[int, typer.Option(help="Of the page on this machine.")] = 8866,
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Of the page on this machine.")
+    ] = 8866,
     browser: Annotated[bool, typer.Option(help="Open it in a browser.")] = True,
 ) -> None:
     """Serve the explorer, sliders and a cover, as a page.

@@ -17,6 +17,13 @@ from albumlib.runtime.console import bars, say
 
 app = typer.Typer()
 
+
+def _known_sizes(sizes: list[int]) -> list[int]:
+    if set(sizes) - {32, 64, 128, 256}:  # as in models.networks.SIZES, which would load torch
+        raise typer.BadParameter("models are trained on covers of 32, 64, 128 or 256 pixels a side")
+    return sizes
+
+
 LabelsOption = Annotated[
     str, typer.Option(metavar="SERVICE", help="Ask `reccobeats` for features that are missing.")
 ]
@@ -24,7 +31,7 @@ CoversOption = Annotated[
     str, typer.Option(metavar="SERVICE", help="Take covers from `coverart`, not the source.")
 ]
 GatheredOption = Annotated[Path, typer.Option(help="Folder for the catalogue and the covers.")]
-AlbumsOption = Annotated[int, typer.Option(help="Albums of the built-in imprint.")]
+AlbumsOption = Annotated[int, typer.Option(min=1, help="Albums of the built-in imprint.")]
 NamesOption = Annotated[
     bool,
     typer.Option("--text/--no-text", help="Set names on half of the built-in imprint's covers."),
@@ -37,13 +44,14 @@ FeaturesOption = Annotated[
         "are distributed and go together, not its rows.",
     ),
 ]
-LimitOption = Annotated[int, typer.Option(help="Stop after so many tracks; 0 for all.")]
-WidthOption = Annotated[int, typer.Option(help="Width of the covers, pixels.")]
-FetchersOption = Annotated[int, typer.Option(help="Covers drawn or fetched at a time.")]
+LimitOption = Annotated[int, typer.Option(min=0, help="Stop after so many tracks; 0 for all.")]
+WidthOption = Annotated[int, typer.Option(min=32, max=3000, help="Width of the covers, pixels.")]
+FetchersOption = Annotated[int, typer.Option(min=1, help="Covers drawn or fetched at a time.")]
 FolderArgument = Annotated[Path, typer.Argument(help="What was gathered.")]
 SetOption = Annotated[Path | None, typer.Option(help="The cover set [FOLDER/coverset].")]
 SizesOption = Annotated[
-    list[int], typer.Option(help="Pixels a side: 32, 64, 128 or 256. Repeatable.")
+    list[int],
+    typer.Option(callback=_known_sizes, help="Pixels a side: 32, 64, 128 or 256. Repeatable."),
 ]
 WhereOption = Annotated[
     list[str] | None,
@@ -64,7 +72,7 @@ DetectorOption = Annotated[
         "covers of text=no still bear some; strict finds more of it and takes longer.",
     ),
 ]
-DecodersOption = Annotated[int, typer.Option(help="Processes that decode covers.")]
+DecodersOption = Annotated[int, typer.Option(min=1, help="Processes that decode covers.")]
 DaskOption = Annotated[
     str, typer.Option(metavar="ADDRESS", help="Decode on the cluster of this scheduler.")
 ]
@@ -156,15 +164,18 @@ def clean(
               python -m albumlib clean data/imprint --where year=1990.. --out data/nineties
     """
     from albumlib.dataset import cleaning
+    from albumlib.dataset.coverset import FOLDER
+    from albumlib.dataset.quarantine import command
 
+    out = out or folder / FOLDER
     with bars() as progress:
         covers = cleaning.clean(
             folder, out, size=size, where=where or [], text=text_detector or text,
             workers=workers, dask=dask, progress=progress,
         )  # fmt: skip
     say(covers.manifest["funnel"] | {"put aside": covers.manifest["tracks rejected"]})
-    typer.echo(f"what was put aside: python -m albumlib quarantine {folder}")
-    typer.echo(f"next: python -m albumlib train {out or folder / 'coverset'}")
+    typer.echo(f"what was put aside: {command(folder, out)}")
+    typer.echo(f"next: python -m albumlib train {out}")
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -53,6 +53,7 @@ def evaluate(
     \b
     Example: python -m albumlib evaluate data/pretrained/acgan.safetensors data/imprint/coverset
     """
+    _make_room(json_file)
     from albumlib.dataset.coverset import CoverSet
     from albumlib.evaluation import instruments, perfect, scorecard
     from albumlib.models.checkpoint import load_generator
@@ -84,7 +85,7 @@ def visible(
     folder: Annotated[Path, typer.Argument(help="A gathered and cleaned folder, or a cover set.")],
     file: Annotated[Path | None, typer.Option("--json", help="Write all numbers here.")] = None,
     extractor: Annotated[
-        str, typer.Option(help="imagenet, or own for the course's small network.")
+        Literal["imagenet", "own"], typer.Option(help="`own` is the course's small network.")
     ] = "imagenet",
     seed: Annotated[int, typer.Option(help="Of folds, controls and intervals.")] = 2021,
 ) -> None:
@@ -97,6 +98,7 @@ def visible(
     \b
     Example: python -m albumlib visible data/mine --json visible.json
     """
+    _make_room(file)
     from albumlib.dataset import CoverSet
     from albumlib.evaluation.visible import flat
     from albumlib.evaluation.visible import visible as measure
@@ -106,6 +108,12 @@ def visible(
         typer.echo(line)
     if file:
         file.write_text(json.dumps(flat(table), indent=1) + "\n", encoding="utf-8")
+
+
+def _make_room(file: Path | None) -> None:
+    """Make the folder of a file, before the work whose numbers it is to hold."""
+    if file:
+        file.parent.mkdir(parents=True, exist_ok=True)
 
 
 def lines(table) -> list[str]:

@@ -35,7 +35,7 @@ def train(
     ),
     recipe: RecipeOption = "acgan",
     steps: Annotated[int, typer.Option(min=1, help="Updates of the generator.")] = 2000,
-    minutes: Annotated[float, typer.Option(help="Stop after so long; 0 for no limit.")] = 0,
+    minutes: Annotated[float, typer.Option(min=0, help="Stop after so long; 0 for no limit.")] = 0,
     start: StartOption = None,
     pictures: StyleOption = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or mps [the fastest there is].")] = "",
@@ -79,7 +79,7 @@ def export(
     size: Annotated[
         int, typer.Option(help="Of the sizes in the set; 0 for the first it was cleaned to.")
     ] = 0,
-    workers: Annotated[int, typer.Option(help="Processes that write files.")] = 2,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that write files.")] = 2,
     data: Annotated[
         Path | None,
         typer.Option(

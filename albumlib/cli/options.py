@@ -1,5 +1,6 @@
 """Options that several commands have, and how what is given with them is read."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -118,5 +119,7 @@ def feature_values(texts: list[str]) -> dict[str, float]:
         try:
             values[name] = float(text)
         except ValueError:
-            raise typer.BadParameter(f"{name} must be a number, got {text!r}") from None
+            values[name] = math.nan
+        if math.isnan(values[name]):
+            raise typer.BadParameter(f"{name} must be a number such as 0.5, got {text!r}")
     return values

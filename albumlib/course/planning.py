@@ -33,7 +33,10 @@ def find_notebooks(
         )
     chosen = [_named(name, every) for name in only] or every
     first = _named(start, every) if start else every[0]
-    return [notebook for notebook in every if notebook in chosen and notebook >= first]
+    found = [notebook for notebook in every if notebook in chosen and notebook >= first]
+    if not found:
+        raise CourseError(f"none of {', '.join(only)} comes after {start}: name other notebooks")
+    return found
 
 
 def _named(name: str, every: list[Path]) -> Path:

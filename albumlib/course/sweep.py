@@ -92,7 +92,7 @@ def read_sweep(path: str | Path, folder: Path = NOTEBOOKS) -> Sweep:
 
     try:
         said = YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
-    except YAMLError as error:
+    except (YAMLError, UnicodeDecodeError) as error:
         raise SweepError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     known = {one.name: get_origin(one.type) or one.type for one in fields(Sweep)}
     if not isinstance(said, dict) or "notebooks" not in said:
@@ -155,6 +155,7 @@ def run_sweep(
     if gpus and dask:
         raise SweepError("a Dask cluster's workers have their own GPUs: leave out --gpus")
     out = Path(out).absolute()
+    out.mkdir(parents=True, exist_ok=True)
     runs = runs_of(sweep)
     workers = len(gpus) or workers
     if dask:  # its workers are elsewhere: they have nobody to tell, and GPUs of their own

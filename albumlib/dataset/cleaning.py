@@ -80,6 +80,8 @@ def _sorted_out(
     let_go = released(folder)
     kept, bad_tracks = check_tracks(tracks, let_go)
     albums, unwanted = select(albums_of(kept), early)
+    if albums.empty and len(unwanted):
+        raise _filtered_away(folder)
     wanted = covers[covers["reference"].isin(albums["cover"])]
     fetched = wanted[wanted["state"] == "done"]
     parts = decode_covers(folder, fetched, work / "parts", sizes, released=let_go, **means)
@@ -92,13 +94,17 @@ def _sorted_out(
         found = _searched(folder, found, work / "text", text, means)
     table, unread = select(_labelled(albums, found, heldout, about), late)
     if table.empty:
-        raise CoverSetError(f"not one cover of {folder} passes the filter: widen it")
+        raise _filtered_away(folder)
     bad_covers = pd.concat([*rejects, unwanted, unread, repeated]).assign(what="cover")
     bad_tracks = pd.concat([bad_tracks, orphans(kept, table, bad_covers)])
     manifest = about | _settings(sizes, heldout, (*early, *late), let_go)
     manifest["funnel"] = rows | funnel(tracks, kept, bad_tracks, covers, parts, bad_covers, table)
     manifest["tracks rejected"] = _counted(bad_tracks)
     return table, parts, kept, pd.concat([bad_rows, bad_tracks, bad_covers]), manifest
+
+
+def _filtered_away(folder: Path) -> CoverSetError:
+    return CoverSetError(f"not one cover of {folder} passes the filter: widen it")
 
 
 def _settings(

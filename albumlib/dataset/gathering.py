@@ -19,7 +19,7 @@ from pathlib import Path
 
 from albumlib import AlbumlibError, features
 from albumlib.dataset.catalog import Catalog
-from albumlib.runtime.names import today
+from albumlib.runtime.names import renamed, today
 from albumlib.runtime.progress import Progress, silent
 from albumlib.runtime.workers import spread
 from albumlib.sources.base import CoverError, Covers, Labels, Page, Source, SourceError, Track
@@ -98,8 +98,15 @@ def _claim(
         raise SourceError(
             f"{folder} was gathered from {owner!r}, not {identity!r}: choose another folder"
         )
+    settings = getattr(source, "settings", {})
+    before = settings | renamed(json.loads(catalog.noted("source_settings", "{}")))
+    if before != settings:
+        then, now = (
+            ", ".join(f"{k} {v}" for k, v in given.items()) for given in (before, settings)
+        )
+        raise SourceError(f"{folder} was gathered with {then}, not {now}: choose another folder")
     catalog.note("source", identity)
-    catalog.note("source_settings", json.dumps(getattr(source, "settings", {})))
+    catalog.note("source_settings", json.dumps(settings))
     licences = [part.licence for part in (source, labels, covers) if part]
     catalog.note("licence", " ".join(dict.fromkeys(licences)))
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from albumlib import AlbumlibError, features
 from albumlib.dataset.catalog import Catalog
-from albumlib.dataset.coverset import CoverSetError
+from albumlib.dataset.coverset import FOLDER, CoverSetError
 from albumlib.sources.standard import ASIDE, IMPORT
 
 FILE = "released.txt"
@@ -94,8 +94,14 @@ def nothing_left(folder: Path, out: Path, rejected: Iterable[pd.DataFrame]) -> C
     shown = [f"{reason} ({count})" for reason, count in counts.head(REASONS).items()]
     return CoverSetError(
         f"not one usable cover is left in {folder}: {', '.join(shown)}; "
-        f"python -m albumlib quarantine {folder} shows them all"
+        f"{command(folder, out)} shows them all"
     )
+
+
+def command(folder: Path, out: Path) -> str:
+    """The command that shows what was put aside when `folder` was cleaned into `out`."""
+    place = "" if out == folder / FOLDER else f" --coverset {out}"
+    return f"python -m albumlib quarantine {folder}{place}"
 
 
 def write_quarantine(rejected: pd.DataFrame, path: Path) -> None:

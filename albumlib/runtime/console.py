@@ -16,6 +16,16 @@ from albumlib import AlbumlibError
 from albumlib.runtime.names import COMMANDS
 from albumlib.runtime.progress import Progress, forecast
 
+HINTS = {  # what to do about what the system says of a file
+    errno.EEXIST: "this is a file where a folder is wanted, so name another",
+    errno.ENOTDIR: "a part of this path is a file, so name another folder",
+    errno.EISDIR: "this is a folder, so name a file in it",
+    errno.ENOENT: "nothing can be read or made there, so name another place",
+    **dict.fromkeys(
+        (errno.EACCES, errno.EPERM, errno.EROFS), "name a place that you may read and write"
+    ),
+}
+
 
 class Sentences(TyperGroup):
     """Turns an error that the user can put right into one sentence and exit code 1."""
@@ -34,8 +44,8 @@ class Sentences(TyperGroup):
                 warnings.showwarning = partial(_note, warnings.showwarning)
                 return super().invoke(context)
         except (AlbumlibError, OSError, ImportError, KeyboardInterrupt) as error:
-            if context.params["debug"]:
-                raise
+            if context.params["debug"] or isinstance(error, BrokenPipeError):
+                raise  # as click ends it: `| head` has seen enough, and that is no error
             typer.echo(f"error: {_sentence(error)}", err=True)
             raise typer.Exit(1) from error
 
@@ -43,7 +53,9 @@ class Sentences(TyperGroup):
 def _note(otherwise: Callable, message, category, filename: str, *place) -> None:
     """Show a warning of ours as one line, without the place in the code."""
     if "albumlib" in Path(filename).parts:
-        typer.echo(f"note: {message}", err=True)
+        from tqdm import tqdm
+
+        tqdm.write(f"note: {message}", file=sys.stderr)  # above a bar that is being shown
     else:
         otherwise(message, category, filename, *place)
 
@@ -56,7 +68,8 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return "the disk is full; make room, then the same command goes on from where it stopped"
     if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}"
+        hint = HINTS.get(error.errno)
+        return f"{error.filename}: {error.strerror}" + (f"; {hint}" if hint else "")
     return str(error)
 
 

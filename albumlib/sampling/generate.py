@@ -38,6 +38,8 @@ from albumlib.sources.table_reading import read_table
 from albumlib.sources.texts import as_text, hashed, release_date, spotify_id
 
 SHEET, SMALL = "contact_sheet.jpg", 128  # of a table's covers, so many pixels a side
+REJECTED = "rejected.csv"
+LARGEST_SHEET = 2 * Image.MAX_IMAGE_PIXELS  # what Pillow, and so `request.load`, opens again
 EXTRA = ("title", "year", "text", "layout")  # what only some models are conditioned on
 
 
@@ -80,7 +82,7 @@ def to_file(
     with a `finish`, finished covers, whose size and words are the finish's.
 
     Warns of values outside of what the model learned, which are limited. Raises RequestError for
-    something that the model is not conditioned on.
+    something that the model is not conditioned on, and for too large a sheet.
     """
     asked = [name for name in EXTRA if getattr(request, name) not in ("", None)]
     unknown = [name for name in asked if name not in generator.conditioned_on]
@@ -88,6 +90,11 @@ def to_file(
         raise RequestError(
             f"this model was trained without {unknown[0]}: train one with "
             + ("-p titles=both" if unknown[0] == "title" else f"-p extras={unknown[0]}")
+        )
+    count, side = len(request.seeds), finish.size if finish else size or generator.size
+    if count * side**2 > LARGEST_SHEET:
+        raise RequestError(
+            f"{count} covers of {side} pixels are too large a sheet: ask for fewer or smaller ones"
         )
     for sentence in beyond(request, generator):
         warnings.warn(sentence, stacklevel=2)
@@ -123,7 +130,7 @@ def table_to_files(
 
     A row's seed is its column `seed`, or else follows from the track's id (or its name, artist and
     album) and the request's seed. The table is read as by `sources.tables`, but for units, which
-    only its headers can say. Rows that cannot be used go to `rejected.csv` with the reason. Returns
+    only its headers can say. Rows that cannot be used go to REJECTED with the reason. Returns
     counts, among them how many covers have a feature at the mean. Raises RequestError if the table
     has no feature at all or is no table.
     """
@@ -142,7 +149,7 @@ def table_to_files(
             pairs = zip(features.NAMES, wanted.features, strict=True)
             at_mean.update(name for name, value in pairs if value is None)
         progress("draw", number, len(rows))
-    _write_rejected(out / "rejected.csv", rejected)
+    _write_rejected(out / REJECTED, rejected)
     _write_sheet(out / SHEET, [path for path in written if path.suffix == ".png"])
     counts = {"covers drawn": len(written), "rows rejected": len(rejected)}
     return counts | {"with a feature at the mean": dict(at_mean)}

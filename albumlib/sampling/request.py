@@ -123,7 +123,7 @@ def beyond(asked: Request, generator: Generator) -> list[str]:
     low, high, value = (_in_units(row, generator) for row in (*limits, wanted[0]))
     names = [*features.NAMES, *generator.extras]
     return [
-        f"{names[i]} {value[i]:.4g} is outside of what this model learned, {low[i]:.4g} to "
+        f"{names[i]} {value[i]:.5g} is outside of what this model learned, {low[i]:.4g} to "
         f"{high[i]:.4g}: the nearer of these is taken"
         for i in np.flatnonzero(far)
     ]

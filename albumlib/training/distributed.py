@@ -75,8 +75,14 @@ def join(device: str) -> tuple[Distributed, str]:
     """The processes that torchrun started this one among, and the device that it is to use.
 
     One process, and `device`, if it was not started by torchrun. Raises DistributedError if
-    Accelerate is missing.
+    Accelerate is missing, or if there is no such device here.
     """
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # the latter of a torch without CUDA
+        raise DistributedError(
+            f"this machine has no device {device!r}: give cpu, cuda or mps, or leave out --device"
+        ) from error
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return Distributed(), device
     try:
