@@ -59,7 +59,10 @@ class Catalog:
             self._db.execute("PRAGMA wal_autocheckpoint=16384")  # pages: 64 MB, so once a while
             self._db.executescript(SCHEMA)
         except sqlite3.OperationalError as error:
-            raise SourceError(f"the catalogue {path} cannot be opened ({error})") from error
+            raise SourceError(
+                f"the catalogue {path} cannot be opened ({error}): its folder must be one that you "
+                "may write to"
+            ) from error
         except sqlite3.DatabaseError as error:
             raise SourceError(f"{path} is no catalogue of albumlib ({error})") from error
 
