@@ -3,6 +3,7 @@
 import bz2
 import json
 import lzma
+from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
@@ -120,6 +121,27 @@ def test_a_foot_note_is_no_song(songs, read):
     assert table.account.reasons == {"only one cell is filled": 1} and len(table) == COUNT
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("['Maroon 5' \"Sinéad O'Connor\"\n 'Wiz']", "Maroon 5"),
+        ("(\"Sinéad O'Connor\", 'Maroon 5')", "Sinéad O'Connor"),
+        ("{'Maroon 5'}", "Maroon 5"),
+        ('["AC\\/DC"]', "AC/DC"),
+        ("(G)I-DLE", "(G)I-DLE"),
+        ("[unknown]", "[unknown]"),
+        ("[{'name': 'Ann'}, {'name': 'Bob'}]", "Ann"),
+    ],
+)
+def test_the_first_of_several_artists(songs, read, text, name):
+    assert set(read(songs.assign(artists=text)).table["artist"]) == {name}
+
+
+def test_songs_of_ones_own_in_a_playlist_are_many(songs, read):
+    ids = [f"spotify:local:Ann+Lee:Blue:Song+{n}:200" for n in range(COUNT)]
+    assert read(songs.assign(track_id=ids)).table["id"].tolist() == ids
+
+
 # Units ------------------------------------------------------------------------------------------
 
 
@@ -204,6 +226,11 @@ def test_what_is_no_text_is_said_in_one_short_line(read, content):
     assert len(str(error.value)) < 350
 
 
+def test_headers_without_rows_are_said_to_be_alone(songs, read):
+    with pytest.raises(SourceError, match="has headers, but no row below them"):
+        read(songs[:0])
+
+
 def rows(songs):
     return json.loads(songs.to_json(orient="records"))
 
@@ -252,6 +279,18 @@ def test_an_excel_file_of_several_sheets_says_which_is_read(songs, tmp_path):
     table = Table(tmp_path / "a.xlsx")
     same(table, songs)
     assert any("'2010'" in note and "Read me, 2011" in note for note in table.notes)
+
+
+@pytest.mark.parametrize("part", ["xl/styles.xml", "[Content_Types].xml"])
+def test_a_damaged_excel_file_is_said_to_be_one(songs, tmp_path, part):
+    pytest.importorskip("openpyxl")
+    songs.to_excel(tmp_path / "a.xlsx")
+    with ZipFile(tmp_path / "a.xlsx") as old, ZipFile(tmp_path / "b.xlsx", "w") as new:
+        for name in old.namelist():
+            data = old.read(name).replace(b"patternFill", b"oddFill")
+            new.writestr(name, data[:-20] if name == part == "[Content_Types].xml" else data)
+    with pytest.raises(SourceError, match=r"b.xlsx cannot be read as a table"):
+        Table(tmp_path / "b.xlsx")
 
 
 # Covers in folders ------------------------------------------------------------------------------

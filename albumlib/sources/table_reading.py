@@ -27,7 +27,7 @@ from albumlib.sources.text_table import SAMPLE, read_text
 
 DAMAGE = (
     OSError, ValueError, EOFError, RuntimeError, KeyError, zlib.error, lzma.LZMAError,
-    zipfile.BadZipFile,
+    zipfile.BadZipFile, SyntaxError, TypeError,  # the last two of openpyxl
 )  # fmt: skip
 PACKINGS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 CONTROLS = bytes({*range(32)} - {*b"\t\n\v\f\r\x1b"})  # which no text has, but for an accident
@@ -55,7 +55,7 @@ def read_table(path: str | Path) -> Sheet:
             head = file.read(4096)
         return _read(path, head)
     except ImportError as error:
-        raise SourceError(f"{path} is an Excel file: pip install openpyxl to read it") from error
+        raise SourceError(f"{path} cannot be read here; save it as CSV ({error})") from error
     except DAMAGE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise SourceError(f"{path} cannot be read as a table ({reason})") from error

@@ -136,6 +136,8 @@ def _usable(sheet: Sheet, path: Path) -> tuple[pd.DataFrame, Account]:
             f"(energy, valence, ...) are needed, but it has {', '.join(listed)}"
         )
     table, account = standard(sheet)
+    if not account.rows:
+        raise SourceError(f"{path} has headers, but no row below them")
     return table.reset_index(drop=True), account
 
 

@@ -18,6 +18,9 @@ NUMBERED = (
     r"(\d{4})(?:\.0+)?(?!\d)(?:[-/.](\d\d?)(?!\d)(?:[-/.](\d\d?)(?!\d))?)?",
     r"(\d{4})(\d\d)(\d\d)$",
 )
+# A file of one's own has no id: "spotify:local:" and the names that it has.
+SPOTIFY = r"spotify:(?!local:)\w+:(\w+)|https?://open\.spotify\.com/(?:[\w-]+/)?\w+/(\w+)"
+LEADING = re.compile(r"""[\[({]\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\s*[\])},'"]""")
 WRITTEN = ("%b %d, %Y", "%B %d, %Y", "%d %b %Y", "%d %B %Y", "%b %Y", "%B %Y")
 
 
@@ -45,14 +48,19 @@ def as_text(cell: object) -> str:
 def first_of(text: str) -> str:
     """The first of several names: a list or a mapping written as text, or names with semicolons.
 
-    >>> first_of("['Maroon 5', 'Wiz Khalifa']"), first_of("Ann; Bob")
-    ('Maroon 5', 'Ann')
+    >>> first_of("['Maroon 5', 'Wiz Khalifa']"), first_of("['Ann' 'Bob']"), first_of("Ann; Bob")
+    ('Maroon 5', 'Ann', 'Ann')
     """
-    if text[:1] in ("[", "{"):
-        for read in (json.loads, ast.literal_eval):
+    if text[:1] in ("[", "{", "("):
+        for read in (json.loads, _leading, ast.literal_eval):
             with suppress(ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
                 return as_text(read(text))
     return text.split(";")[0].strip()
+
+
+def _leading(text: str) -> str:
+    """The first text of a list of texts, also where numpy wrote it, without commas."""
+    return ast.literal_eval(LEADING.match(text)[1])
 
 
 def spotify_id(text: str) -> str:
@@ -66,7 +74,7 @@ def spotify_id(text: str) -> str:
     if text.casefold() in MISSING:
         return ""
     text = re.sub(r"^(\d+)\.0$", r"\1", text)
-    found = re.match(r"spotify:\w+:(\w+)|https?://open\.spotify\.com/(?:[\w-]+/)?\w+/(\w+)", text)
+    found = re.match(SPOTIFY, text)
     return (found[1] or found[2]) if found else text
 
 
