@@ -184,6 +184,14 @@ def test_quotes_with_backslashes(songs, read, name):
     same(read(songs, quoting=1, doublequote=False, escapechar="\\"), songs)
 
 
+def test_a_lone_backslash_is_a_letter(songs, read):
+    songs["track_name"] = "\\"
+    same(read(songs.assign(last=""), quoting=1), songs)
+    text = songs.to_csv(index=False, quoting=1)
+    odd = text.replace('"\\",', '"\\","0.5",', 1)
+    assert read(odd).account.reasons == {"more cells than headers": 1}
+
+
 def test_quotes_after_a_space(songs, read):
     songs["track_name"] = [f"Hello, {n}" for n in range(COUNT)]
     rows = [list(songs.columns), *songs.to_numpy().tolist()]

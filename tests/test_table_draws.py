@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from albumlib import features
@@ -45,6 +45,9 @@ def tables(draw):
             st.tuples(WORDS, WORDS, *(RANGES[name] for name in names)), min_size=12, max_size=30
         )
     )
+    if percent:  # where all are below 1 %, nobody could tell them from fractions
+        place = 2 + names.index("energy")
+        assume(sum(row[place] > 0.01 for row in rows) > len(rows) / 2)
     ragged = draw(st.sets(st.integers(0, len(rows) - 1), max_size=3))
     separator = draw(st.sampled_from(",;\t|"))
     comma = separator != "," and draw(st.booleans())

@@ -149,15 +149,18 @@ def _split(text: str, separator: str, **ways: object) -> list[str]:
 
 
 def _escaped(text: str, separator: str) -> list[str]:
-    """The cells of a line whose quotes stand behind backslashes; [] if that makes no sense."""
-    with suppress(csv.Error):
-        return _split(text, separator, strict=True, doublequote=False, escapechar="\\")
+    """The cells of a line with quotes behind backslashes; [] for one without."""
+    if '\\"' in text:
+        with suppress(csv.Error):
+            return _split(text, separator, strict=True, escapechar="\\")
     return []
 
 
 def _likely(text: str, separator: str) -> list[str]:
     """The cells of a line, as far as it can be seen alone."""
-    return (_escaped(text, separator) if '\\"' in text else []) or _split(text, separator)
+    with suppress(csv.Error):
+        return _split(text, separator, strict=True)
+    return _escaped(text, separator) or _split(text, separator)
 
 
 def _with_index(headers: list[str], lines: _Lines, separator: str) -> list[str]:
@@ -195,14 +198,17 @@ def _quoted_row(text: str, lines: _Lines, layout: _Layout) -> list[str] | None:
     plain = text.split(layout.separator)
     if layout.literal and '""' not in text and layout.fits(plain):
         return plain
-    if '\\"' in text and layout.fits(cells := _escaped(text, layout.separator)):
-        return cells
+    cells, error = [], None
     try:
-        return _split(text, layout.separator, strict=True)
-    except csv.Error as error:
-        if layout.fits(plain):
-            return plain
+        cells = _split(text, layout.separator, strict=True)
+    except csv.Error as found:
+        error = found
+    escaped = _escaped(text, layout.separator)
+    if escaped and layout.fits(escaped) and not layout.fits(cells):
+        return escaped
+    if error and not layout.fits(plain):
         return _joined(text, lines, layout) if _is_open(error) else None
+    return plain if error else cells
 
 
 def _is_open(error: csv.Error) -> bool:
