@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from albumlib.runtime.files import write_text
 from albumlib.runtime.paths import PACKAGE
 
 CATALOGUE = ("catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite-shm", "covers")
@@ -185,6 +186,4 @@ def _write(data: Path, name: str, state: dict) -> None:
 def write_json(path: Path, values: dict) -> None:
     """Write a JSON file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, json.dumps(values, indent=2) + "\n")

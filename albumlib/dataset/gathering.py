@@ -19,6 +19,7 @@ from pathlib import Path
 
 from albumlib import AlbumlibError, features
 from albumlib.dataset.catalog import Catalog
+from albumlib.runtime.files import written_whole
 from albumlib.runtime.names import renamed, today
 from albumlib.runtime.progress import Progress, silent
 from albumlib.runtime.workers import spread
@@ -293,13 +294,8 @@ def _store(folder: Path, reference: str, data: bytes) -> tuple[str, str, int]:
     suffix = next(end for end, magic in SUFFIXES.items() if re.match(magic, data, re.DOTALL))
     path = _place(folder, reference).with_suffix(suffix)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)  # half a file helps nobody, least of all on a full disk
-        raise
+    with written_whole(path) as unfinished:
+        unfinished.write_bytes(data)
     return _described(folder, path, data)
 
 

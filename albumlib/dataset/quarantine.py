@@ -13,6 +13,7 @@ import pandas as pd
 from albumlib import AlbumlibError, features
 from albumlib.dataset.catalog import Catalog
 from albumlib.dataset.coverset import FOLDER, CoverSetError
+from albumlib.runtime.files import write_text
 from albumlib.sources.standard import ASIDE, IMPORT
 
 FILE = "released.txt"
@@ -61,9 +62,7 @@ def release(folder: str | Path, coverset: str | Path, ids: Iterable[str]) -> int
         if reasons[name] not in GOOD_ENOUGH and not reasons[name].endswith(" out of range"):
             raise QuarantineError(f"{name!r} cannot be released: {reasons[name]}")
     kept = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("".join(f"{line}\n" for line in [*kept, *new]), encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, "".join(f"{line}\n" for line in [*kept, *new]))
     return len(before) + len(new)
 
 

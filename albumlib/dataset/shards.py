@@ -19,6 +19,7 @@ import PIL
 from albumlib import __version__
 from albumlib.dataset.duplicates import THUMBS, perceptual_hashes, thumbnails
 from albumlib.dataset.images import ASPECT, CoverRejected, Decoded, decode, read_cover, resized
+from albumlib.runtime.files import written_whole
 from albumlib.runtime.progress import Progress, silent
 from albumlib.runtime.workers import spread
 
@@ -110,9 +111,8 @@ def _decode_part(folder: Path, work: Path, sizes: tuple[int, ...], part: list) -
         for side in sizes
     }
     thumbs = np.array([thumbnails(pixels) for pixels in covers], dtype=THUMBS)
-    temporary = path.with_suffix(".tmp.npz")
-    np.savez(temporary, about=json.dumps([found, refused]), thumbs=thumbs, **arrays)
-    temporary.replace(path)
+    with written_whole(path) as unfinished, unfinished.open("wb") as file:
+        np.savez(file, about=json.dumps([found, refused]), thumbs=thumbs, **arrays)
     return path
 
 

@@ -30,6 +30,7 @@ from PIL import Image, ImageDraw
 
 from albumlib import AlbumlibError, __version__
 from albumlib.dataset.images import CoverRejected, decode, read_cover, resized
+from albumlib.runtime.files import write_text
 from albumlib.runtime.progress import Progress, silent
 from albumlib.runtime.workers import spread
 
@@ -135,9 +136,7 @@ def _part(folder: Path, work: Path, detector: str, part: list) -> Path:
             continue  # decoding the covers tells why
         about = {"text": bool(found), "text_area": found.area, "detector": detector}
         rows.append({"reference": reference, **about, "text_boxes": found.boxes})
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(rows), encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, json.dumps(rows))
     return path
 
 

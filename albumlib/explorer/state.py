@@ -10,6 +10,7 @@ from pathlib import Path
 from albumlib import AlbumlibError
 from albumlib.models.checkpoint import load_generator
 from albumlib.models.networks import Generator
+from albumlib.runtime.files import write_text
 from albumlib.sampling.request import Request, RequestError, fingerprint, from_recipe
 
 TOGETHER = 1.0  # seconds within which changes count as one, such as the drag of a slider
@@ -104,10 +105,8 @@ class Stars:
 
     def _write(self, kept: Mapping[str, list[Request]]) -> None:
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.file.with_suffix(".unfinished")
         packed = {name: [asdict(one) for one in of] for name, of in kept.items()}
-        temporary.write_text(json.dumps(packed), encoding="utf-8")
-        temporary.replace(self.file)
+        write_text(self.file, json.dumps(packed))
 
 
 def unused(path: Path) -> Path:

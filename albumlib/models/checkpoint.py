@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from albumlib import AlbumlibError
 from albumlib.models.networks import Generator
 from albumlib.models.quantum import prior_shape
+from albumlib.runtime.files import written_whole
 from albumlib.runtime.names import today
 
 
@@ -43,15 +44,11 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: dict) -> Non
     """
     check_finite(tensors, path)
     tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
-    temporary = path.with_suffix(".tmp")
-    try:
-        with temporary.open("wb") as file:  # not `save_file`, whose files nobody else may read
-            file.write(save(tensors, {"about": json.dumps(about)}))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    # not `save_file`, whose files nobody else may read
+    with written_whole(path) as unfinished, unfinished.open("wb") as file:
+        file.write(save(tensors, {"about": json.dumps(about)}))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict]:

@@ -23,6 +23,7 @@ from albumlib.evaluation.extractor import Extractor, extract, load_extractor
 from albumlib.models.checkpoint import TrainingError, load_generator, read_networks, save_generator
 from albumlib.models.conditions import LAYOUT
 from albumlib.models.networks import Generator
+from albumlib.runtime.files import write_text
 from albumlib.sampling.latent import generated
 from albumlib.training.config import TrainingConfig, recipe
 from albumlib.training.loop import train
@@ -178,10 +179,7 @@ def read_history(folder: str | Path) -> list[dict]:
 
 def _record(folder: Path, history: list[dict], step: int, numbers: dict) -> None:
     history.append({"step": step, **{key: round(value, 6) for key, value in numbers.items()}})
-    text = "".join(json.dumps(one) + "\n" for one in history)
-    temporary = folder / "history.tmp"
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(folder / "history.jsonl")
+    write_text(folder / "history.jsonl", "".join(json.dumps(one) + "\n" for one in history))
 
 
 def _over(history: list[dict], steps: int, patience: int) -> bool:

@@ -20,6 +20,7 @@ from albumlib.models.checkpoint import (
     read_networks,
 )
 from albumlib.models.titles import extended
+from albumlib.runtime.files import write_text
 from albumlib.runtime.names import renamed
 from albumlib.training.config import TrainingConfig
 
@@ -114,6 +115,4 @@ def forget_later_records(folder: Path, step: int) -> None:
     path = folder / "metrics.jsonl"
     records = read_records(folder) if step and path.exists() else []
     kept = [record for record in records if record["step"] <= step]
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, "".join(json.dumps(record) + "\n" for record in kept))
