@@ -268,10 +268,26 @@ def test_a_page_in_parts_comes_from_a_web_server(generator, tmp_path):
             tab.open((tmp_path / "index.html").as_uri())
             tab.wait("document.getElementById('message').textContent.includes('web server')")
             tab.page.context.set_offline(False)
-            fresh(tab, f"http://127.0.0.1:{server.server_port}/")
+            address = f"http://127.0.0.1:{server.server_port}/"
+            (tmp_path / "model.bin").rename(tmp_path / "elsewhere")
+            tab.open(address)
+            said = "document.getElementById('message').textContent"
+            tab.wait(f"{said}.includes('model.bin is not beside this page')")
+            (tmp_path / "elsewhere").rename(tmp_path / "model.bin")
+            fresh(tab, address)
             wanted = request.Request((2021,), MEAN).draw(generator)[0]
             assert np.abs(pixels(tab) - wanted).max() <= CONTRAST
         server.shutdown()
+
+
+def test_a_link_can_be_shared_where_nothing_can_be_copied(tab, address):
+    fresh(tab, address, LINK)
+    tab.evaluate(
+        "['share', 'clipboard'].forEach((name) => "
+        "Object.defineProperty(navigator, name, { value: undefined, configurable: true }))"
+    )
+    click(tab, "#share")
+    tab.wait("document.getElementById('state').textContent.startsWith('copy the address')")
 
 
 def test_a_model_without_labels_has_no_sliders_of_sound(address, tab, tmp_path):

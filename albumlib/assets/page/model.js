@@ -11,11 +11,11 @@ async function unpacked(id) {
 }
 
 async function loaded(file) {
-  try {
-    return await (await fetch(file)).arrayBuffer();
-  } catch {
+  const answer = await fetch(file).catch(() => {
     throw Error("this page needs a web server, such as `python -m http.server`: its model lies beside it");
-  }
+  });
+  if (!answer.ok) throw Error(`${file} is not beside this page: put the whole folder on the server`);
+  return answer.arrayBuffer();
 }
 
 async function openModel() {

@@ -171,6 +171,7 @@ function download(blob, name) {
 }
 
 async function open(file) {
+  if (!file) return; // words were dropped here, or the choice was left
   const texts = await textsOf(file);
   if (!texts.albumlib) throw Error("this picture does not say how it was made");
   change({ ...fromRecipe(JSON.parse(texts.albumlib)), artist: texts.Author ?? "", title: texts.Title ?? "" });
@@ -179,8 +180,9 @@ async function open(file) {
 async function share() {
   history.replaceState(null, "", toHash(state));
   if (navigator.share) return navigator.share({ title: document.title, url: location.href });
-  await navigator.clipboard.writeText(location.href);
-  $("state").textContent = "the link is copied: who opens it sees this cover";
+  await navigator.clipboard?.writeText(location.href); // there is none where a page comes without https
+  $("state").textContent = navigator.clipboard ? "the link is copied: who opens it sees this cover"
+    : "copy the address of this page: who opens it sees this cover";
 }
 
 // Wiring -----------------------------------------------------------------------------------------
