@@ -182,6 +182,14 @@ def test_debug_shows_the_traceback_wherever_it_stands(tmp_path):
         assert found.returncode == 1 and "Traceback" in found.stderr
 
 
+def test_modules_that_are_commands_fail_with_one_sentence(tmp_path):
+    command = [sys.executable, "-m", "albumlib.studies.sizes", "--data", "nowhere"]
+    found = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert found.returncode == 1
+    assert found.stderr.startswith("error: there is no cover set in nowhere: run notebook 02")
+    assert len(found.stderr.splitlines()) == 1
+
+
 def test_nothing_is_said_when_nobody_reads_on():
     command = [sys.executable, "-m", "albumlib", "budget"]
     pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}

@@ -23,6 +23,7 @@ from albumlib.evaluation.cover_network import apply, at_side, frozen, in_parts, 
 from albumlib.models.augment import augment
 from albumlib.models.checkpoint import TrainingError, write_tensors
 from albumlib.models.networks import to_covers, to_pixels
+from albumlib.runtime.console import run
 from albumlib.runtime.paths import PRETRAINED
 from albumlib.runtime.progress import Progress, milestones, silent
 from albumlib.runtime.rng import Rng
@@ -209,4 +210,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

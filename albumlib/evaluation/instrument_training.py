@@ -17,6 +17,7 @@ from albumlib import features
 from albumlib.evaluation import label_recovery, layouts, legibility
 from albumlib.evaluation.cover_network import halved
 from albumlib.models.checkpoint import write_tensors
+from albumlib.runtime.console import run
 from albumlib.runtime.progress import training_milestones
 from albumlib.sources.imprint.imprint import LAW, Imprint
 
@@ -103,4 +104,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

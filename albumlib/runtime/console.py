@@ -16,6 +16,7 @@ from albumlib import AlbumlibError
 from albumlib.runtime.names import COMMANDS
 from albumlib.runtime.progress import Progress, forecast
 
+FAILURES = (AlbumlibError, OSError, ImportError, KeyboardInterrupt)  # told as one sentence
 HINTS = {  # what to do about what the system says of a file
     errno.EEXIST: "this is a file where a folder is wanted, so name another",
     errno.ENOTDIR: "a part of this path is a file, so name another folder",
@@ -43,11 +44,19 @@ class Sentences(TyperGroup):
             with warnings.catch_warnings():
                 warnings.showwarning = partial(_note, warnings.showwarning)
                 return super().invoke(context)
-        except (AlbumlibError, OSError, ImportError, KeyboardInterrupt) as error:
+        except FAILURES as error:
             if context.params["debug"] or isinstance(error, BrokenPipeError):
                 raise  # as click ends it: `| head` has seen enough, and that is no error
             typer.echo(f"error: {_sentence(error)}", err=True)
             raise typer.Exit(1) from error
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run what a module of its own does on the command line; a failure is one sentence, exit 1."""
+    try:
+        main()
+    except FAILURES as error:
+        sys.exit(f"error: {_sentence(error)}")
 
 
 def _note(otherwise: Callable, message, category, filename: str, *place) -> None:

@@ -20,6 +20,7 @@ from albumlib.evaluation.cover_network import fit, halved, load_trained
 from albumlib.evaluation.perfect import as_cleaned
 from albumlib.models.checkpoint import write_tensors
 from albumlib.models.networks import to_covers, to_pixels
+from albumlib.runtime.console import run
 from albumlib.runtime.paths import PRETRAINED
 from albumlib.runtime.progress import training_milestones
 from albumlib.sources.imprint.imprint import Imprint
@@ -154,4 +155,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from albumlib.dataset.coverset import CoverSet
 from albumlib.models.blocks import StridedBlock
 from albumlib.models.networks import Critic, to_pixels
+from albumlib.runtime.console import run
 from albumlib.runtime.paths import MEASURED
 from albumlib.runtime.progress import Progress, milestones
 from albumlib.studies import latent_steps
@@ -210,4 +211,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

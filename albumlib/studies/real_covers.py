@@ -31,6 +31,7 @@ from albumlib.features import NAMES
 from albumlib.models.checkpoint import load_generator
 from albumlib.models.conditions import extra_to_unit
 from albumlib.models.networks import Generator
+from albumlib.runtime.console import run
 from albumlib.sampling.latent import generated
 from albumlib.sampling.selection import Selector
 from albumlib.studies.low_to_high import (
@@ -268,6 +269,8 @@ def main() -> None:
     parser.add_argument("--extractor", default="imagenet", help="imagenet or own [imagenet]")
     parser.add_argument("--out", type=Path, help="write all numbers here, a line of JSON a model")
     given = parser.parse_args()
+    if given.out:  # before the work whose numbers it is to hold
+        given.out.parent.mkdir(parents=True, exist_ok=True)
     groups = (text.split("=", 1) for text in given.model)
     models = {name: [load_generator(run) for run in runs.split(",")] for name, runs in groups}
     real = RealCovers(CoverSet.open(given.folder), given.extractor)
@@ -284,4 +287,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

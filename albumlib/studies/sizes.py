@@ -24,6 +24,7 @@ import torch
 from albumlib.dataset.batches import Batches
 from albumlib.dataset.coverset import CoverSet
 from albumlib.evaluation import label_recovery, metrics
+from albumlib.runtime.console import run
 from albumlib.runtime.paths import MEASURED
 from albumlib.runtime.progress import milestones
 from albumlib.sampling.latent import generated
@@ -154,4 +155,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)
