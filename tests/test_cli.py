@@ -523,6 +523,22 @@ def test_the_explorer_is_served_only_if_it_can_be(listener, monkeypatch):
     assert "pip install voila" in fails("explore", listener / "coverset", *given)
 
 
+def test_ctrl_c_ends_the_explorer_as_it_is_told_to(listener, monkeypatch):
+    def interrupted(command):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("albumlib.cli.covers.subprocess.run", interrupted)
+    given = ["--model", listener, "--out", listener / "e", "--no-browser"]
+    code, _, errors = run("explore", listener / "coverset", *given)
+    assert code == 0 and "stopped" not in errors
+
+
+def test_what_an_export_would_leave_out_is_refused(listener, tmp_path):
+    for arguments in ([listener, "--size", 64], [listener / "coverset", "--split"]):
+        code, _, errors = run("export", *arguments, tmp_path / "out")
+        assert code == 2 and "--size is for a cover set" in " ".join(errors.split())
+
+
 def test_saved_pictures_become_a_video(listener):
     pictures = [listener / "quiet.png", listener / "loud.png"]
     for picture, energy in zip(pictures, (0.1, 0.9), strict=True):

@@ -1,5 +1,6 @@
 """Commands about what a trained model makes: generate, video, explore."""
 
+import contextlib
 import subprocess
 from pathlib import Path
 from typing import Annotated, Literal
@@ -310,4 +311,5 @@ def explore(
     page = serving.write_page(out, models, covers)
     command = serving.command(page, port, browser)
     typer.echo("the address stands below; Ctrl-C ends it", err=True)
-    raise typer.Exit(subprocess.run(command).returncode)
+    with contextlib.suppress(KeyboardInterrupt):  # which is how it is to be ended
+        raise typer.Exit(subprocess.run(command).returncode)

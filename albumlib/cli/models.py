@@ -104,7 +104,12 @@ def export(
     Examples: python -m albumlib export data/pretrained/acgan.safetensors data/page
               python -m albumlib export data/imprint/coverset data/shared
     """
-    if what.suffix == ".safetensors" or (what / "generator.safetensors").exists():
+    is_model = what.suffix == ".safetensors" or (what / "generator.safetensors").exists()
+    if size if is_model else (data or split or address):
+        raise typer.BadParameter(
+            "--size is for a cover set; --data, --split, --address for a model"
+        )
+    if is_model:
         _export_model(what, out, data, address=address, split=split)
         return
     from albumlib.dataset import huggingface
