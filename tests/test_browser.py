@@ -107,6 +107,12 @@ def pictures(tmp_path_factory):
     return tmp_path_factory.mktemp("explore")
 
 
+@pytest.fixture(autouse=True)
+def no_stars(pictures):
+    """Whatever test came before: what it starred would be there from the start."""
+    (pictures / "stars.json").unlink(missing_ok=True)
+
+
 @pytest.fixture(scope="module")
 def page(covers, pictures):
     """The address of the explorer, served by Voila."""
