@@ -96,6 +96,20 @@ def test_songs_can_have_the_features_of_ones_own_table(tmp_path):
     assert ours["year"].between(1960, 2026).all() and ours["year"].nunique() > 30
 
 
+def test_what_became_of_ones_own_table_is_said(tmp_path):
+    table = own_table(tmp_path / "mine.csv", 200).astype({"energy": object})
+    table.loc[7, "energy"] = "loud"
+    table.drop(columns=["popularity", "year"]).to_csv(tmp_path / "mine.csv", index=False)
+    first, *rest = Imprint(table=tmp_path / "mine.csv").notes
+    assert first == "200 rows in the file: 199 tracks, 1 put aside"
+    assert any("energy" in line for line in rest)
+    assert rest[-2:] == [
+        "the imprint's songs have the features of 199 of these tracks",
+        "and of its own: popularity, year",
+    ]
+    assert Imprint().notes == ()
+
+
 @pytest.mark.parametrize("count", [0, 99])
 def test_a_table_of_too_few_songs_is_refused(tmp_path, count):
     own_table(tmp_path / "few.csv", count + 1)

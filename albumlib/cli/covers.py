@@ -143,9 +143,7 @@ def generate(
     from albumlib.sampling.generate import request_for, to_file
 
     _one_of(song=song, album=album, music=music, table=table)
-    if data and not (song or album or candidates > 1):
-        raise typer.BadParameter("--data is for --song, --album or --candidates: give one of them")
-    _check_table(table, out, svg, finish)
+    _check_use(table, out, svg, finish, data and not (song or album or candidates > 1))
     wanted = _finish(finish, size, title, artist, style)
     given = feature_values([*(feature or []), *extra_features(context.args)])
     labelled = bool(song or album or music or table)
@@ -170,7 +168,10 @@ def _generator(model: Path, conditional: bool):
     return generator
 
 
-def _check_table(table: Path | None, out: Path, svg: bool, finish) -> None:
+def _check_use(table: Path | None, out: Path, svg: bool, finish, data_unused: bool) -> None:
+    """Refuse options that would change nothing, and a picture's name for many pictures."""
+    if data_unused:
+        raise typer.BadParameter("--data is for --song, --album or --candidates: give one of them")
     if svg and (not table or finish != "cutout"):
         raise typer.BadParameter(
             "--svg needs --table and --finish cutout; for one cover, name it --out cover.svg"

@@ -111,12 +111,8 @@ def export(
         )
     if is_model:
         _export_model(what, out, data, address=address, split=split)
-        return
-    from albumlib.dataset import huggingface
-
-    with bars() as progress:
-        huggingface.export(what, out, size or None, workers=workers, progress=progress)
-    typer.echo(f'next: datasets.load_dataset("{out}")')
+    else:
+        _export_set(what, out, size, workers)
 
 
 def _export_model(what: Path, out: Path, data: Path | None, **how) -> None:
@@ -126,6 +122,14 @@ def _export_model(what: Path, out: Path, data: Path | None, **how) -> None:
     albums = export.Albums.of_coverset(data) if data else None
     for path in export.export(checkpoint.load_generator(what), out, albums, **how).values():
         typer.echo(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+
+
+def _export_set(what: Path, out: Path, size: int, workers: int) -> None:
+    from albumlib.dataset import huggingface
+
+    with bars() as progress:
+        huggingface.export(what, out, size or None, workers=workers, progress=progress)
+    typer.echo(f'next: datasets.load_dataset("{out}")')
 
 
 def _learn_covers(

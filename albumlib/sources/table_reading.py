@@ -164,9 +164,8 @@ def unpacked(path: Path) -> BinaryIO:
         magic = file.read(8)
     if magic.startswith(b"PK\x03\x04") and (name := _member(path)):
         return zipfile.ZipFile(path).open(name)
-    return next((opened for start, opened in PACKINGS.items() if magic.startswith(start)), open)(
-        path, "rb"
-    )
+    ways = (way for start, way in PACKINGS.items() if magic.startswith(start))
+    return next(ways, open)(path, "rb")
 
 
 def _member(path: Path) -> str:

@@ -7,7 +7,7 @@ together, and nothing about any single track: it can be shipped where the rows m
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import pandas as pd
 from albumlib import features
 from albumlib.runtime.paths import ASSETS
 from albumlib.sources.base import SourceError
-from albumlib.sources.standard import standard
+from albumlib.sources.standard import ASIDE, standard
 from albumlib.sources.table_reading import read_table
 
 VARIABLES = (*features.NAMES, "year")
@@ -27,10 +27,11 @@ LEAST = 100  # tracks to fit to
 @dataclass(frozen=True)
 class Copula:
     """`quantiles` (11, Q) of the ten features and the release year, at evenly spaced ranks, and
-    `correlation` (11, 11) of their normal scores."""
+    `correlation` (11, 11) of their normal scores. `notes` say what became of a table's rows."""
 
     quantiles: np.ndarray
     correlation: np.ndarray
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def fit(cls, table: pd.DataFrame, points: int = 257) -> "Copula":
@@ -49,7 +50,7 @@ class Copula:
         distribution and depends on nothing. Raises SourceError if fewer than 100 tracks have all
         the rest.
         """
-        table, _ = standard(read_table(path))
+        table, account = standard(read_table(path))
         years = pd.to_numeric(table["release_date"].str[:4], errors="coerce")
         table = table.assign(year=years.where(years.between(1900, 2100)))[list(VARIABLES)]
         varied = (table.notna().mean() >= 0.5) & (table.nunique() > 1)
@@ -64,7 +65,11 @@ class Copula:
         for place, name in enumerate(VARIABLES):
             if name not in known:
                 table[name] = rng.choice(shipped.quantiles[place], len(table))
-        return cls.fit(table)
+        said = [line for line in account.lines() if ASIDE not in line]  # that file is not written
+        said.append(f"the imprint's songs have the features of {len(table):,} of these tracks")
+        if others := [name for name in VARIABLES if name not in known]:
+            said.append(f"and of its own: {', '.join(others)}")
+        return replace(cls.fit(table), notes=tuple(said))
 
     @classmethod
     @cache

@@ -89,6 +89,11 @@ class Imprint:
         self._copula = Copula.of_table(table) if table else Copula.load()
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What became of the rows of `table`."""
+        return self._copula.notes
+
+    @property
     def identity(self) -> str:
         text = "" if self.text else ", no text"
         table = f", features of {self._table}" if self._table else ""
