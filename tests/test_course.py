@@ -176,7 +176,6 @@ def test_an_unknown_profile_is_refused(tmp_path, notebooks):
         (["2"], "", ["02_second"]),
         (["02", "01_first.ipynb"], "", ["01_first", "02_second"]),
         ([], "2", ["02_second"]),
-        (["1"], "2", []),
     ],
 )
 def test_notebooks_by_number_or_name(folder, only, start, found):
@@ -186,6 +185,7 @@ def test_notebooks_by_number_or_name(folder, only, start, found):
 def test_unknown_notebooks_are_named(folder, tmp_path):
     message = said(planning.find_notebooks, ["7"], folder=folder)
     assert message == "there is no notebook '7'; there are 01_first, 02_second"
+    assert "none of 1 comes after 2" in said(planning.find_notebooks, ["1"], "2", folder)
     assert "no notebooks" in said(planning.find_notebooks, folder=tmp_path / "nowhere")
 
 
